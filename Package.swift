@@ -1,0 +1,47 @@
+// swift-tools-version:6.1
+import PackageDescription
+
+// The house has floors; imports go downward only and same-floor modules do not know each other.
+// `make lint` builds with `--explicit-target-dependency-import-check error`, so a forbidden import does not compile.
+//
+// floor 5  rnn-watchd   rnnctl
+// floor 4  WatchService
+// floor 3  Ingest   Store   Control   Notify
+// floor 2  LineFormats   Alerting   Evaluation   Simulation
+// floor 1  Detection   ModelFiles   Configuration
+// floor 0  TimeSeries   Readings   RecurrentNetwork   Platform   Tabular   Migrations   (and the C targets beneath them)
+
+let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])]
+
+let package = Package(
+    name: "rnn-watchd",
+    dependencies: [
+        // Options, help, completions and man pages from one definition.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        // TOML with line and column of syntax errors; the alternative was a parser of our own.
+        .package(url: "https://github.com/LebJe/TOMLKit", exact: "0.6.0"),
+    ],
+    targets: [
+        // C beneath floor 0
+        .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CSystemd", path: "Sources/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        .target(name: "CPlatform"),
+
+        // floor 0
+        .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
+        .target(name: "Tabular"),
+        .target(name: "Readings"),
+        .target(
+            name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
+            resources: [.embedInCode("0001_initial.sql")]),
+
+        // floor 1
+        .target(name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")]),
+
+        // floor 2
+        .target(name: "Alerting"),
+
+        // floor 3
+        .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
+    ]
+)

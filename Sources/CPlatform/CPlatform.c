@@ -1,0 +1,93 @@
+#define _GNU_SOURCE
+#include "CPlatform.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static uint32_t to_native(uint32_t e) {
+    return (e & RW_EPOLL_IN ? (uint32_t)EPOLLIN | (uint32_t)EPOLLRDHUP : 0) | (e & RW_EPOLL_OUT ? (uint32_t)EPOLLOUT : 0);
+}
+static int control(int epoll, int op, int fd, uint32_t events, uint64_t token) {
+    struct epoll_event e;
+    memset(&e, 0, sizeof e);
+    e.events = to_native(events);
+    e.data.u64 = token;
+    return epoll_ctl(epoll, op, fd, &e);
+}
+int rw_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+int rw_epoll_add(int epoll, int fd, uint32_t events, uint64_t token) { return control(epoll, EPOLL_CTL_ADD, fd, events, token); }
+int rw_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token) { return control(epoll, EPOLL_CTL_MOD, fd, events, token); }
+int rw_epoll_remove(int epoll, int fd) { return control(epoll, EPOLL_CTL_DEL, fd, 0, 0); }
+int rw_epoll_wait(int epoll, rw_epoll_event *out, int events_max, int timeout_milliseconds) {
+    struct epoll_event e[64];
+    if (events_max > 64) events_max = 64;
+    int n = epoll_wait(epoll, e, events_max, timeout_milliseconds);
+    for (int i = 0; i < n; i++) {
+        out[i].token = e[i].data.u64;
+        out[i].events = (e[i].events & EPOLLIN ? RW_EPOLL_IN : 0) | (e[i].events & EPOLLOUT ? RW_EPOLL_OUT : 0) |
+                        (e[i].events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP) ? RW_EPOLL_HANGUP : 0);
+    }
+    return n;
+}
+int rw_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+int rw_eventfd(void) { return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC); }
+int rw_signalfd(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0) return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+int rw_signalfd_read(int fd) {
+    struct signalfd_siginfo info;
+    ssize_t n = read(fd, &info, sizeof info);
+    return n == (ssize_t)sizeof info ? (int)info.ssi_signo : -1;
+}
+int rw_peer_credentials(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid) {
+    struct ucred c;
+    socklen_t n = sizeof c;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) != 0) return -1;
+    *pid = c.pid; *uid = c.uid; *gid = c.gid;
+    return 0;
+}
+int rw_unix_socket(int datagram) { return socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
+static int address(const char *path, struct sockaddr_un *a) {
+    memset(a, 0, sizeof *a);
+    a->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof a->sun_path) { errno = ENAMETOOLONG; return -1; }
+    strcpy(a->sun_path, path);
+    return 0;
+}
+int rw_unix_bind(int fd, const char *path) {
+    struct sockaddr_un a;
+    return address(path, &a) == 0 ? bind(fd, (struct sockaddr *)&a, sizeof a) : -1;
+}
+int rw_unix_connect(int fd, const char *path) {
+    struct sockaddr_un a;
+    return address(path, &a) == 0 ? connect(fd, (struct sockaddr *)&a, sizeof a) : -1;
+}
+int rw_set_blocking(int fd, int blocking) {
+    int f = fcntl(fd, F_GETFL);
+    if (f < 0) return -1;
+    return fcntl(fd, F_SETFL, blocking ? f & ~O_NONBLOCK : f | O_NONBLOCK);
+}
+int rw_is_unix_socket(int fd, int *is_datagram) {
+    int type = 0, domain = 0;
+    socklen_t n = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) != 0) return 0;
+    n = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n) != 0) return 0;
+    *is_datagram = type == SOCK_DGRAM;
+    return domain == AF_UNIX;
+}
+int rw_pthread_set_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
+void rw_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
+int rw_open(const char *path, int flags, unsigned mode) { return open(path, flags | O_CLOEXEC, mode); }

@@ -1,0 +1,28 @@
+// What Glibc's Swift module leaves out: epoll, accept4, signalfd, eventfd, SO_PEERCRED, descriptor passing.
+#pragma once
+#include <stdint.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+typedef struct { uint64_t token; uint32_t events; } rw_epoll_event;
+enum { RW_EPOLL_IN = 1, RW_EPOLL_OUT = 2, RW_EPOLL_HANGUP = 4 };
+
+int rw_epoll_create(void);
+int rw_epoll_add(int epoll, int fd, uint32_t events, uint64_t token);
+int rw_epoll_modify(int epoll, int fd, uint32_t events, uint64_t token);
+int rw_epoll_remove(int epoll, int fd);
+int rw_epoll_wait(int epoll, rw_epoll_event *events, int events_max, int timeout_milliseconds);
+
+int rw_accept(int listener);                       // non-blocking, close-on-exec
+int rw_eventfd(void);                              // non-blocking, close-on-exec
+int rw_signalfd(const int *signals, int count);    // blocks the signals in the calling thread and returns a descriptor
+int rw_signalfd_read(int fd);                      // the signal number, or -1
+int rw_peer_credentials(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
+int rw_unix_socket(int datagram);                  // non-blocking, close-on-exec
+int rw_unix_bind(int fd, const char *path);        // -1 and errno; ENAMETOOLONG for a path over 107 bytes
+int rw_unix_connect(int fd, const char *path);
+int rw_set_blocking(int fd, int blocking);
+int rw_is_unix_socket(int fd, int *is_datagram);
+int rw_pthread_set_name(const char *name);
+void rw_ignore_sigpipe(void);
+int rw_open(const char *path, int flags, unsigned mode);

@@ -1,0 +1,197 @@
+import TOMLKit
+
+/// A problem in a configuration file: where it is, what was found, what was expected.
+public struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible {
+    public let file: String
+    /// 1-based; 0 when the place is not known.
+    public let line: Int
+    public let column: Int
+    public let message: String
+
+    public var description: String { line > 0 ? "\(file):\(line):\(column): \(message)" : "\(file): \(message)" }
+}
+
+/// All problems of one file together.
+public struct ConfigurationErrors: Error, Sendable, CustomStringConvertible {
+    public let problems: [ConfigurationProblem]
+    public var description: String { problems.map(\.description).joined(separator: "\n") }
+}
+
+/// Settings for the streams that match a glob.
+public struct StreamRule: Sendable, Equatable {
+    public var match: String
+    public var ignore = false
+    /// False alarms per nanosecond; nil: as the top level says.
+    public var falseAlarms: Double?
+    public var staleAfter: Int64?
+    public var severityMin = "info"
+}
+
+/// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
+public struct Configuration: Sendable, Equatable {
+    /// A value after validation: durations in nanoseconds, sizes in bytes, rates in events per nanosecond.
+    enum Value: Sendable, Equatable {
+        case text(String)
+        case number(Int64)
+        case flag(Bool)
+        case rate(Double?)
+    }
+
+    private var values: [String: Value] = [:]
+    public var streamRules: [StreamRule] = []
+
+    /// The defaults.
+    public init() {
+        for key in Key.all { values[key.name] = Configuration.value(key.kind, text: key.standard) }
+    }
+
+    public func text(_ name: String) -> String { if case .text(let text)? = values[name] { text } else { "" } }
+    /// A count, a duration in nanoseconds, a size in bytes, or a file mode.
+    public func number(_ name: String) -> Int64 { if case .number(let number)? = values[name] { number } else { 0 } }
+    public func flag(_ name: String) -> Bool { if case .flag(let flag)? = values[name] { flag } else { false } }
+    /// Events per nanosecond; nil for none.
+    public func rate(_ name: String) -> Double? { if case .rate(let rate)? = values[name] { rate } else { nil } }
+
+    /// Sets a key from text, as a command-line option does. false: the key is unknown or the text does not fit.
+    public mutating func set(_ name: String, to text: String) -> Bool {
+        guard let key = Key.all.first(where: { $0.name == name }), let value = Configuration.value(key.kind, text: text) else { return false }
+        values[name] = value
+        return true
+    }
+
+    /// Names of the keys whose values differ.
+    public func differences(from other: Configuration) -> [Key] { Key.all.filter { values[$0.name] != other.values[$0.name] } }
+
+    /// Takes over `name` from another configuration.
+    public mutating func adopt(_ name: String, from other: Configuration) { values[name] = other.values[name] }
+
+    /// The rule for a stream: the first section whose glob matches its canonical key.
+    public func rule(for stream: String) -> StreamRule? { streamRules.first { Glob.matches($0.match, stream) } }
+
+    /// Reads a TOML document. Errors: every problem of the document, in order.
+    public init(toml: String, file: String) throws(ConfigurationErrors) {
+        self.init()
+        let table: TOMLTable
+        do {
+            table = try TOMLTable(string: toml)
+        } catch let error as TOMLParseError {
+            throw ConfigurationErrors(problems: [
+                ConfigurationProblem(file: file, line: error.source.begin.line, column: error.source.begin.column, message: error.description)
+            ])
+        } catch {
+            throw ConfigurationErrors(problems: [ConfigurationProblem(file: file, line: 0, column: 0, message: "\(error)")])
+        }
+        var reader = Reader(file: file, places: Places(toml))
+        for name in table.keys where name != "streams" {
+            guard let node = table[name] else { continue }
+            if let value = reader.value(node, name: name, keys: Key.all, section: nil) { values[name] = value }
+        }
+        if let node = table["streams"] {
+            if let sections = node.array {
+                for (index, section) in sections.enumerated() { streamRules.append(reader.rule(section, index)) }
+            } else {
+                reader.report("streams", nil, "got \(node.type), expected sections headed [[streams]]")
+            }
+        }
+        guard reader.problems.isEmpty else {
+            throw ConfigurationErrors(problems: reader.problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) })
+        }
+    }
+
+    static func value(_ kind: Key.Kind, text: String) -> Value? {
+        switch kind {
+        case .text, .path: return text.utf8.contains(0) ? nil : .text(text)
+        case .choice(let names): return names.contains(text) ? .text(text) : nil
+        case .flag: return text == "true" ? .flag(true) : text == "false" ? .flag(false) : nil
+        case .count(let range): return Int64(text).flatMap { range.contains($0) ? .number($0) : nil }
+        case .duration(let range): return Units.duration(text).flatMap { range.contains($0) ? .number($0) : nil }
+        case .size(let range): return Units.size(text).flatMap { range.contains($0) ? .number($0) : nil }
+        case .rate: return text.isEmpty ? .rate(nil) : Units.rate(text).map { .rate($0) }
+        case .mode: return Int64(text, radix: 8).flatMap { (0...0o777).contains($0) ? .number($0) : nil }
+        }
+    }
+}
+
+/// Collects problems while it turns TOML nodes into values.
+private struct Reader {
+    let file: String
+    let places: Places
+    var problems: [ConfigurationProblem] = []
+
+    mutating func report(_ name: String, _ section: Int?, _ message: String, ofValue: Bool = true) {
+        let place = places.place(name, section: section, ofValue: ofValue)
+        problems.append(ConfigurationProblem(file: file, line: place.line, column: place.column, message: message))
+    }
+
+    mutating func value(_ node: any TOMLValueConvertible, name: String, keys: [Key], section: Int?) -> Configuration.Value? {
+        guard let key = keys.first(where: { $0.name == name }) else {
+            let nearest = Spelling.nearest(to: name, among: keys.map(\.name) + (section == nil ? ["streams"] : []))
+            report(name, section, "unknown key \"\(name)\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""), ofValue: false)
+            return nil
+        }
+        let text: String?
+        switch (key.kind, node.type) {
+        case (.count, .int): text = node.int.map(String.init)
+        case (.flag, .bool): text = node.bool.map { $0 ? "true" : "false" }
+        case (.count, _), (.flag, _): text = nil
+        case (_, .string): text = node.string
+        default: text = nil
+        }
+        let shown = node.type == .string ? "\"\(node.string ?? "")\"" : node.type == .int ? "\(node.int ?? 0)" : "a \(node.type)"
+        guard let text, let value = Configuration.value(key.kind, text: text) else {
+            report(name, section, "\(name): got \(shown), expected \(key.kind.expected)")
+            return nil
+        }
+        return value
+    }
+
+    mutating func rule(_ node: any TOMLValueConvertible, _ index: Int) -> StreamRule {
+        var rule = StreamRule(match: "")
+        guard let table = node.table else {
+            report("streams", nil, "got \(node.type), expected a section headed [[streams]]")
+            return rule
+        }
+        for name in table.keys {
+            guard let member = table[name], let value = value(member, name: name, keys: Key.streamRule, section: index) else { continue }
+            switch (name, value) {
+            case ("match", .text(let text)): rule.match = text
+            case ("ignore", .flag(let flag)): rule.ignore = flag
+            case ("false_alarms", .rate(let rate)): rule.falseAlarms = rate
+            case ("stale_after", .number(let number)): rule.staleAfter = number
+            case ("severity_min", .text(let text)): rule.severityMin = text
+            default: break
+            }
+        }
+        if rule.match.isEmpty { report("streams", index, "section [[streams]] has no match = \"GLOB\"", ofValue: false) }
+        return rule
+    }
+}
+
+/// Where keys stand in the text; the TOML reader gives positions only for syntax errors.
+private struct Places {
+    private var entries: [(section: Int?, name: String, line: Int, keyColumn: Int, valueColumn: Int)] = []
+
+    init(_ text: String) {
+        var section: Int?
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let bytes = Array(line.utf8)
+            let start = bytes.firstIndex { $0 != 32 && $0 != 9 } ?? bytes.count
+            guard start < bytes.count, bytes[start] != 35 else { continue }
+            if bytes[start] == 91 {
+                if line.trimmed.hasPrefix("[[streams]]") { section = (section ?? -1) + 1 }
+                entries.append((section, "streams", index + 1, start + 1, start + 1))
+                continue
+            }
+            guard let equals = bytes.firstIndex(of: 61) else { continue }
+            var name = String(decoding: bytes[start..<equals], as: UTF8.self).trimmed
+            if name.count >= 2, name.first == "\"" || name.first == "'" { name = String(name.dropFirst().dropLast()) }
+            let value = bytes[(equals + 1)...].firstIndex { $0 != 32 && $0 != 9 } ?? equals
+            entries.append((section, name, index + 1, start + 1, value + 1))
+        }
+    }
+
+    func place(_ name: String, section: Int?, ofValue: Bool) -> (line: Int, column: Int) {
+        guard let entry = entries.first(where: { $0.section == section && $0.name == name }) else { return (0, 0) }
+        return (entry.line, ofValue ? entry.valueColumn : entry.keyColumn)
+    }
+}

@@ -1,0 +1,123 @@
+/// One setting: the only place where its name, default, meaning and unit stand. The sample file, the man page and the
+/// checks are all made from `Key.all`.
+public struct Key: Sendable {
+    /// What its value must look like.
+    public enum Kind: Sendable, Equatable {
+        case text
+        case path
+        case flag
+        /// A whole number within the range.
+        case count(ClosedRange<Int64>)
+        /// A duration such as "5min" within the range (nanoseconds).
+        case duration(ClosedRange<Int64>)
+        /// A size such as "64KiB" within the range (bytes).
+        case size(ClosedRange<Int64>)
+        /// A rate such as "1/week", or "" for none.
+        case rate
+        /// An octal file mode such as "0660".
+        case mode
+        case choice([String])
+
+        /// What an error message says was expected.
+        public var expected: String {
+            switch self {
+            case .text: "a string"
+            case .path: "a path in quotes"
+            case .flag: "true or false"
+            case .count(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+            case .duration(let range):
+                "a duration with unit such as \"90s\" from \(Units.text(duration: range.lowerBound)) to \(Units.text(duration: range.upperBound))"
+            case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
+            case .rate: "a rate such as \"1/week\" or \"\""
+            case .mode: "an octal mode such as \"0660\""
+            case .choice(let names): "one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
+            }
+        }
+    }
+
+    public let name: String
+    public let kind: Kind
+    /// The default as it is written in the file.
+    public let standard: String
+    /// One line of why.
+    public let why: String
+    /// Whether a reload takes it over; otherwise a restart is needed.
+    public let isReloadable: Bool
+
+    init(_ name: String, _ kind: Kind, _ standard: String, reload: Bool = false, _ why: String) {
+        (self.name, self.kind, self.standard, self.why, isReloadable) = (name, kind, standard, why, reload)
+    }
+
+    private static let second: Int64 = 1_000_000_000
+    private static let year: Int64 = 365 * 86400 * second
+
+    /// Every setting of the top level in the order of the sample file.
+    public static let all: [Key] = [
+        Key("state_dir", .path, "/var/lib/rnn-watchd", "Where the one database file lives; systemd's StateDirectory."),
+        Key("ingest_socket", .path, "/run/rnn-watchd/ingest.sock", "Stream socket that takes lines; \"\" for none. Sockets from systemd come first."),
+        Key("ingest_datagram_socket", .path, "/run/rnn-watchd/ingest.dgram", "Datagram socket, one or more lines a datagram; \"\" for none."),
+        Key("control_socket", .path, "/run/rnn-watchd/control.sock", "Where rnnctl talks to the daemon; \"\" for none."),
+        Key("socket_mode", .mode, "0660", "Mode of sockets that the daemon makes itself: owner and group only."),
+        Key("control_group", .text, "rnn-watchd", reload: true, "Members of this group, root and the daemon's own user may use the control socket."),
+        Key("log_level", .choice(["error", "warning", "notice", "info", "debug"]), "info", reload: true, "Less urgent messages are not written."),
+        Key("metrics_file", .path, "", "A Prometheus text file, rewritten every metrics_interval (for node_exporter's textfile collector); \"\" for none."),
+        Key("metrics_interval", .duration(second...3600 * second), "15s", reload: true, "How often metrics_file is rewritten."),
+
+        Key("line_bytes_max", .size(256...16 << 20), "64KiB", "A longer line is refused as line_too_long and skipped."),
+        Key("streams_max", .count(1...4_000_000), "100000", "More streams are refused as streams_max and reported by an alert."),
+        Key("streams_evict", .flag, "false", "true: at streams_max the stream that was silent longest makes room."),
+        Key("channels_max", .count(1...4096), "256", "Channels of one stream; more are refused as channels_max."),
+        Key("connections_max", .count(1...4096), "256", "Ingest connections at the same time; more wait in the listen queue."),
+        Key("connection_idle_max", .duration(0...year), "0s", "A connection silent for longer is closed; 0s: never (sensors may be quiet)."),
+        Key("future_max", .duration(0...year), "10min", reload: true, "A reading dated further ahead is refused as future and never moves a stream's clock."),
+        Key("queue_batches_max", .count(4...4096), "64", "Batches between the sockets and the detector; when full, senders wait."),
+
+        Key("shards", .count(1...64), "1", "Detector threads; every stream belongs to one."),
+        Key("profile", .choice(["default", "light"]), "default", "Size of the recurrent network per channel: default, or light for very many streams."),
+        Key("false_alarms", .rate, "", reload: true, "False-alarm budget per stream such as \"1/week\"; \"\" keeps the built-in threshold."),
+        Key("alert_close_after", .duration(second...year), "30min", reload: true, "An alert closes when its cause was gone for this long, or for 30 readings if that is longer."),
+        Key("stale_after", .count(2...100_000), "20", reload: true, "A stream silent for this many of its learned intervals (and stale_min) is stale."),
+        Key("stale_min", .duration(second...year), "1min", reload: true, "No stream is called stale earlier than this."),
+        Key("stuck", .flag, "true", reload: true, "Report a channel that repeats one value far longer than it ever did."),
+
+        Key("durability", .choice(["always", "interval", "none"]), "interval", "always: fsync before a batch counts as stored; interval: fsync every durability_interval; none: left to the kernel."),
+        Key("durability_interval", .duration(10_000_000...3600 * second), "1s", reload: true, "What a power cut may cost with durability = \"interval\"; a crash or kill costs nothing."),
+        Key("commit_interval", .duration(1_000_000...60 * second), "200ms", reload: true, "Readings and their alerts are committed together at least this often."),
+        Key("checkpoint_interval", .duration(second...86400 * second), "10min", reload: true, "Every learned state is written once in this time, spread evenly; the journal reaches back two of them."),
+        Key("retention_alerts", .duration(3600 * second...100 * year), "365d", reload: true, "Closed alerts are deleted after this."),
+        Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
+    ]
+
+    /// Settings inside a `[[streams]]` section.
+    public static let streamRule: [Key] = [
+        Key("match", .text, "*", "Glob over the stream key, for example \"pump,site=a*\"; the first section that matches counts."),
+        Key("ignore", .flag, "false", "true: readings of these streams are refused as ignored."),
+        Key("false_alarms", .rate, "", "Budget for each of these streams."),
+        Key("stale_after", .count(2...100_000), "20", "As above, for these streams."),
+        Key("severity_min", .choice(["info", "warning", "critical"]), "info", "Alerts below this are not raised for these streams."),
+    ]
+
+    /// The sample file: every key with its default and why.
+    public static var sampleFile: String {
+        var text = """
+            # rnn-watchd configuration (TOML). Every key stands here with its default; delete what you do not change.
+            # `rnn-watchd --check --config FILE` reports all problems at once. `systemctl reload rnn-watchd` takes over the keys
+            # marked (reload); the others need a restart.
+
+            """
+        for key in all {
+            text += "\n# \(key.why)" + (key.isReloadable ? " (reload)" : "") + "\n\(key.name) = \(key.literal)\n"
+        }
+        text += "\n# Settings for some streams; sections are tried in order, the first match counts. (reload)\n# [[streams]]\n"
+        for key in streamRule { text += "# \(key.name) = \(key.literal)  # \(key.why)\n" }
+        return text
+    }
+
+    /// The default as a TOML literal.
+    public var literal: String {
+        switch kind {
+        case .flag, .count: standard
+        default: "\"\(standard)\""
+        }
+    }
+}

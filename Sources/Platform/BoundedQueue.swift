@@ -1,0 +1,121 @@
+import Glibc
+
+/// A first-in first-out queue between threads with a fixed capacity: a full queue makes the producer wait (back-pressure).
+///
+/// It carries batches, not readings, so that its lock is taken once for hundreds of readings.
+public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
+    // Safety: every access to the fields below holds `mutex`.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let notEmpty = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let notFull = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var slots: [Element?]
+    private var head = 0
+    private var used = 0
+    private var isClosed = false
+    public let capacity: Int
+
+    public init(capacity: Int) {
+        self.capacity = max(1, capacity)
+        slots = Array(repeating: nil, count: self.capacity)
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(notEmpty, &attributes)
+        pthread_cond_init(notFull, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(notEmpty)
+        pthread_cond_destroy(notFull)
+        pthread_mutex_destroy(mutex)
+        notEmpty.deallocate()
+        notFull.deallocate()
+        mutex.deallocate()
+    }
+
+    /// Elements waiting now.
+    public var count: Int {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return used
+    }
+
+    /// Waits for room, then appends. false: the queue was closed and the element was not taken.
+    @discardableResult
+    public func push(_ element: Element) -> Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while used == capacity && !isClosed { pthread_cond_wait(notFull, mutex) }
+        guard !isClosed else { return false }
+        slots[(head + used) % capacity] = element
+        used += 1
+        pthread_cond_signal(notEmpty)
+        return true
+    }
+
+    /// Waits at most `timeoutNanoseconds` (negative: for ever) for an element. nil: timeout, or closed and drained.
+    public func pop(timeoutNanoseconds: Int64 = -1) -> Element? {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        if timeoutNanoseconds < 0 {
+            while used == 0 && !isClosed { pthread_cond_wait(notEmpty, mutex) }
+        } else if used == 0 && !isClosed && timeoutNanoseconds > 0 {
+            var deadline = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &deadline)
+            let total = Int64(deadline.tv_nsec) + timeoutNanoseconds % 1_000_000_000
+            deadline.tv_sec += Int(timeoutNanoseconds / 1_000_000_000 + total / 1_000_000_000)
+            deadline.tv_nsec = Int(total % 1_000_000_000)
+            while used == 0 && !isClosed {
+                if pthread_cond_timedwait(notEmpty, mutex, &deadline) == ETIMEDOUT { break }
+            }
+        }
+        guard used > 0 else { return nil }
+        let element = slots[head]
+        slots[head] = nil
+        head = (head + 1) % capacity
+        used -= 1
+        pthread_cond_signal(notFull)
+        return element
+    }
+
+    /// No more elements will come; those inside can still be popped.
+    public func close() {
+        pthread_mutex_lock(mutex)
+        isClosed = true
+        pthread_cond_broadcast(notEmpty)
+        pthread_cond_broadcast(notFull)
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// True once closed and empty.
+    public var isFinished: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return isClosed && used == 0
+    }
+}
+
+/// A value behind a lock.
+public final class Locked<Value>: @unchecked Sendable {
+    // Safety: `value` is only touched with `mutex` held.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private var value: Value
+
+    public init(_ value: Value) {
+        self.value = value
+        pthread_mutex_init(mutex, nil)
+    }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    public func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return try body(&value)
+    }
+}

@@ -1,0 +1,85 @@
+import CPlatform
+import Glibc
+
+/// Whole files and directories.
+public enum Files {
+    /// Reads a file of at most `bytesMax` bytes.
+    public static func read(_ path: String, bytesMax: Int = 64 << 20) throws(PlatformError) -> [UInt8] {
+        let file = Descriptor(rw_open(path, O_RDONLY, 0))
+        guard file.raw >= 0 else { throw PlatformError.last("open", path) }
+        return try readAll(file.raw, object: path, bytesMax: bytesMax)
+    }
+
+    /// Reads to the end of a blocking descriptor.
+    public static func readAll(_ descriptor: Int32, object: String, bytesMax: Int = Int.max) throws(PlatformError) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let outcome = chunk.withUnsafeMutableBytes { readOnce(descriptor, into: $0) }
+            switch outcome {
+            case .bytes(let count):
+                guard bytes.count + count <= bytesMax else {
+                    throw .refused(verb: "read", object: object, reason: "got more than \(bytesMax) bytes")
+                }
+                bytes.append(contentsOf: chunk[0..<count])
+            case .endOfFile: return bytes
+            case .wouldBlock:
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                _ = poll(&waiting, 1, 1000)
+            case .failed(let code): throw .system(verb: "read", object: object, code: code)
+            }
+        }
+    }
+
+    /// Replaces `path` in one step: a reader sees the old file or the new one.
+    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(PlatformError) {
+        let temporary = path + ".new"
+        let file = Descriptor(rw_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode))
+        guard file.raw >= 0 else { throw PlatformError.last("create", temporary) }
+        try writeAll(file.raw, bytes, object: temporary)
+        guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
+    }
+
+    /// Makes a directory and those above it.
+    public static func makeDirectory(_ path: String, mode: UInt32 = 0o750) throws(PlatformError) {
+        if mkdir(path, mode_t(mode)) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+            throw PlatformError.last("make directory", path)
+        }
+        try makeDirectory(String(path[..<slash]), mode: mode)
+        guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else { throw PlatformError.last("make directory", path) }
+    }
+
+    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// The size of a file in bytes, 0 when there is none.
+    public static func size(_ path: String) -> Int64 {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int64(status.st_size) : 0
+    }
+
+    /// Resident memory of this process in bytes (Linux).
+    public static func residentBytes() -> Int64 {
+        guard let text = try? read("/proc/self/statm", bytesMax: 4096) else { return 0 }
+        let parts = String(decoding: text, as: UTF8.self).split(separator: " ")
+        return parts.count > 1 ? (Int64(parts[1]) ?? 0) * Int64(sysconf(Int32(_SC_PAGESIZE))) : 0
+    }
+}
+
+/// The right to be the only process that works in a directory; held until the value goes away or the process dies.
+public struct DirectoryLock: ~Copyable, Sendable {
+    private let file: Descriptor
+
+    /// Takes the lock file `path`. Errors: `refused` naming the process that holds it.
+    public init(path: String) throws(PlatformError) {
+        file = Descriptor(rw_open(path, O_RDWR | O_CREAT, 0o640))
+        guard file.raw >= 0 else { throw PlatformError.last("open lock", path) }
+        guard flock(file.raw, LOCK_EX | LOCK_NB) == 0 else {
+            let holder = (try? Files.read(path, bytesMax: 64)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+            let process = holder.split(separator: "\n").first.map { "process \($0)" } ?? "another process"
+            throw .refused(verb: "lock", object: path, reason: "\(process) already works in this directory")
+        }
+        guard ftruncate(file.raw, 0) == 0 else { throw PlatformError.last("write lock", path) }
+        try writeAll(file.raw, Array("\(getpid())\n".utf8), object: path)
+    }
+}

@@ -1,0 +1,38 @@
+import CPlatform
+import Glibc
+
+/// A named thread of its own. Signals that the process waits for elsewhere must be blocked before it starts.
+public final class WorkerThread: @unchecked Sendable {
+    // Safety: `handle` is written once in init, before anybody else can see the object.
+    private var handle = pthread_t()
+
+    private final class Body {
+        let name: String
+        let run: @Sendable () -> Void
+        init(name: String, run: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.run = run
+        }
+    }
+
+    /// Starts `run` in a new thread called `name` (at most 15 bytes are shown by the system).
+    public init(_ name: String, _ run: @escaping @Sendable () -> Void) throws(PlatformError) {
+        let body = Unmanaged.passRetained(Body(name: name, run: run))
+        let code = pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+                _ = rw_pthread_set_name(String(body.name.prefix(15)))
+                body.run()
+                return nil
+            }, body.toOpaque())
+        guard code == 0 else {
+            body.release()
+            throw .system(verb: "start thread", object: name, code: code)
+        }
+    }
+
+    /// Waits for its end. Call once.
+    public func join() { pthread_join(handle, nil) }
+}

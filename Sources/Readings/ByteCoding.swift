@@ -1,0 +1,174 @@
+/// Little-endian building blocks of every format on disk.
+public struct ByteWriter: Sendable {
+    public private(set) var bytes: [UInt8]
+
+    public init(reserving count: Int = 0) {
+        bytes = []
+        bytes.reserveCapacity(count)
+    }
+
+    public mutating func byte(_ value: UInt8) { bytes.append(value) }
+
+    /// An unsigned number of 1 to 10 bytes, 7 bits each, low first.
+    public mutating func varint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(rest))
+    }
+
+    /// A signed number, small ones in few bytes whatever their sign.
+    public mutating func signed(_ value: Int64) { varint(UInt64(bitPattern: (value << 1) ^ (value >> 63))) }
+
+    public mutating func fixed64(_ value: UInt64) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    public mutating func fixed32(_ value: UInt32) { withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) } }
+    public mutating func double(_ value: Double) { fixed64(value.bitPattern) }
+
+    /// Length and bytes.
+    public mutating func blob(_ value: [UInt8]) {
+        varint(UInt64(value.count))
+        bytes.append(contentsOf: value)
+    }
+
+    public mutating func raw(_ value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
+    public mutating func text(_ value: String) { blob(Array(value.utf8)) }
+}
+
+/// Damage found in stored bytes: where and what.
+public struct CodingError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let offset: Int
+    public let expected: String
+    public var description: String { "byte \(offset): expected \(expected)" }
+
+    public init(offset: Int, expected: String) {
+        (self.offset, self.expected) = (offset, expected)
+    }
+}
+
+/// Reads what `ByteWriter` wrote; every read is checked.
+public struct ByteReader: Sendable {
+    private let bytes: [UInt8]
+    public private(set) var offset: Int
+
+    public init(_ bytes: [UInt8], offset: Int = 0) {
+        self.bytes = bytes
+        self.offset = offset
+    }
+
+    public var isAtEnd: Bool { offset >= bytes.count }
+    public var remaining: Int { max(0, bytes.count - offset) }
+
+    public mutating func byte() throws(CodingError) -> UInt8 {
+        guard offset < bytes.count else { throw CodingError(offset: offset, expected: "one more byte") }
+        defer { offset += 1 }
+        return bytes[offset]
+    }
+
+    public mutating func varint() throws(CodingError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        let start = offset
+        while true {
+            let next = try byte()
+            guard shift < 63 || next <= 1 else { throw CodingError(offset: start, expected: "a number of at most 64 bits") }
+            value |= UInt64(next & 0x7F) << shift
+            if next < 0x80 { return value }
+            shift += 7
+        }
+    }
+
+    public mutating func signed() throws(CodingError) -> Int64 {
+        let raw = try varint()
+        return Int64(bitPattern: raw >> 1) ^ -Int64(bitPattern: raw & 1)
+    }
+
+    /// A number that must not exceed `max`.
+    public mutating func count(max: Int, _ what: String) throws(CodingError) -> Int {
+        let start = offset
+        let value = try varint()
+        guard value <= UInt64(max) else { throw CodingError(offset: start, expected: "\(what) of at most \(max), got \(value)") }
+        return Int(value)
+    }
+
+    public mutating func fixed64() throws(CodingError) -> UInt64 {
+        guard remaining >= 8 else { throw CodingError(offset: offset, expected: "8 more bytes") }
+        var value: UInt64 = 0
+        for index in 0..<8 { value |= UInt64(bytes[offset + index]) << UInt64(8 * index) }
+        offset += 8
+        return value
+    }
+
+    public mutating func fixed32() throws(CodingError) -> UInt32 {
+        guard remaining >= 4 else { throw CodingError(offset: offset, expected: "4 more bytes") }
+        var value: UInt32 = 0
+        for index in 0..<4 { value |= UInt32(bytes[offset + index]) << UInt32(8 * index) }
+        offset += 4
+        return value
+    }
+
+    public mutating func double() throws(CodingError) -> Double { Double(bitPattern: try fixed64()) }
+
+    public mutating func blob() throws(CodingError) -> [UInt8] {
+        let length = try count(max: remaining, "length")
+        guard remaining >= length else { throw CodingError(offset: offset, expected: "\(length) more bytes") }
+        defer { offset += length }
+        return Array(bytes[offset..<offset + length])
+    }
+
+    public mutating func text() throws(CodingError) -> String {
+        let start = offset
+        guard let text = String(validating: try blob(), as: UTF8.self) else { throw CodingError(offset: start, expected: "UTF-8 text") }
+        return text
+    }
+
+    /// The next `count` bytes, copied into raw memory of at least that size.
+    public mutating func copy(_ count: Int, to target: UnsafeMutableRawPointer) throws(CodingError) {
+        guard remaining >= count else { throw CodingError(offset: offset, expected: "\(count) more bytes") }
+        bytes.withUnsafeBytes { if let base = $0.baseAddress { target.copyMemory(from: base + offset, byteCount: count) } }
+        offset += count
+    }
+}
+
+/// CRC-32C (Castagnoli), the checksum of journal and checkpoint rows. Table-driven, 8 bytes a step.
+public enum CRC32C {
+    private static let tables: [UInt32] = {
+        var tables = [UInt32](repeating: 0, count: 8 * 256)
+        for index in 0..<256 {
+            var value = UInt32(index)
+            for _ in 0..<8 { value = value & 1 != 0 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
+            tables[index] = value
+        }
+        for index in 0..<256 {
+            for level in 1..<8 {
+                let before = tables[(level - 1) * 256 + index]
+                tables[level * 256 + index] = (before >> 8) ^ tables[Int(before & 0xFF)]
+            }
+        }
+        return tables
+    }()
+
+    public static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { checksum($0) } }
+
+    public static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+        tables.withUnsafeBufferPointer { table in
+            var value: UInt32 = 0xFFFF_FFFF
+            var index = 0
+            while index + 8 <= bytes.count {
+                let low = value ^ UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+                let high = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self))
+                value =
+                    table[7 * 256 + Int(low & 0xFF)] ^ table[6 * 256 + Int(low >> 8 & 0xFF)] ^ table[5 * 256 + Int(low >> 16 & 0xFF)]
+                    ^ table[4 * 256 + Int(low >> 24)] ^ table[3 * 256 + Int(high & 0xFF)] ^ table[2 * 256 + Int(high >> 8 & 0xFF)]
+                    ^ table[256 + Int(high >> 16 & 0xFF)] ^ table[Int(high >> 24)]
+                index += 8
+            }
+            while index < bytes.count {
+                value = (value >> 8) ^ table[Int((value ^ UInt32(bytes[index])) & 0xFF)]
+                index += 1
+            }
+            return value ^ 0xFFFF_FFFF
+        }
+    }
+}

@@ -1,0 +1,167 @@
+/// One accepted reading of one stream: some of its channels at one time.
+public struct ReadingEntry: Sendable {
+    /// The stream's number, from 1; 0 is the daemon itself.
+    public var stream: UInt32
+    /// First field in the batch's channel and value columns.
+    public var fieldStart: UInt32
+    public var fieldCount: UInt32
+    /// When it was taken: nanoseconds since 1970.
+    public var time: Int64
+    /// The fleet clock when it arrived: nanoseconds that all streams together have lived through (see `FleetClock`).
+    public var clock: Int64
+}
+
+/// What happened between readings, in order of arrival.
+public enum BatchNote: Sendable, Equatable {
+    /// A stream was seen for the first time.
+    case stream(id: UInt32, key: [UInt8])
+    /// A channel of a stream was seen for the first time.
+    case channel(stream: UInt32, index: UInt16, name: [UInt8])
+    /// A stream made room for others.
+    case evicted(stream: UInt32)
+    /// The daemon's own condition `kind` began (its reason) or ended (nil) at `time`.
+    case condition(kind: String, reason: String?, time: Int64)
+}
+
+/// Accepted readings on their way from the sockets through a shard into the journal.
+///
+/// A batch has one owner at a time: the ingest thread fills it, the shard reads it, the writer stores it and gives it back.
+/// Its columns are allocated once; filling them allocates nothing.
+public final class ReadingBatch: @unchecked Sendable {
+    // Safety: ownership is handed over through queues; nobody keeps a reference after pushing it.
+
+    /// Readings that fit.
+    public let entryCapacity: Int
+    /// Values that fit, over all readings.
+    public let fieldCapacity: Int
+
+    /// Position in the log of all batches, from 1, without holes.
+    public var sequence: Int64 = 0
+    public var shard: Int = 0
+    /// Wall time when it was closed: nanoseconds since 1970.
+    public var receivedAt: Int64 = 0
+    /// Monotonic time of its first reading, for measuring lag; 0 after a replay.
+    public var firstArrival: Int64 = 0
+    /// The fleet clock when it was closed.
+    public var clock: Int64 = 0
+
+    public private(set) var entryCount = 0
+    public private(set) var fieldCount = 0
+    public let entries: UnsafeMutablePointer<ReadingEntry>
+    public let channels: UnsafeMutablePointer<UInt16>
+    public let values: UnsafeMutablePointer<Double>
+
+    /// Applied before the readings.
+    public var notes: [BatchNote] = []
+    /// Ingest totals as of the end of this batch, stored with it (see `IngestTotals`).
+    public var totals = IngestTotals()
+    /// Who waits for this batch to be durable.
+    public var acknowledgements: [Acknowledgement] = []
+
+    public init(entryCapacity: Int, fieldCapacity: Int) {
+        self.entryCapacity = entryCapacity
+        self.fieldCapacity = fieldCapacity
+        entries = .allocate(capacity: entryCapacity)
+        channels = .allocate(capacity: fieldCapacity)
+        values = .allocate(capacity: fieldCapacity)
+    }
+
+    deinit {
+        entries.deallocate()
+        channels.deallocate()
+        values.deallocate()
+    }
+
+    public var isEmpty: Bool { entryCount == 0 && notes.isEmpty && acknowledgements.isEmpty }
+
+    /// Whether a reading of `fields` values fits.
+    public func hasRoom(fields: Int) -> Bool { entryCount < entryCapacity && fieldCount + fields <= fieldCapacity }
+
+    /// Appends one value of the reading that `endReading` will close.
+    @inlinable
+    public func append(channel: UInt16, value: Double) {
+        channels[pendingEnd] = channel
+        values[pendingEnd] = value
+        pendingEnd += 1
+    }
+
+    /// Closes a reading made of the values appended since the last one. At least one value must have been appended.
+    public func endReading(stream: UInt32, time: Int64, clock: Int64) {
+        entries[entryCount] = ReadingEntry(
+            stream: stream, fieldStart: UInt32(fieldCount), fieldCount: UInt32(pendingEnd - fieldCount), time: time, clock: clock)
+        entryCount += 1
+        fieldCount = pendingEnd
+    }
+
+    /// Forgets values appended since the last closed reading.
+    public func dropPending() { pendingEnd = fieldCount }
+
+    /// Values appended but not closed.
+    public var pendingCount: Int { pendingEnd - fieldCount }
+
+    @usableFromInline var pendingEnd = 0
+
+    /// Empties it for the next use; keeps its memory.
+    public func reset() {
+        sequence = 0
+        receivedAt = 0
+        firstArrival = 0
+        clock = 0
+        entryCount = 0
+        fieldCount = 0
+        pendingEnd = 0
+        notes.removeAll(keepingCapacity: true)
+        acknowledgements.removeAll(keepingCapacity: true)
+    }
+}
+
+/// A client's wish to hear when everything up to `sequence` of `producer` is stored.
+public struct Acknowledgement: Sendable, Equatable {
+    /// The connection that asked; 0 for none.
+    public var connection: UInt64
+    public var producer: String
+    /// The client's own number of its last line in this batch.
+    public var sequence: Int64
+
+    public init(connection: UInt64, producer: String, sequence: Int64) {
+        (self.connection, self.producer, self.sequence) = (connection, producer, sequence)
+    }
+}
+
+/// Everything the ingest side counts, plus its clocks: stored with each batch, so that it survives exactly what the readings survive.
+public struct IngestTotals: Sendable, Equatable {
+    public var linesReceived: Int64 = 0
+    public var linesIgnored: Int64 = 0
+    public var readingsAccepted: Int64 = 0
+    public var valuesAccepted: Int64 = 0
+    public var bytesReceived: Int64 = 0
+    /// Refused lines by reason, in the order of `refusalNames` of whoever counts.
+    public var refused: [Int64] = []
+    /// Dropped readings by reason, in the order of `DropReason.allCases`.
+    public var dropped = [Int64](repeating: 0, count: DropReason.allCases.count)
+    public var fleetClock = FleetClock()
+
+    public init() {}
+}
+
+/// Why an understood reading (or one value of it) was not taken.
+public enum DropReason: String, Sendable, CaseIterable {
+    /// Older than the stream's last reading.
+    case out_of_order
+    /// This channel already has a value for this time.
+    case duplicate
+    /// Dated further ahead than `future_max`.
+    case future
+    /// NaN or infinite.
+    case not_finite
+    /// A text or other value that is not a number.
+    case not_numeric
+    /// The stream is new and `streams_max` is reached.
+    case streams_max
+    /// The channel is new and `channels_max` is reached.
+    case channels_max
+    /// The configuration says to ignore the stream.
+    case ignored
+    /// A client sent it again after it had been acknowledged.
+    case resent
+}

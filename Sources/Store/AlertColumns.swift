@@ -1,0 +1,33 @@
+import Alerting
+import Tabular
+
+/// How an alert stands in its row and in the rows that commands print.
+enum AlertColumns {
+    static let names = [
+        "id", "stream_id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "initial_score",
+        "peak_score", "threshold", "observed", "expected", "band_low", "band_high", "reason", "contributions", "evidence", "context",
+    ]
+
+    static let upsert = """
+        INSERT INTO alerts (\(names.joined(separator: ", "))) VALUES (\(names.map { _ in "?" }.joined(separator: ", ")))
+        ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(4).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
+        """
+
+    static func values(_ alert: Alert) -> [SQLValue] {
+        [
+            .text(alert.id), .integer(Int64(alert.stream)), .text(alert.streamKey),
+            .text(JSONValue.array(alert.channels.map { .string($0) }).compact), .text(alert.kind.rawValue), .text(alert.severity.rawValue),
+            .text(alert.state.rawValue), .integer(alert.openedAt), .integer(alert.updatedAt), .optional(alert.closedAt),
+            .optional(alert.initialScore), .optional(alert.peakScore), .optional(alert.threshold), .optional(alert.observed),
+            .optional(alert.expected), .optional(alert.bandLow), .optional(alert.bandHigh), .text(alert.reason),
+            .text(json(alert.contributions)), .text(json(alert.evidence)),
+            .text(JSONValue.array(alert.context.map { .object(["time": .integer($0.time), "value": .number($0.value)]) }).compact),
+        ]
+    }
+
+    private static func json(_ contributions: [Contribution]) -> String {
+        JSONValue.array(
+            contributions.map { .object(["name": .string($0.name), "share": .number($0.share), "note": .string($0.note)]) }
+        ).compact
+    }
+}

@@ -1,0 +1,145 @@
+import CSQLite
+
+/// A thin wrapper of one SQLite connection. Not for sharing between threads: whoever opens it uses it.
+final class Database {
+    let path: String
+    private let handle: OpaquePointer
+    private var statements: [String: Statement] = [:]
+
+    /// - Errors: `sqlite` when the file cannot be opened.
+    init(path: String, readOnly: Bool) throws(StoreError) {
+        self.path = path
+        var handle: OpaquePointer?
+        let flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
+        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        guard code == SQLITE_OK, let handle else {
+            let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
+            sqlite3_close_v2(handle)
+            throw .sqlite(doing: "open \(path)", code: code, message: message)
+        }
+        self.handle = handle
+        sqlite3_extended_result_codes(handle, 1)
+        sqlite3_busy_timeout(handle, 2000)
+    }
+
+    deinit {
+        for statement in statements.values { statement.finalize() }
+        sqlite3_close_v2(handle)
+    }
+
+    func error(_ doing: String) -> StoreError {
+        .sqlite(doing: doing, code: sqlite3_extended_errcode(handle), message: String(cString: sqlite3_errmsg(handle)))
+    }
+
+    /// Runs SQL without parameters and results, any number of statements.
+    func execute(_ sql: String, doing: String) throws(StoreError) {
+        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw error(doing) }
+    }
+
+    /// The prepared statement of `sql`, kept for the life of the connection.
+    func statement(_ sql: String) throws(StoreError) -> Statement {
+        if let known = statements[sql] { return known }
+        var raw: OpaquePointer?
+        guard sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &raw, nil) == SQLITE_OK, let raw else {
+            throw error("prepare \(sql.prefix(60))")
+        }
+        let statement = Statement(raw, self)
+        statements[sql] = statement
+        return statement
+    }
+
+    /// Runs one statement to its end.
+    func run(_ sql: String, _ values: [SQLValue] = [], doing: String) throws(StoreError) {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        while try statement.step(doing) {}
+    }
+
+    /// The first column of the first row as a number; nil without a row or when it is NULL.
+    func number(_ sql: String, _ values: [SQLValue] = [], doing: String) throws(StoreError) -> Int64? {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        return try statement.step(doing) && !statement.isNull(0) ? statement.integer(0) : nil
+    }
+
+    /// Calls `body` for every row.
+    func rows(_ sql: String, _ values: [SQLValue] = [], doing: String, _ body: (Statement) throws(StoreError) -> Void) throws(StoreError) {
+        let statement = try statement(sql)
+        defer { statement.reset() }
+        statement.bind(values)
+        while try statement.step(doing) { try body(statement) }
+    }
+
+    var changes: Int { Int(sqlite3_changes64(handle)) }
+    var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+}
+
+/// A value to bind.
+enum SQLValue {
+    case null
+    case integer(Int64)
+    case real(Double)
+    case text(String)
+    case blob([UInt8])
+
+    static func optional(_ value: Double?) -> SQLValue { value.map { .real($0) } ?? .null }
+    static func optional(_ value: Int64?) -> SQLValue { value.map { .integer($0) } ?? .null }
+}
+
+/// A prepared statement.
+final class Statement {
+    private let raw: OpaquePointer
+    private unowned let database: Database
+
+    init(_ raw: OpaquePointer, _ database: Database) {
+        (self.raw, self.database) = (raw, database)
+    }
+
+    func finalize() { sqlite3_finalize(raw) }
+
+    func reset() {
+        sqlite3_reset(raw)
+        sqlite3_clear_bindings(raw)
+    }
+
+    func bind(_ values: [SQLValue]) {
+        for (index, value) in values.enumerated() {
+            let place = Int32(index + 1)
+            switch value {
+            case .null: sqlite3_bind_null(raw, place)
+            case .integer(let number): sqlite3_bind_int64(raw, place, number)
+            case .real(let number): sqlite3_bind_double(raw, place, number)
+            case .text(let text): sqlite3_bind_text(raw, place, text, -1, rw_sqlite_transient())
+            case .blob(let bytes):
+                // A nil pointer would bind NULL; an empty blob needs its own call.
+                if bytes.isEmpty {
+                    sqlite3_bind_zeroblob(raw, place, 0)
+                } else {
+                    bytes.withUnsafeBytes { _ = sqlite3_bind_blob64(raw, place, $0.baseAddress, UInt64($0.count), rw_sqlite_transient()) }
+                }
+            }
+        }
+    }
+
+    /// true: a row is there; false: done.
+    func step(_ doing: String) throws(StoreError) -> Bool {
+        switch sqlite3_step(raw) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE: return false
+        default: throw database.error(doing)
+        }
+    }
+
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(raw, column) == SQLITE_NULL }
+    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(raw, column) }
+    func real(_ column: Int32) -> Double { sqlite3_column_double(raw, column) }
+    func optionalReal(_ column: Int32) -> Double? { isNull(column) ? nil : real(column) }
+    func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+    func text(_ column: Int32) -> String { sqlite3_column_text(raw, column).map { String(cString: $0) } ?? "" }
+    func blob(_ column: Int32) -> [UInt8] {
+        guard let base = sqlite3_column_blob(raw, column) else { return [] }
+        return Array(UnsafeRawBufferPointer(start: base, count: Int(sqlite3_column_bytes(raw, column))))
+    }
+}

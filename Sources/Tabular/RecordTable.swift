@@ -1,0 +1,126 @@
+/// Rows with named columns, as every command prints them.
+public struct RecordTable: Sendable, Equatable {
+    /// How rows are printed.
+    public enum Format: String, Sendable, CaseIterable {
+        case table, json, jsonl, csv
+    }
+
+    /// All columns in their documented order.
+    public var columns: [String]
+    /// One value per column each.
+    public var rows: [[JSONValue]]
+
+    public init(columns: [String], rows: [[JSONValue]] = []) {
+        self.columns = columns
+        self.rows = rows
+    }
+
+    /// Rows as JSON objects in column order.
+    public var objects: [JSONValue] {
+        rows.map { row in .object(zip(columns, row).map { JSONValue.Member($0, $1) }) }
+    }
+
+    /// The table of objects; a member that is missing becomes null.
+    public init(columns: [String], objects: [JSONValue]) {
+        self.columns = columns
+        rows = objects.map { object in columns.map { object[$0] ?? .null } }
+    }
+
+    /// The text in `format`, with a newline at the end.
+    /// - Parameter shown: the columns of the `table` format; the others always have all.
+    public func text(_ format: Format, shown: [String]? = nil) -> String {
+        switch format {
+        case .json: JSONValue.array(objects).pretty + "\n"
+        case .jsonl: objects.map { $0.compact + "\n" }.joined()
+        case .csv: ([columns.map(RecordTable.csvField)] + rows.map { $0.map { RecordTable.csvField(RecordTable.plain($0)) } })
+            .map { $0.joined(separator: ",") + "\n" }.joined()
+        case .table: aligned(shown ?? columns)
+        }
+    }
+
+    private func aligned(_ shown: [String]) -> String {
+        let indices = shown.compactMap { columns.firstIndex(of: $0) }
+        let heads = indices.map { columns[$0].uppercased() }
+        let body = rows.map { row in indices.map { RecordTable.short(row[$0]) } }
+        let numeric = indices.map { index in
+            !rows.isEmpty && rows.allSatisfy { if case .string = $0[index] { false } else { true } }
+        }
+        var widths = heads.map(\.count)
+        for row in body { for (column, cell) in row.enumerated() { widths[column] = max(widths[column], cell.count) } }
+        let lines = ([heads] + body).map { row in
+            var line = ""
+            for (column, cell) in row.enumerated() {
+                let padding = String(repeating: " ", count: widths[column] - cell.count)
+                let isLast = column == row.count - 1
+                line += numeric[column] ? padding + cell : cell + (isLast ? "" : padding)
+                if !isLast { line += "  " }
+            }
+            return line + "\n"
+        }
+        return lines.joined()
+    }
+
+    /// A value as bare text: strings unquoted, null empty, arrays joined by a space, objects as JSON.
+    public static func plain(_ value: JSONValue) -> String {
+        switch value {
+        case .null: ""
+        case .string(let text): text
+        case .array(let items): items.map(plain).joined(separator: " ")
+        default: value.compact
+        }
+    }
+
+    private static func short(_ value: JSONValue) -> String {
+        switch value {
+        case .null: return "-"
+        case .number(let number): return RecordTable.short(number)
+        case .string(let text):
+            // A control character must not reach a terminal.
+            return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
+        default: return plain(value)
+        }
+    }
+
+    /// About five significant digits, for people.
+    public static func short(_ number: Double) -> String {
+        guard number.isFinite else { return "-" }
+        if number == number.rounded(), abs(number) < 1e9 { return String(Int64(number)) }
+        let magnitude = abs(number)
+        if magnitude >= 1e9 || magnitude < 1e-4 {
+            var exponent = 0
+            var mantissa = number
+            while abs(mantissa) >= 10 {
+                mantissa /= 10
+                exponent += 1
+            }
+            while abs(mantissa) < 1 {
+                mantissa *= 10
+                exponent -= 1
+            }
+            return decimal(mantissa, 3) + "e" + String(exponent)
+        }
+        let digits = magnitude >= 1000 ? 1 : magnitude >= 100 ? 2 : magnitude >= 10 ? 3 : 4
+        return decimal(number, digits)
+    }
+
+    private static func decimal(_ number: Double, _ digits: Int) -> String {
+        var scale = 1.0
+        for _ in 0..<digits { scale *= 10 }
+        let scaled = Int64((abs(number) * scale).rounded())
+        var fraction = String(scaled % Int64(scale))
+        fraction = String(repeating: "0", count: digits - fraction.count) + fraction
+        while fraction.last == "0" { fraction.removeLast() }
+        let whole = String(scaled / Int64(scale))
+        return (number < 0 && scaled != 0 ? "-" : "") + (fraction.isEmpty ? whole : whole + "." + fraction)
+    }
+
+    private static func csvField(_ text: String) -> String {
+        guard text.utf8.contains(where: { $0 == 44 || $0 == 34 || $0 == 10 || $0 == 13 }) else { return text }
+        var out = "\""
+        for character in text.unicodeScalars {
+            if character == "\"" { out += "\"" }
+            out.unicodeScalars.append(character)
+        }
+        return out + "\""
+    }
+}
