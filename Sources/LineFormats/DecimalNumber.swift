@@ -1,0 +1,156 @@
+import CNumberText
+
+/// Decimal text to Double, correctly rounded, and to exact timestamps.
+///
+/// Fast path by Clinger (How to read floating point numbers accurately, PLDI 1990): a mantissa of at most 2^53 and a power
+/// of ten of at most 22 are both exact Doubles, so one multiplication or division rounds once and correctly. Everything
+/// else goes to the C library's `strtod_l` on a bounded copy; glibc rounds correctly for any length.
+struct DecimalNumber {
+    /// Longest number text handed to `strtod_l`.
+    static let textBytesMax = 512
+
+    /// Rounded value; infinite when out of range. Undefined unless a scan said yes.
+    var value = 0.0
+    /// Index after the number.
+    var next = 0
+    /// No dot and no exponent.
+    var isInteger = false
+    var isNegative = false
+    /// Digits without dot; exact while `digitCount <= 19`.
+    var mantissa: UInt64 = 0
+    /// Digits before and after the dot, leading zeros counted.
+    var digitCount = 0
+    /// Power of ten that the mantissa is to be multiplied with.
+    var exponent = 0
+
+    /// Reads `[+-] digits [. digits] [e [+-] digits]` at `start`, at least one digit before or after the dot.
+    /// - Returns: false when there is no number, or it has more than `textBytesMax` bytes.
+    @inline(always)
+    mutating func scan(_ b: Bytes, _ start: Int) -> Bool {
+        guard scanDigits(b, start) else { return false }
+        if digitCount <= 19, mantissa <= 1 << 53, exponent >= -22, exponent <= 22 {
+            let magnitude = Double(mantissa)
+            let scaled = exponent < 0 ? magnitude / Self.powerOfTen(-exponent) : magnitude * Self.powerOfTen(exponent)
+            value = isNegative ? -scaled : scaled
+            return true
+        }
+        return roundSlowly(b, start)
+    }
+
+    /// As `scan`, without computing `value`.
+    @inline(always)
+    mutating func scanDigits(_ b: Bytes, _ start: Int) -> Bool {
+        var i = start
+        isNegative = false
+        if i < b.count {
+            let sign = b[i]
+            if sign == Ascii.minus {
+                isNegative = true
+                i &+= 1
+            } else if sign == Ascii.plus {
+                i &+= 1
+            }
+        }
+        var m: UInt64 = 0
+        let digitsStart = i
+        while i < b.count {
+            let digit = b[i] &- Ascii.zero
+            if digit > 9 { break }
+            m = m &* 10 &+ UInt64(digit)
+            i &+= 1
+        }
+        var digits = i &- digitsStart
+        exponent = 0
+        isInteger = true
+        if i < b.count, b[i] == Ascii.dot {
+            isInteger = false
+            i &+= 1
+            let fractionStart = i
+            while i < b.count {
+                let digit = b[i] &- Ascii.zero
+                if digit > 9 { break }
+                m = m &* 10 &+ UInt64(digit)
+                i &+= 1
+            }
+            exponent = fractionStart &- i
+            digits &-= exponent
+        }
+        guard digits > 0 else { return false }
+        if i < b.count, b[i] | 0x20 == 0x65 {
+            isInteger = false
+            guard scanExponent(b, &i) else { return false }
+        }
+        mantissa = m
+        digitCount = digits
+        next = i
+        return true
+    }
+
+    /// Reads `e [+-] digits`; magnitudes beyond 100,000 are all the same.
+    @inline(never)
+    private mutating func scanExponent(_ b: Bytes, _ i: inout Int) -> Bool {
+        i += 1
+        var negative = false
+        if i < b.count, b[i] == Ascii.minus || b[i] == Ascii.plus {
+            negative = b[i] == Ascii.minus
+            i += 1
+        }
+        let start = i
+        var written = 0
+        while i < b.count, Ascii.isDigit(b[i]) {
+            if written < 100_000 { written = written * 10 + Int(b[i] - Ascii.zero) }
+            i += 1
+        }
+        exponent += negative ? -written : written
+        return i > start
+    }
+
+    @inline(never)
+    private mutating func roundSlowly(_ b: Bytes, _ start: Int) -> Bool {
+        let length = next - start
+        guard length <= Self.textBytesMax else { return false }
+        value = withUnsafeTemporaryAllocation(of: CChar.self, capacity: length + 1) { copy in
+            for k in 0..<length { copy[k] = CChar(bitPattern: b[start + k]) }
+            copy[length] = 0
+            guard let text = copy.baseAddress else { return .nan }
+            return number_text_to_double(text)
+        }
+        return true
+    }
+
+    @inline(always)
+    static func powerOfTen(_ n: Int) -> Double {
+        switch n {
+        case 0: return 1e0
+        case 1: return 1e1
+        case 2: return 1e2
+        case 3: return 1e3
+        case 4: return 1e4
+        case 5: return 1e5
+        case 6: return 1e6
+        case 7: return 1e7
+        case 8: return 1e8
+        case 9: return 1e9
+        case 10: return 1e10
+        case 11: return 1e11
+        case 12: return 1e12
+        case 13: return 1e13
+        case 14: return 1e14
+        case 15: return 1e15
+        case 16: return 1e16
+        case 17: return 1e17
+        case 18: return 1e18
+        case 19: return 1e19
+        case 20: return 1e20
+        case 21: return 1e21
+        default: return 1e22
+        }
+    }
+
+    /// Whether the bytes are one of the words for a value that is no finite number: `nan`, `inf`, `infinity`, any sign and case.
+    static func isNonFiniteWord(_ b: Bytes, _ start: Int, _ end: Int) -> Bool {
+        var i = start
+        if i < end, b[i] == Ascii.minus || b[i] == Ascii.plus { i += 1 }
+        return b.equalsIgnoringCase(i, end, "nan") || b.equalsIgnoringCase(i, end, "inf") || b.equalsIgnoringCase(i, end, "infinity")
+    }
+}

@@ -1,0 +1,72 @@
+/// `name value [timestamp]`, and `name=value [timestamp]` when there are no tags: for shell scripts and Graphite writers.
+///
+/// The name is a line-protocol head (tags allowed, same escapes), the channel is `value`. Blanks are spaces or tabs.
+extension LineParser {
+    /// Reads a plain line.
+    mutating func parsePlain(_ b: Bytes, _ start: Int) throws(LineError) {
+        var nameEnd = Self.plainNameEnd(b, start)
+        var valueStart = b.skipBlanks(nameEnd)
+        if let equals = Self.lonelyEquals(b, start, nameEnd) {
+            nameEnd = equals
+            valueStart = equals + 1
+        }
+        guard nameEnd > start else { throw b.error(.emptyKey, start, b.count, "name", "a name before =") }
+        guard valueStart < b.count else {
+            throw b.error(.missingFields, b.count, b.count, "line", "field=value or a number after the name")
+        }
+        try checkPlainName(b, start, nameEnd)
+        let valueEnd = b.tokenEnd(valueStart)
+        try appendPlainValue(b, valueStart, valueEnd)
+        let time = try plainTime(b, b.skipBlanks(valueEnd))
+        readings.appendReading(key: .line(start, nameEnd), isCanonical: false, time: time, fieldStart: 0)
+    }
+
+    /// The first blank that no backslash precedes, or the end.
+    private static func plainNameEnd(_ b: Bytes, _ start: Int) -> Int {
+        var i = start
+        while i < b.count, b[i] != Ascii.space, b[i] != Ascii.tab { i += b[i] == Ascii.backslash ? 2 : 1 }
+        return min(i, b.count)
+    }
+
+    /// Index of the `=` of `name=value`: the first unescaped one, when no comma stands before it (there it would be a tag).
+    private static func lonelyEquals(_ b: Bytes, _ start: Int, _ end: Int) -> Int? {
+        var i = start
+        while i < end, b[i] != Ascii.comma {
+            if b[i] == Ascii.equals { return i }
+            i += b[i] == Ascii.backslash ? 2 : 1
+        }
+        return nil
+    }
+
+    /// A name that is a number is a line without a name (`1700000000 3.5`): as a stream it would be a new one every second.
+    private func checkPlainName(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
+        var number = DecimalNumber()
+        if number.scanDigits(b, start), number.next == end {
+            throw b.error(.badName, start, end, "name", "a name before the numbers")
+        }
+        guard end - start <= limits.keyBytesMax else {
+            throw b.error(.keyTooLong, start, end, "stream key", "at most keyBytesMax bytes")
+        }
+    }
+
+    private mutating func appendPlainValue(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
+        var number = DecimalNumber()
+        guard number.scan(b, start), number.next == end else {
+            if DecimalNumber.isNonFiniteWord(b, start, end) { throw b.error(.notFinite, start, end, "value", "a finite number") }
+            throw b.error(.badNumber, start, end, "value", "a number, or field=value")
+        }
+        guard number.value.isFinite else { throw b.error(.notFinite, start, end, "value", "a finite number") }
+        try readings.reserveText(5, start)
+        let name = readings.text.count
+        readings.appendText("value")
+        try append(b, .text(name, readings.text.count), number.value, start)
+    }
+
+    private func plainTime(_ b: Bytes, _ start: Int) throws(LineError) -> Int64? {
+        guard start < b.count else { return nil }
+        var next = start
+        if let time = Timestamp.number(b, start, timeUnit, next: &next), next == b.count { return time }
+        if let time = Timestamp.calendar(b, start, b.count) { return time }
+        throw b.error(.badTimestamp, start, b.count, "timestamp", "a number or an RFC 3339 time")
+    }
+}

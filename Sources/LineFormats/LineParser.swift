@@ -1,0 +1,128 @@
+/// What a line turned out to be.
+public enum LineFormat: UInt8, Sendable, CaseIterable {
+    /// Nothing but blanks.
+    case blank
+    /// `#` and the rest.
+    case comment
+    /// InfluxDB line protocol.
+    case influx
+    /// One JSON object or an array of them.
+    case json
+    /// collectd's `PUTVAL`.
+    case collectd
+    /// `name value [timestamp]` or `name=value [timestamp]`.
+    case plain
+}
+
+/// Reads one line of any format into `readings`.
+///
+/// Pure: no clock, no file, no lock; after the first few lines no allocation. Whatever the bytes are, `parse` returns or
+/// throws a `LineError`. A line gives no reading (blank, comment), one, or several (collectd value lists, JSON arrays).
+///
+/// ```swift
+/// var parser = LineParser()
+/// try parser.parse(line)
+/// for i in 0..<parser.readings.count {
+///     let stream = table[parser.readings.rawKey(i)] ?? table.add(try parser.readings.canonicalKey(i))
+///     for j in 0..<parser.readings.fieldCount(i) { use(parser.readings.fieldName(i, j), parser.readings.fieldValue(i, j)) }
+/// }
+/// ```
+public struct LineParser: ~Copyable {
+    /// Result of the last `parse`. Written by the parser only.
+    public var readings: ReadingBuffer
+    /// What the last line was.
+    public internal(set) var format = LineFormat.blank
+    /// How numeric timestamps are read; senders that state a precision set it.
+    public var timeUnit = TimeUnit.byMagnitude
+
+    let limits: LineLimits
+    let only: LineFormat?
+    let defaultStream: [UInt8]
+    var path = Arena<UInt8>(capacity: 64)
+
+    /// Creates a parser.
+    /// - Parameters:
+    ///   - limits: Bounds of everything.
+    ///   - format: nil to find out line by line; else every line that is not blank is read as this one.
+    ///   - defaultStream: Name for JSON objects without a stream name; empty to refuse those.
+    public init(limits: LineLimits = LineLimits(), format: LineFormat? = nil, defaultStream: [UInt8] = []) {
+        self.limits = limits
+        self.only = format
+        self.defaultStream = defaultStream
+        self.readings = ReadingBuffer(limits: limits)
+    }
+
+    /// Reads `line`, with or without its line end, into `readings`.
+    ///
+    /// Names in `readings` may point into `line`; it must stay alive and unchanged while they are used.
+    /// - Throws: a `LineError` when no reading of the line is usable; `readings` is then empty. Readings of a JSON array
+    ///   that are refused while others stand are listed in `readings.refusals`.
+    public mutating func parse(_ line: UnsafeBufferPointer<UInt8>) throws(LineError) {
+        let whole = readings.reset(line)
+        guard whole.count <= limits.lineBytesMax + 2 else { throw tooLong(whole) }
+        let b = whole.prefix(Self.trimmedEnd(whole))
+        guard b.count <= limits.lineBytesMax else { throw tooLong(whole) }
+        do {
+            try dispatch(b)
+        } catch {
+            readings.forgetReadings()
+            throw error
+        }
+    }
+
+    @inline(always)
+    private mutating func dispatch(_ b: Bytes) throws(LineError) {
+        let start = Self.contentStart(b)
+        guard start < b.count else {
+            format = .blank
+            return
+        }
+        let found = only ?? Self.sniff(b, start)
+        format = found
+        switch found {
+        case .influx: try parseInflux(b, start)
+        case .comment, .blank: return
+        case .json: try parseJSON(b, start)
+        case .collectd: try parseCollectd(b, start)
+        case .plain: try parsePlain(b, start)
+        }
+    }
+
+    /// The format by the first bytes. Line protocol and the plain form look alike until the first field: `parseInflux` decides.
+    @inline(always)
+    private static func sniff(_ b: Bytes, _ start: Int) -> LineFormat {
+        switch b[start] {
+        case Ascii.hash: return .comment
+        case Ascii.leftBrace, Ascii.leftBracket: return .json
+        case 0x50, 0x70: return startsPutval(b, start) ? .collectd : .influx
+        default: return .influx
+        }
+    }
+
+    @inline(never)
+    private static func startsPutval(_ b: Bytes, _ start: Int) -> Bool {
+        guard b.count > start + 7, b.equalsIgnoringCase(start, start + 6, "putval") else { return false }
+        return b[start + 6] == Ascii.space || b[start + 6] == Ascii.tab
+    }
+
+    /// Index of the first byte that is neither blank nor part of a byte order mark.
+    @inline(always)
+    private static func contentStart(_ b: Bytes) -> Int {
+        guard b.count > 0 else { return 0 }
+        let first = b[0]
+        if first > Ascii.space, first != 0xEF { return 0 }
+        return b.skipBlanks(b.equals(0, min(3, b.count), "\u{FEFF}") ? 3 : 0)
+    }
+
+    @inline(always)
+    private static func trimmedEnd(_ b: Bytes) -> Int {
+        var end = b.count
+        while end > 0, Ascii.isBlank(b[end &- 1]) { end &-= 1 }
+        return end
+    }
+
+    @inline(never)
+    private func tooLong(_ b: Bytes) -> LineError {
+        b.error(.lineTooLong, 0, b.count, "line", "at most lineBytesMax bytes")
+    }
+}

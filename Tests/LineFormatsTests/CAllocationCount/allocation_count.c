@@ -1,0 +1,47 @@
+// Stands before glibc's allocator in the test process and counts calls per thread; the memory still comes from glibc.
+#include "allocation_count.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+static __thread uint64_t calls;
+
+uint64_t allocation_count(void) { return calls; }
+
+void *malloc(size_t size) {
+    calls++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    calls++;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size) {
+    calls++;
+    return __libc_realloc(old, size);
+}
+
+void *memalign(size_t alignment, size_t size) {
+    calls++;
+    return __libc_memalign(alignment, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    calls++;
+    return __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size) {
+    calls++;
+    void *memory = __libc_memalign(alignment, size);
+    if (!memory) return ENOMEM;
+    *out = memory;
+    return 0;
+}
