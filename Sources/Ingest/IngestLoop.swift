@@ -1,0 +1,414 @@
+import Glibc
+import LineFormats
+import Platform
+import Readings
+
+/// One open source of lines.
+final class Connection {
+    let descriptor: Int32
+    let name: String
+    let isFile: Bool
+    /// Bytes of a line whose end has not come yet.
+    var carry: [UInt8] = []
+    /// The rest of a line that is too long is skipped.
+    var isSkipping = false
+    var lines: Int64 = 0
+    var lastReadAt: Int64
+    /// Set once the client asked for acknowledgements.
+    var producer: String?
+    var outgoing: [UInt8] = []
+    var csv: CSVState = .undecided
+
+    enum CSVState {
+        case undecided, no, rows
+    }
+
+    init(descriptor: Int32, name: String, isFile: Bool, now: Int64) {
+        (self.descriptor, self.name, self.isFile, lastReadAt) = (descriptor, name, isFile, now)
+    }
+}
+
+/// A client that numbers its lines.
+struct Producer {
+    /// The last line taken from it (stored or on its way).
+    var accepted: Int64
+    /// The last line that is known to be stored.
+    var stored: Int64
+    /// The sequence of the last line of its present connection.
+    var position: Int64
+    /// The last sequence for which an acknowledgement is on its way.
+    var asked: Int64
+    var connection: UInt64
+}
+
+/// The state of the ingest thread: readiness, connections, the parser.
+final class IngestLoop {
+    private let options: IngestOptions
+    private let log: Log
+    private let poller: PollerBox
+    private var parser: ParserBox
+    private var connections: [UInt64: Connection] = [:]
+    private var listeners: [UInt64: (descriptor: Int32, name: String)] = [:]
+    private var datagrams: [UInt64: (descriptor: Int32, name: String)] = [:]
+    private var producers: [String: Producer] = [:]
+    private var nextToken: UInt64 = 1
+    private var openFiles = 0
+    private var hadFiles = false
+    private var areListenersPaused = false
+    private var idleCheckedAt: Int64 = 0
+    private var refusalLoggedAt: Int64 = 0
+    private var refusalsUnlogged = 0
+    private(set) var refusals: [Refusal] = []
+    private let buffer: UnsafeMutableRawBufferPointer
+    private static let readBytes = 256 << 10
+    private static let refusalsKept = 50
+    private static let wakeupToken: UInt64 = 0
+    private static let outgoingMax = 1 << 20
+
+    /// A class around what cannot be copied, so that closures can reach it.
+    private final class PollerBox {
+        let poller: Poller
+        init() throws(PlatformError) { poller = try Poller() }
+    }
+    private final class ParserBox {
+        var lines: LineParser
+        var csv: CSVParser?
+        init(_ limits: LineLimits) { lines = LineParser(limits: limits) }
+    }
+
+    init(options: IngestOptions, log: Log, producers: [String: Int64]) throws(PlatformError) {
+        self.options = options
+        self.log = log
+        poller = try PollerBox()
+        parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax))
+        buffer = .allocate(byteCount: IngestLoop.readBytes, alignment: 64)
+        for (name, sequence) in producers {
+            self.producers[name] = Producer(accepted: sequence, stored: sequence, position: 0, asked: sequence, connection: 0)
+        }
+    }
+
+    deinit {
+        for connection in connections.values where !connection.isFile || connection.descriptor != 0 { close(connection.descriptor) }
+        buffer.deallocate()
+    }
+
+    var connectionCount: Int { connections.count }
+    /// True when all files ended and there is nothing else to serve.
+    var isDone: Bool { hadFiles && openFiles == 0 && listeners.isEmpty && datagrams.isEmpty }
+
+    func open(_ sources: [IngestSource], wakeup: Int32) throws(PlatformError) {
+        try poller.poller.add(wakeup, token: IngestLoop.wakeupToken)
+        for source in sources {
+            let token = nextToken
+            nextToken += 1
+            switch source {
+            case .listener(let descriptor, let name):
+                listeners[token] = (descriptor, name)
+                try poller.poller.add(descriptor, token: token)
+            case .datagram(let descriptor, let name):
+                datagrams[token] = (descriptor, name)
+                try poller.poller.add(descriptor, token: token)
+            case .file(let descriptor, let name):
+                connections[token] = Connection(descriptor: descriptor, name: name, isFile: true, now: Clocks.monotonic())
+                openFiles += 1
+                hadFiles = true
+                // A regular file is always ready and epoll refuses it; `round` reads those without asking.
+                do { try poller.poller.add(descriptor, token: token) } catch { alwaysReady.append(token) }
+            }
+        }
+    }
+    private var alwaysReady: [UInt64] = []
+
+    /// Waits for readiness and handles it once. Returns the monotonic time.
+    func round(_ intake: inout Intake) -> Int64 {
+        var ready: [Poller.Event] = []
+        poller.poller.wait(timeoutMilliseconds: alwaysReady.isEmpty ? 200 : 0) { ready.append($0) }
+        let arrival = Clocks.monotonic()
+        let now = Clocks.wall()
+        for event in ready {
+            if let listener = listeners[event.token] {
+                accept(listener.descriptor, listener.name, arrival)
+            } else if let datagram = datagrams[event.token] {
+                readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival)
+            } else if let connection = connections[event.token] {
+                if event.isWritable { write(connection, event.token) }
+                if event.isReadable || event.isHangup { read(connection, event.token, &intake, now, arrival) }
+            } else if event.token == IngestLoop.wakeupToken {
+                wakeupDrain()
+            }
+        }
+        for token in alwaysReady { if let connection = connections[token] { read(connection, token, &intake, now, arrival) } }
+        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        if arrival - idleCheckedAt > 1_000_000_000 {
+            idleCheckedAt = arrival
+            closeIdle(arrival, &intake)
+        }
+        return arrival
+    }
+
+    var wakeupDrain: () -> Void = {}
+
+    // MARK: - Connections
+
+    private func accept(_ listener: Int32, _ name: String, _ now: Int64) {
+        while connections.count < options.connectionsMax, let descriptor = UnixSocket.accept(listener) {
+            let token = nextToken
+            nextToken += 1
+            let peer = PeerCredentials(descriptor: descriptor)
+            connections[token] = Connection(
+                descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), isFile: false, now: now)
+            do { try poller.poller.add(descriptor, token: token) } catch { drop(token) }
+        }
+        if connections.count >= options.connectionsMax, !areListenersPaused {
+            areListenersPaused = true
+            for (token, listener) in listeners { poller.poller.modify(listener.descriptor, token: token, readable: false, writable: false) }
+            log.warning("connections_max reached; further clients wait", ["connections_max": "\(options.connectionsMax)"])
+        }
+    }
+
+    private func drop(_ token: UInt64) {
+        guard let connection = connections.removeValue(forKey: token) else { return }
+        poller.poller.remove(connection.descriptor)
+        alwaysReady.removeAll { $0 == token }
+        if connection.isFile { openFiles -= 1 }
+        if connection.descriptor > 2 { close(connection.descriptor) }
+        if let name = connection.producer, producers[name]?.connection == token { producers[name]?.connection = 0 }
+        if areListenersPaused, connections.count < options.connectionsMax {
+            areListenersPaused = false
+            for (token, listener) in listeners { poller.poller.modify(listener.descriptor, token: token, readable: true, writable: false) }
+        }
+    }
+
+    private func closeIdle(_ now: Int64, _ intake: inout Intake) {
+        guard options.connectionIdleMax > 0 else { return }
+        for (token, connection) in connections where !connection.isFile && now - connection.lastReadAt > options.connectionIdleMax {
+            log.info("closed an idle connection", ["source": connection.name])
+            drop(token)
+        }
+    }
+
+    private func read(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        connection.lastReadAt = arrival
+        switch readOnce(connection.descriptor, into: buffer) {
+        case .bytes(let count): take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+        case .wouldBlock: break
+        case .endOfFile:
+            endLine(connection, token, &intake, now, arrival)
+            drop(token)
+        case .failed(let code):
+            log.info("a connection failed", ["source": connection.name, "reason": String(cString: strerror(code))])
+            endLine(connection, token, &intake, now, arrival)
+            drop(token)
+        }
+    }
+
+    private func readDatagrams(_ descriptor: Int32, _ name: String, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        for _ in 0..<256 {
+            guard case .bytes(let count) = readOnce(descriptor, into: buffer) else { return }
+            let sender = Connection(descriptor: -1, name: name, isFile: false, now: arrival)
+            take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), sender, 0, &intake, now, arrival)
+            endLine(sender, 0, &intake, now, arrival)
+        }
+    }
+
+    // MARK: - Lines
+
+    /// Cuts lines out of what was read and keeps the unfinished rest.
+    private func take(
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
+    ) {
+        guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+        var start = 0
+        while start < bytes.count {
+            guard let found = memchr(base + start, 10, bytes.count - start) else { break }
+            let end = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
+            if connection.isSkipping {
+                connection.isSkipping = false
+            } else if connection.carry.isEmpty {
+                line(UnsafeBufferPointer(start: base + start, count: end - start), connection, token, &intake, now, arrival)
+            } else {
+                connection.carry.append(contentsOf: UnsafeBufferPointer(start: base + start, count: end - start))
+                let whole = connection.carry
+                connection.carry.removeAll(keepingCapacity: whole.count <= 4096)
+                whole.withUnsafeBufferPointer { line($0, connection, token, &intake, now, arrival) }
+            }
+            start = end + 1
+        }
+        guard start < bytes.count, !connection.isSkipping else { return }
+        if connection.carry.count + bytes.count - start > options.lineBytesMax {
+            tooLong(connection, token, bytes: connection.carry.count + bytes.count - start, &intake, now)
+        } else {
+            connection.carry.append(contentsOf: UnsafeBufferPointer(start: base + start, count: bytes.count - start))
+        }
+    }
+
+    private func tooLong(_ connection: Connection, _ token: UInt64, bytes: Int, _ intake: inout Intake, _ now: Int64) {
+        connection.carry = []
+        connection.isSkipping = true
+        connection.lines += 1
+        intake.received(bytes: bytes, now: now)
+        intake.refused(.lineTooLong)
+        refuse(
+            connection, token, "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
+        _ = advance(connection, token)
+    }
+
+    /// The end of a source is the end of its last line.
+    private func endLine(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        guard !connection.carry.isEmpty else { return }
+        let rest = connection.carry
+        connection.carry = []
+        // A client that numbers its lines ends each one; a rest is a line cut off, and it will send it again.
+        guard connection.producer == nil else { return }
+        rest.withUnsafeBufferPointer { line($0, connection, token, &intake, now, arrival) }
+    }
+
+    private func line(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
+    ) {
+        if connection.lines == 0, hello(bytes, connection, token) { return }
+        connection.lines += 1
+        intake.received(bytes: bytes.count + 1, now: now)
+        guard advance(connection, token) else { return intake.dropped(.resent) }
+        var bytes = bytes
+        if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
+        do {
+            if connection.isFile, try row(bytes, connection, &intake, now, arrival) { return }
+            try parser.lines.parse(bytes)
+            if parser.lines.readings.count == 0 && parser.lines.readings.refusals.isEmpty { intake.ignoredLine() }
+            for refusal in parser.lines.readings.refusals {
+                intake.refused(refusal.reason)
+                refuse(connection, token, refusal.description, now)
+            }
+            if let problem = intake.accept(&parser.lines.readings, now: now, arrival: arrival) {
+                refuse(connection, token, problem.description, now)
+            }
+        } catch {
+            intake.refused(error.reason)
+            refuse(connection, token, error.description, now)
+        }
+    }
+
+    /// A CSV row of a file that began with a header. false: it is no CSV file.
+    private func row(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
+    ) throws(LineError) -> Bool {
+        if connection.csv == .undecided {
+            guard options.sniffsCSV, CSVParser.looksLikeHeader(bytes) else {
+                if bytes.contains(where: { $0 > 32 }) && bytes.first != 35 { connection.csv = .no }
+                return false
+            }
+            parser.csv = CSVParser(limits: LineLimits(lineBytesMax: options.lineBytesMax), defaultStream: Array("stdin".utf8))
+            connection.csv = .rows
+            try parser.csv?.parseHeader(bytes)
+            intake.ignoredLine()
+            return true
+        }
+        guard connection.csv == .rows, parser.csv != nil else { return false }
+        try parser.csv!.parseRow(bytes)
+        if parser.csv!.readings.count == 0 { intake.ignoredLine() }
+        if let problem = intake.accept(&parser.csv!.readings, now: now, arrival: arrival) { refuse(connection, 0, problem.description, now) }
+        return true
+    }
+
+    private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
+        if refusals.count >= IngestLoop.refusalsKept { refusals.removeFirst() }
+        refusals.append(Refusal(time: now, source: connection.name, line: connection.lines, text: text))
+        if let name = connection.producer, let producer = producers[name] {
+            queue("refused \(producer.position) \(text)\n", connection, token)
+        }
+        refusalsUnlogged += 1
+        // The first at once, then at most one a second with the number of those between: a flood of rubbish must not fill a disk.
+        guard now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt else { return }
+        log.warning("refused a line: \(connection.name) line \(connection.lines): \(text)", ["refused_since_last_message": "\(refusalsUnlogged)"])
+        refusalLoggedAt = now
+        refusalsUnlogged = 0
+    }
+
+    // MARK: - Acknowledgements
+
+    /// `#!producer NAME` as the first line makes the connection an acknowledged one.
+    private func hello(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64) -> Bool {
+        let text = String(decoding: bytes.prefix(512), as: UTF8.self)
+        guard token != 0, !connection.isFile, text.hasPrefix("#!producer ") else { return false }
+        let name = String(text.dropFirst(11).filter { $0.isASCII && !$0.isWhitespace }.prefix(200))
+        guard !name.isEmpty else {
+            queue("error cannot greet: got no name, expected #!producer NAME\n", connection, token)
+            return true
+        }
+        var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
+        let before = producer.connection
+        producer.connection = token
+        producer.position = producer.stored
+        producers[name] = producer
+        connection.producer = name
+        connection.lines = 1
+        if before != 0, before != token { drop(before) }
+        queue("ok \(producer.stored)\n", connection, token)
+        return true
+    }
+
+    /// Counts a line of a numbering client. false: it was taken before.
+    private func advance(_ connection: Connection, _ token: UInt64) -> Bool {
+        guard let name = connection.producer, var producer = producers[name] else { return true }
+        producer.position += 1
+        let isNew = producer.position > producer.accepted
+        producer.accepted = max(producer.accepted, producer.position)
+        producers[name] = producer
+        return isNew
+    }
+
+    private func pendingAcknowledgements() -> [Acknowledgement] {
+        guard !producers.isEmpty else { return [] }
+        var pending: [Acknowledgement] = []
+        for (name, producer) in producers where producer.accepted > producer.asked {
+            pending.append(Acknowledgement(connection: producer.connection, producer: name, sequence: producer.accepted))
+            producers[name]?.asked = producer.accepted
+        }
+        return pending.sorted { $0.producer < $1.producer }
+    }
+
+    /// Passes on what has been stored.
+    func answer(_ acknowledgements: [Acknowledgement]) {
+        for acknowledgement in acknowledgements {
+            producers[acknowledgement.producer]?.stored = acknowledgement.sequence
+            guard let token = producers[acknowledgement.producer]?.connection, let connection = connections[token] else { continue }
+            queue("ok \(acknowledgement.sequence)\n", connection, token)
+        }
+    }
+
+    private func queue(_ text: String, _ connection: Connection, _ token: UInt64) {
+        guard connection.outgoing.count < IngestLoop.outgoingMax else { return }
+        connection.outgoing += Array(text.utf8)
+        write(connection, token)
+    }
+
+    private func write(_ connection: Connection, _ token: UInt64) {
+        while !connection.outgoing.isEmpty {
+            let count = connection.outgoing.withUnsafeBytes { Glibc.write(connection.descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                connection.outgoing.removeFirst(count)
+            } else if count < 0 && errno == EINTR {
+                continue
+            } else {
+                break
+            }
+        }
+        poller.poller.modify(connection.descriptor, token: token, readable: true, writable: !connection.outgoing.isEmpty)
+    }
+
+    /// Takes what is still in the sockets' buffers (bounded), then ends.
+    func finish(_ intake: inout Intake) {
+        let arrival = Clocks.monotonic()
+        let now = Clocks.wall()
+        for (token, connection) in connections where !connection.isFile {
+            for _ in 0..<64 {
+                guard case .bytes(let count) = readOnce(connection.descriptor, into: buffer) else { break }
+                take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+            }
+            endLine(connection, token, &intake, now, arrival)
+        }
+        for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
+        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+    }
+}

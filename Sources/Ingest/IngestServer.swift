@@ -1,0 +1,146 @@
+import Glibc
+import LineFormats
+import Platform
+import Readings
+
+/// Where readings come from.
+public enum IngestSource: Sendable {
+    /// A listening stream socket.
+    case listener(Int32, name: String)
+    /// A datagram socket.
+    case datagram(Int32, name: String)
+    /// A file or pipe that is read to its end; the server ends with the last of these.
+    case file(Int32, name: String)
+}
+
+/// A refused line, for people.
+public struct Refusal: Sendable, Equatable {
+    /// Wall time (nanoseconds since 1970).
+    public var time: Int64
+    /// `stdin`, `ingest.sock process 123`, ...
+    public var source: String
+    /// Number of the line in its source, from 1.
+    public var line: Int64
+    /// Column, what was got, what was expected.
+    public var text: String
+}
+
+/// What the ingest thread shows to others.
+public struct IngestSnapshot: Sendable {
+    public var totals = IngestTotals()
+    public var streams = 0
+    public var connections = 0
+    /// The newest refusals, oldest first.
+    public var refusals: [Refusal] = []
+    /// Monotonic time of the last round; the watchdog looks at it.
+    public var aliveAt: Int64 = 0
+}
+
+public struct IngestOptions: Sendable {
+    public var intake = IntakeLimits()
+    public var lineBytesMax = 64 << 10
+    public var connectionsMax = 256
+    /// Nanoseconds; 0: never.
+    public var connectionIdleMax: Int64 = 0
+    /// Whether a file source may start with a CSV header.
+    public var sniffsCSV = true
+
+    public init() {}
+}
+
+/// The thread that owns all sources: reads, cuts lines, parses, and hands batches on.
+///
+/// A client that wants acknowledgements sends `#!producer NAME` as its first line and hears `ok SEQUENCE`: so many of its
+/// lines are stored. Lines are numbered from that number plus one; after a reconnect it goes on from the number in the
+/// answer, and what it sends again is recognised and dropped. `refused SEQUENCE why` tells about a bad line.
+public final class IngestServer: @unchecked Sendable {
+    // Safety: `snapshot`, `inbox` and `durable` are locked; everything else belongs to the thread in `run`.
+
+    enum Command: Sendable {
+        case stop
+        case report(kind: String, reason: String?)
+        case limits(IntakeLimits, isIgnored: @Sendable (String) -> Bool, keys: [UInt32: String])
+    }
+
+    public let snapshot = Locked(IngestSnapshot())
+    private let inbox = Locked<[Command]>([])
+    private let durable = Locked<[Acknowledgement]>([])
+    private let wakeup: Wakeup
+    private let log: Log
+    private let options: IngestOptions
+
+    public init(options: IngestOptions, log: Log) throws(PlatformError) {
+        self.options = options
+        self.log = log
+        wakeup = try Wakeup()
+    }
+
+    /// Stops reading, takes what is already in its buffers, and returns from `run`.
+    public func stop() { send(.stop) }
+    /// Notes a condition of the daemon itself in the log of batches (nil: it is over).
+    public func report(_ kind: String, reason: String?) { send(.report(kind: kind, reason: reason)) }
+    /// Takes over reloaded limits.
+    public func reload(_ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, keys: [UInt32: String]) {
+        send(.limits(limits, isIgnored: isIgnored, keys: keys))
+    }
+
+    /// Tells clients that their lines are stored. Called by the writer.
+    public func acknowledge(_ acknowledgements: [Acknowledgement]) {
+        guard !acknowledgements.isEmpty else { return }
+        durable.withLock { $0 += acknowledgements }
+        wakeup.signal()
+    }
+
+    private func send(_ command: Command) {
+        inbox.withLock { $0.append(command) }
+        wakeup.signal()
+    }
+
+    /// Serves until stopped, or until all files ended when there is nothing else.
+    /// - Parameter producers: last stored sequence of every client that numbers its lines.
+    public func run(sources: [IngestSource], intake: consuming Intake, producers: [String: Int64]) throws(PlatformError) {
+        let loop = try IngestLoop(options: options, log: log, producers: producers)
+        try loop.open(sources, wakeup: wakeup.descriptor)
+        var intake = intake
+        var isStopping = false
+        var publishedAt: Int64 = 0
+        while !isStopping && !loop.isDone {
+            let now = loop.round(&intake)
+            for command in inbox.withLock({ commands in
+                defer { commands.removeAll() }
+                return commands
+            }) {
+                switch command {
+                case .stop: isStopping = true
+                case .report(let kind, let reason): intake.report(kind, reason: reason, now: Clocks.wall())
+                case .limits(let limits, let isIgnored, let keys):
+                    intake.limits = limits
+                    intake.isIgnored = isIgnored
+                    intake.refreshIgnored { keys[$0] }
+                }
+            }
+            loop.answer(
+                durable.withLock { waiting in
+                    defer { waiting.removeAll(keepingCapacity: true) }
+                    return waiting
+                })
+            if now - publishedAt > 100_000_000 {
+                publishedAt = now
+                publish(loop, intake)
+            }
+        }
+        loop.finish(&intake)
+        publish(loop, intake)
+    }
+
+    /// Writes the acknowledgements that came after the end of `run`; nothing else is served any more.
+    private func publish(_ loop: IngestLoop, _ intake: borrowing Intake) {
+        snapshot.withLock { snapshot in
+            snapshot.totals = intake.totals
+            snapshot.streams = intake.streamCount
+            snapshot.connections = loop.connectionCount
+            snapshot.refusals = loop.refusals
+            snapshot.aliveAt = Clocks.monotonic()
+        }
+    }
+}

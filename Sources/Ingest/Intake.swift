@@ -1,0 +1,267 @@
+import LineFormats
+import Readings
+
+/// What the intake may take.
+public struct IntakeLimits: Sendable, Equatable {
+    public var streamsMax = 100_000
+    public var evicts = false
+    public var channelsMax = 256
+    /// Nanoseconds.
+    public var futureMax: Int64 = 600_000_000_000
+    public var shards = 1
+
+    public init() {}
+}
+
+/// Where batches come from and where they go.
+public protocol BatchCourier: AnyObject {
+    /// An empty batch; waits until one is free (back-pressure).
+    func borrow() -> ReadingBatch
+    /// Takes a filled batch to its shard.
+    func deliver(_ batch: ReadingBatch)
+}
+
+/// From parsed readings to batches: names become numbers, and every reading gets its fate. Pure but for the courier.
+///
+/// Order of checks for a reading: stream known or room for it; not ignored; not dated ahead of `now` by more than
+/// `futureMax`; not older than the stream's newest. A reading with the stream's newest time adds channels that have no value
+/// for it yet; a second value is a duplicate. What is dropped is counted by reason in `totals`.
+public struct Intake: ~Copyable {
+    public private(set) var totals: IngestTotals
+    public var limits: IntakeLimits
+    /// Decides for a new stream (its canonical key) whether the configuration ignores it.
+    public var isIgnored: (String) -> Bool
+
+    private var table: StreamTable
+    private let courier: any BatchCourier
+    private var open: [ReadingBatch?]
+    private var nextSequence: Int64
+    private var limitReachedAt: Int64?
+    private var limitIsTold = false
+    private var isNearlyFull = false
+    private let reasons = LineError.Reason.allCases
+    private let dropReasons = DropReason.allCases
+
+    /// Streams that share one shard and one checkpoint block: this many neighbouring ids.
+    public static let streamsPerBlock: UInt32 = 16
+
+    /// - Parameters:
+    ///   - totals: as restored; `nextSequence`: number of the next batch; `seed`: for the hash table only
+    public init(
+        limits: IntakeLimits, totals: IngestTotals, nextSequence: Int64, seed: UInt64, courier: any BatchCourier,
+        isIgnored: @escaping (String) -> Bool
+    ) {
+        self.limits = limits
+        self.totals = totals
+        if self.totals.refused.count < LineError.Reason.allCases.count {
+            self.totals.refused += [Int64](repeating: 0, count: LineError.Reason.allCases.count - self.totals.refused.count)
+        }
+        self.isIgnored = isIgnored
+        self.courier = courier
+        self.nextSequence = nextSequence
+        table = StreamTable(seed: seed)
+        open = Array(repeating: nil, count: limits.shards)
+    }
+
+    public var streamCount: Int { table.count }
+
+    /// Puts back a stream as it was: its newest time and that of each channel.
+    public mutating func restore(stream id: UInt32, key: [UInt8], channels: [(name: [UInt8], lastTime: Int64)], lastTime: Int64) {
+        _ = key.withUnsafeBufferPointer { table.add(canonical: $0, id: id) }
+        table.infos[Int(id)].lastTime = lastTime
+        table.infos[Int(id)].isIgnored = isIgnored(String(decoding: key, as: UTF8.self))
+        table.infos[Int(id)].lastClock = totals.fleetClock.now
+        for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
+    }
+
+    /// The highest id ever given, so that an evicted stream's number is not used again after a restart.
+    public mutating func reserve(idsThrough id: UInt32) { table.reserve(idsThrough: id) }
+
+    // MARK: - Lines
+
+    /// Counts a line as received (`bytes` with its end). Batches that are nearly full go first, so that a line and what comes
+    /// of it are stored together (but for lines of very many readings).
+    public mutating func received(bytes: Int, now: Int64) {
+        if isNearlyFull { flush(now: now) }
+        totals.linesReceived += 1
+        totals.bytesReceived += Int64(bytes)
+    }
+
+    /// Counts a blank line or a comment.
+    public mutating func ignoredLine() { totals.linesIgnored += 1 }
+
+    /// Counts a refused line or a refused reading of a line.
+    public mutating func refused(_ reason: LineError.Reason) {
+        if let place = reasons.firstIndex(of: reason) { totals.refused[place] += 1 }
+    }
+
+    public mutating func dropped(_ reason: DropReason, count: Int = 1) {
+        totals.dropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(count)
+    }
+
+    /// Takes all readings of a parsed line or row.
+    /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
+    /// - Returns: why a reading's stream name was refused (already counted), nil when all is well.
+    public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) -> LineError? {
+        if readings.ignoredNonNumeric > 0 { dropped(.not_numeric, count: readings.ignoredNonNumeric) }
+        if readings.nonFinite > 0 { dropped(.not_finite, count: readings.nonFinite) }
+        var problem: LineError?
+        for index in 0..<readings.count {
+            var stream = table.find(readings.rawKey(index))
+            if stream == 0 {
+                do {
+                    stream = try discover(&readings, index, now)
+                } catch {
+                    refused(error.reason)
+                    problem = error
+                    continue
+                }
+                if stream == 0 {
+                    dropped(.streams_max)
+                    continue
+                }
+            }
+            take(readings, index, stream, now, arrival)
+        }
+        return problem
+    }
+
+    /// A stream whose spelling is new: 0 when it has no room.
+    private mutating func discover(_ readings: inout ReadingBuffer, _ index: Int, _ now: Int64) throws(LineError) -> UInt32 {
+        let canonical = try readings.canonicalKey(index)
+        let known = table.find(canonical)
+        if known != 0 {
+            table.addAlias(readings.rawKey(index), of: known)
+            return known
+        }
+        if table.count >= limits.streamsMax {
+            limitReachedAt = now
+            guard limits.evicts, let victim = table.silentLongest() else {
+                tellLimit(now)
+                return 0
+            }
+            tellLimit(now)
+            table.remove(victim)
+            note(.evicted(stream: victim), stream: victim)
+        }
+        let stream = table.add(canonical: canonical)
+        table.infos[Int(stream)].isIgnored = isIgnored(String(decoding: canonical, as: UTF8.self))
+        note(.stream(id: stream, key: Array(canonical)), stream: stream)
+        let raw = readings.rawKey(index)
+        if table.find(raw) == 0 { table.addAlias(raw, of: stream) }
+        return stream
+    }
+
+    private mutating func tellLimit(_ now: Int64) {
+        guard !limitIsTold else { return }
+        limitIsTold = true
+        let what = limits.evicts ? "the stream that was silent longest makes room" : "readings of new streams are refused"
+        note(.condition(kind: "limit", reason: "streams_max = \(limits.streamsMax) is reached; \(what)", time: now), stream: 0)
+    }
+
+    @inline(__always)
+    private mutating func take(_ readings: borrowing ReadingBuffer, _ index: Int, _ stream: UInt32, _ now: Int64, _ arrival: Int64) {
+        let info = table.infos[Int(stream)]
+        if info.isIgnored { return dropped(.ignored) }
+        // A reading without time is taken now; several in one moment, or after a clock step back, follow one another.
+        let time = readings.time(index) ?? max(now, info.lastTime == .min ? now : info.lastTime &+ 1)
+        if time < info.lastTime { return dropped(.out_of_order) }
+        if readings.time(index) != nil, time > now, time - now > limits.futureMax { return dropped(.future) }
+        let fields = readings.fieldCount(index)
+        let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
+        let batch = batch(shard, fields: fields, now, arrival)
+        var guess = 0
+        for field in 0..<fields {
+            let name = readings.fieldName(index, field)
+            var channel = table.channel(stream, name, guess: guess)
+            if channel == nil {
+                guard Int(table.infos[Int(stream)].channelCount) < limits.channelsMax, let added = table.addChannel(stream, name) else {
+                    dropped(.channels_max)
+                    continue
+                }
+                batch.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
+                channel = added
+            }
+            guard let channel, let channels = table.infos[Int(stream)].channels else { continue }
+            guess = channel + 1
+            if channels[channel].lastTime == time {
+                dropped(.duplicate)
+                continue
+            }
+            channels[channel].lastTime = time
+            batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
+        }
+        let values = batch.pendingCount
+        guard values > 0 else { return }
+        totals.fleetClock.observe(time)
+        table.infos[Int(stream)].lastTime = time
+        table.infos[Int(stream)].lastClock = totals.fleetClock.now
+        batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
+        if !batch.hasRoom(fields: 2 * fields) || batch.entryCount + 8 > batch.entryCapacity { isNearlyFull = true }
+        totals.readingsAccepted += 1
+        totals.valuesAccepted += Int64(values)
+    }
+
+    // MARK: - Batches
+
+    /// The open batch of a shard with room for a reading of `fields` values.
+    @inline(__always)
+    private mutating func batch(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) -> ReadingBatch {
+        if let batch = open[shard], batch.hasRoom(fields: fields) { return batch }
+        if open[shard] != nil { flush(now: now) }
+        let batch = courier.borrow()
+        batch.shard = shard
+        batch.firstArrival = arrival
+        open[shard] = batch
+        return batch
+    }
+
+    private mutating func note(_ note: BatchNote, stream: UInt32) {
+        let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
+        if open[shard] == nil {
+            let batch = courier.borrow()
+            batch.shard = shard
+            open[shard] = batch
+        }
+        open[shard]?.notes.append(note)
+    }
+
+    /// Closes all open batches in shard order and delivers them. The last one carries the totals and acknowledgements.
+    /// - Parameter acknowledgements: of clients whose lines up to their sequence are in these or earlier batches.
+    public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = []) {
+        if let reached = limitReachedAt, limitIsTold, now - reached > 600_000_000_000 {
+            limitReachedAt = nil
+            limitIsTold = false
+            note(.condition(kind: "limit", reason: nil, time: now), stream: 0)
+        }
+        if !acknowledgements.isEmpty, open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
+        isNearlyFull = false
+        guard let last = open.lastIndex(where: { $0 != nil }) else { return }
+        for shard in 0...last {
+            guard let batch = open[shard] else { continue }
+            open[shard] = nil
+            batch.shard = shard
+            batch.sequence = nextSequence
+            batch.receivedAt = now
+            batch.clock = totals.fleetClock.now
+            nextSequence += 1
+            if shard == last { batch.acknowledgements = acknowledgements }
+            batch.totals = totals
+            courier.deliver(batch)
+        }
+    }
+
+    /// Delivers a note about the daemon itself at once.
+    public mutating func report(_ kind: String, reason: String?, now: Int64) {
+        note(.condition(kind: kind, reason: reason, time: now), stream: 0)
+        flush(now: now)
+    }
+
+    /// Asks for every stream again whether it is ignored (after a reload). `keys`: canonical keys by id.
+    public mutating func refreshIgnored(_ key: (UInt32) -> String?) {
+        guard table.lastID > 0 else { return }
+        for id in 1...table.lastID where table.infos[Int(id)].isPresent {
+            if let key = key(id) { table.infos[Int(id)].isIgnored = isIgnored(key) }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+import Glibc
+
+/// One channel of a stream as the ingest side knows it.
+struct ChannelInfo {
+    var nameOffset: UInt32
+    var nameLength: UInt32
+    /// Time of the newest accepted value.
+    var lastTime: Int64
+}
+
+/// One stream as the ingest side knows it.
+struct StreamInfo {
+    /// Time of the newest accepted reading; Int64.min before the first.
+    var lastTime: Int64 = .min
+    /// The fleet clock of the newest accepted reading, for eviction.
+    var lastClock: Int64 = 0
+    var channels: UnsafeMutablePointer<ChannelInfo>?
+    var channelCount: UInt16 = 0
+    var channelCapacity: UInt16 = 0
+    /// Other spellings of the key that are in the table.
+    var aliasCount: UInt8 = 0
+    var isIgnored = false
+    var isPresent = true
+}
+
+/// From the bytes that name a stream to its number: open addressing over interned keys, no allocation on a hit.
+///
+/// Ids start at 1 and are never used twice. A stream may be known by several spellings (tags in another order), at most
+/// `aliasesMax`; further spellings are made canonical every time.
+struct StreamTable: ~Copyable {
+    private struct Slot {
+        var hash: UInt32
+        /// Place in `keys` plus one; 0: free; UInt32.max: was removed.
+        var key: UInt32
+    }
+    private struct Key {
+        var offset: UInt64
+        var length: UInt32
+        var stream: UInt32
+    }
+
+    private var slots: UnsafeMutablePointer<Slot>
+    private var slotMask: Int
+    private var slotsUsed = 0
+    private var keys: [Key] = []
+    private var arena: UnsafeMutablePointer<UInt8>
+    private var arenaUsed = 0
+    private var arenaCapacity: Int
+    private let seed: UInt64
+    private(set) var infos: UnsafeMutablePointer<StreamInfo>
+    private var infoCapacity: Int
+    /// The highest id given so far.
+    private(set) var lastID: UInt32 = 0
+    /// Streams present.
+    private(set) var count = 0
+
+    static let aliasesMax: UInt8 = 8
+
+    /// - Parameter seed: makes collisions unpredictable; ids do not depend on it.
+    init(seed: UInt64) {
+        self.seed = seed
+        slotMask = 1023
+        slots = .allocate(capacity: 1024)
+        slots.initialize(repeating: Slot(hash: 0, key: 0), count: 1024)
+        arenaCapacity = 1 << 16
+        arena = .allocate(capacity: arenaCapacity)
+        infoCapacity = 1024
+        infos = .allocate(capacity: infoCapacity)
+        infos.initialize(repeating: StreamInfo(), count: infoCapacity)
+        infos[0].isPresent = false
+    }
+
+    deinit {
+        for id in 0..<infoCapacity { infos[id].channels?.deallocate() }
+        infos.deallocate()
+        slots.deallocate()
+        arena.deallocate()
+    }
+
+    /// The stream of these bytes; 0 when they are not known.
+    @inline(__always)
+    func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        let hash = hash(key)
+        var place = Int(hash) & slotMask
+        while true {
+            let slot = slots[place]
+            if slot.key == 0 { return 0 }
+            if slot.hash == hash, slot.key != .max {
+                let known = keys[Int(slot.key) - 1]
+                if Int(known.length) == key.count, let base = key.baseAddress, memcmp(arena + Int(known.offset), base, key.count) == 0 {
+                    return known.stream
+                }
+            }
+            place = (place + 1) & slotMask
+        }
+    }
+
+    /// Adds a stream under its canonical key and returns its id: the next one, or `id` when restoring.
+    mutating func add(canonical key: UnsafeBufferPointer<UInt8>, id: UInt32? = nil) -> UInt32 {
+        let stream = id ?? lastID + 1
+        lastID = max(lastID, stream)
+        if Int(stream) >= infoCapacity { growInfos(atLeast: Int(stream) + 1) }
+        infos[Int(stream)] = StreamInfo()
+        count += 1
+        insert(key, stream)
+        return stream
+    }
+
+    /// Makes sure that no id up to `id` is given again.
+    mutating func reserve(idsThrough id: UInt32) {
+        if Int(id) >= infoCapacity { growInfos(atLeast: Int(id) + 1) }
+        while lastID < id {
+            lastID += 1
+            infos[Int(lastID)].isPresent = false
+        }
+    }
+
+    /// Remembers another spelling of a stream's key, if there is room for one.
+    mutating func addAlias(_ key: UnsafeBufferPointer<UInt8>, of stream: UInt32) {
+        guard infos[Int(stream)].aliasCount < StreamTable.aliasesMax else { return }
+        infos[Int(stream)].aliasCount += 1
+        insert(key, stream)
+    }
+
+    /// Makes a stream unknown. Its keys' bytes stay in the arena until a restart.
+    mutating func remove(_ stream: UInt32) {
+        for place in 0...slotMask where slots[place].key != 0 && slots[place].key != .max {
+            if keys[Int(slots[place].key) - 1].stream == stream { slots[place].key = .max }
+        }
+        infos[Int(stream)].channels?.deallocate()
+        infos[Int(stream)] = StreamInfo()
+        infos[Int(stream)].isPresent = false
+        count -= 1
+    }
+
+    /// The present stream that was silent longest; nil when there is none.
+    func silentLongest() -> UInt32? {
+        var best: UInt32?
+        for id in 1...max(1, Int(lastID)) where id <= Int(lastID) && infos[id].isPresent {
+            if best.map({ infos[id].lastClock < infos[Int($0)].lastClock }) ?? true { best = UInt32(id) }
+        }
+        return best
+    }
+
+    /// The channel of that name, trying `guess` first; nil when the stream has none.
+    @inline(__always)
+    func channel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, guess: Int) -> Int? {
+        let info = infos[Int(stream)]
+        guard let channels = info.channels, let base = name.baseAddress else { return nil }
+        let count = Int(info.channelCount)
+        if guess < count, Int(channels[guess].nameLength) == name.count, memcmp(arena + Int(channels[guess].nameOffset), base, name.count) == 0 {
+            return guess
+        }
+        for index in 0..<count where Int(channels[index].nameLength) == name.count {
+            if memcmp(arena + Int(channels[index].nameOffset), base, name.count) == 0 { return index }
+        }
+        return nil
+    }
+
+    /// Adds a channel. nil when the name arena is full (4 GiB).
+    mutating func addChannel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, lastTime: Int64 = .min) -> Int? {
+        guard arenaUsed + name.count < Int(UInt32.max) else { return nil }
+        let offset = store(name)
+        let index = Int(infos[Int(stream)].channelCount)
+        if index == Int(infos[Int(stream)].channelCapacity) {
+            let capacity = max(4, index * 2)
+            let grown = UnsafeMutablePointer<ChannelInfo>.allocate(capacity: capacity)
+            if let old = infos[Int(stream)].channels {
+                grown.update(from: old, count: index)
+                old.deallocate()
+            }
+            infos[Int(stream)].channels = grown
+            infos[Int(stream)].channelCapacity = UInt16(clamping: capacity)
+        }
+        infos[Int(stream)].channels?[index] = ChannelInfo(nameOffset: UInt32(offset), nameLength: UInt32(name.count), lastTime: lastTime)
+        infos[Int(stream)].channelCount += 1
+        return index
+    }
+
+    // MARK: - Storage
+
+    private mutating func insert(_ key: UnsafeBufferPointer<UInt8>, _ stream: UInt32) {
+        if (slotsUsed + 1) * 2 > slotMask { growSlots() }
+        let offset = store(key)
+        keys.append(Key(offset: UInt64(offset), length: UInt32(key.count), stream: stream))
+        place(hash(key), UInt32(keys.count))
+        slotsUsed += 1
+    }
+
+    private mutating func place(_ hash: UInt32, _ key: UInt32) {
+        var place = Int(hash) & slotMask
+        while slots[place].key != 0 { place = (place + 1) & slotMask }
+        slots[place] = Slot(hash: hash, key: key)
+    }
+
+    private mutating func growSlots() {
+        let old = slots
+        let oldCount = slotMask + 1
+        let count = oldCount * 2
+        slots = .allocate(capacity: count)
+        slots.initialize(repeating: Slot(hash: 0, key: 0), count: count)
+        slotMask = count - 1
+        slotsUsed = 0
+        for index in 0..<oldCount where old[index].key != 0 && old[index].key != .max {
+            place(old[index].hash, old[index].key)
+            slotsUsed += 1
+        }
+        old.deallocate()
+    }
+
+    private mutating func growInfos(atLeast needed: Int) {
+        let capacity = max(needed, infoCapacity * 2)
+        let grown = UnsafeMutablePointer<StreamInfo>.allocate(capacity: capacity)
+        grown.update(from: infos, count: infoCapacity)
+        (grown + infoCapacity).initialize(repeating: StreamInfo(), count: capacity - infoCapacity)
+        for id in infoCapacity..<capacity { grown[id].isPresent = false }
+        infos.deallocate()
+        infos = grown
+        infoCapacity = capacity
+    }
+
+    private mutating func store(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+        if arenaUsed + bytes.count > arenaCapacity {
+            let capacity = max(arenaCapacity * 2, arenaUsed + bytes.count)
+            let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+            grown.update(from: arena, count: arenaUsed)
+            arena.deallocate()
+            arena = grown
+            arenaCapacity = capacity
+        }
+        defer { arenaUsed += bytes.count }
+        if let base = bytes.baseAddress { (arena + arenaUsed).update(from: base, count: bytes.count) }
+        return arenaUsed
+    }
+
+    /// Multiply-and-fold over 8 bytes a step, seeded.
+    @inline(__always)
+    private func hash(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+        var value = seed ^ UInt64(truncatingIfNeeded: key.count)
+        let raw = UnsafeRawBufferPointer(key)
+        var index = 0
+        while index + 8 <= raw.count {
+            value = StreamTable.fold(value ^ raw.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            index += 8
+        }
+        var rest: UInt64 = 0
+        while index < raw.count {
+            rest = rest << 8 | UInt64(raw[index])
+            index += 1
+        }
+        value = StreamTable.fold(value ^ rest)
+        return UInt32(truncatingIfNeeded: value ^ value >> 32)
+    }
+
+    @inline(__always)
+    private static func fold(_ value: UInt64) -> UInt64 {
+        let product = value.multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+        return product.high ^ product.low
+    }
+}
