@@ -1,0 +1,60 @@
+/* CDetectionKernels - the inner loops of the stream detector, in float and double.
+ *
+ * One template (kernels.inc) is compiled for several instruction sets; the best one the processor has is chosen once,
+ * before main. All arithmetic is done in groups of 8 lanes with a fixed order of summation, so that every instruction set
+ * with fused multiply-add (AVX2+FMA, AVX-512, NEON) gives the same bits; plain SSE2 rounds products separately.
+ *
+ * Legend:  n  vector length, a multiple of 8 (callers pad with zeros)      b  n / 8
+ *          P  symmetric n x n matrix, lower triangle of 8 x 8 blocks: block (I, J), J <= I, starts at (I (I + 1) / 2 + J) 64;
+ *             inside a block element (i, j) is at 8 j + i. Diagonal blocks are stored in full.
+ *          d  dimension of a prototype         m  number of prototype slots, a multiple of 8
+ * Pointers need natural alignment only; 64-byte alignment is fastest. Nothing here allocates, traps or keeps state.
+ */
+#ifndef CDETECTIONKERNELS_H
+#define CDETECTIONKERNELS_H
+#include <stdint.h>
+#include <stddef.h>
+
+/* Largest n accepted by cdk_reservoir and cdk_rls. */
+#define CDK_LENGTH_MAX 128
+
+/* Name of the instruction set in use: "avx512", "avx2", "sse2", "neon" or "portable". */
+const char *cdk_instruction_set(void);
+/* For tests and benchmarks: use the named set from now on. Returns 0, or -1 if this processor cannot run it.
+ * Not to be called while another thread runs a kernel. */
+int cdk_use_instruction_set(const char *name);
+
+#define CDK_DECLARE(R, S)                                                                                                       \
+  /* Leaky tanh units: h <- (1 - leak) h + leak tanh(win x + bias + W h). W column by column (n x n), h in place. */              \
+  void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n);                          \
+  /* Recursive least squares: g = P phi / (lambda + phi' P phi), P <- (P - g (P phi)') / lambda, diagonal limited to cap by      \
+   * scaling row and column. Returns 0, or 1 if P had lost positive definiteness and was replaced by its diagonal. */             \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n);                                                     \
+  R cdk_dot_##S(const R *a, const R *b, int32_t n);                                                                              \
+  /* y <- y + a x */                                                                                                             \
+  void cdk_axpy_##S(R *y, const R *x, R a, int32_t n);                                                                           \
+  /* Nearest of m prototypes to s[d]; slot k, dimension j is at (k / 8) 8 d + 8 j + k % 8. Returns the slot (lowest on a tie)      \
+   * and its squared distance. Free slots hold a huge value. */                                                                  \
+  int32_t cdk_nearest_##S(const R *prototypes, const R *s, int32_t m, int32_t d, R *distance2);                                  \
+  /* a[0..<n] += v, any n */                                                                                                     \
+  void cdk_add_##S(R *a, R v, int32_t n);                                                                                        \
+  /* a[0..<n] *= v, any n */                                                                                                     \
+  void cdk_scale_##S(R *a, R v, int32_t n);                                                                                      \
+  /* sum of a[0..<n], any n */                                                                                                   \
+  double cdk_sum_##S(const R *a, int32_t n);
+
+CDK_DECLARE(float, f32)
+CDK_DECLARE(double, f64)
+
+/* Slot with the smallest entry of a[0..<n] (lowest slot on a tie). */
+int32_t cdk_oldest_u32(const uint32_t *a, int32_t n);
+
+/* Shipped weights of the 64-unit predictor core and the 16-unit novelty core (see weights_seed1.c). */
+typedef struct { uint16_t row, column; double weight; } cdk_entry;
+typedef struct {
+  int32_t units, novelty_units, entries, novelty_entries;
+  const double *input, *bias, *leak, *novelty_input, *novelty_bias, *novelty_leak;
+  const cdk_entry *recurrent, *novelty_recurrent;
+} cdk_weights;
+const cdk_weights *cdk_weights_seed1(void);
+#endif

@@ -1,0 +1,121 @@
+#include "CDetectionKernels.h"
+#include <math.h>
+#include <string.h>
+
+/* The vectors never cross a function boundary: every helper is inlined. */
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+
+#define CDK_TABLE(R, S)                                                                                                       \
+  typedef struct {                                                                                                            \
+    void (*reservoir)(R *, const R *, const R *, const R *, const R *, R, int32_t);                                            \
+    int32_t (*rls)(R *, const R *, R *, R, R, int32_t);                                                                        \
+    R (*dot)(const R *, const R *, int32_t);                                                                                   \
+    void (*axpy)(R *, const R *, R, int32_t);                                                                                  \
+    int32_t (*nearest)(const R *, const R *, int32_t, int32_t, R *);                                                           \
+    void (*add)(R *, R, int32_t);                                                                                              \
+    void (*scale)(R *, R, int32_t);                                                                                            \
+    double (*sum)(const R *, int32_t);                                                                                         \
+  } table_##S;
+CDK_TABLE(float, f32)
+CDK_TABLE(double, f64)
+
+typedef float v8f __attribute__((ext_vector_type(8)));
+typedef double v8d __attribute__((ext_vector_type(8)));
+typedef v8f v8fu __attribute__((aligned(4)));
+typedef v8d v8du __attribute__((aligned(8)));
+
+/* The rational approximation of degree 13 / 6 on [-9, 9] known from Eigen; largest error about 3e-7. */
+#define TANH8_RATIONAL()                                                                                                        \
+  static inline __attribute__((always_inline)) v8f SET(tanh8)(v8f x) {                                                          \
+    x = __builtin_elementwise_min(__builtin_elementwise_max(x, (v8f)(-7.9f)), (v8f)(7.9f));                                       \
+    v8f y = x * x, a = (v8f)(-2.76076847742355e-16f);                                                                           \
+    a = a * y + (v8f)(2.00018790482477e-13f);                                                                                   \
+    a = a * y + (v8f)(-8.60467152213735e-11f);                                                                                  \
+    a = a * y + (v8f)(5.12229709037114e-08f);                                                                                   \
+    a = a * y + (v8f)(1.48572235717979e-05f);                                                                                   \
+    a = a * y + (v8f)(6.37261928875436e-04f);                                                                                   \
+    a = a * y + (v8f)(4.89352455891786e-03f);                                                                                   \
+    v8f b = (v8f)(1.19825839466702e-06f);                                                                                       \
+    b = b * y + (v8f)(1.18534705686654e-04f);                                                                                   \
+    b = b * y + (v8f)(2.26843463243900e-03f);                                                                                   \
+    b = b * y + (v8f)(4.89352518554385e-03f);                                                                                   \
+    return a * x / b;                                                                                                           \
+  }                                                                                                                            \
+  static inline v8d SET(tanh8d)(v8d x) {                                                                                        \
+    for (int i = 0; i < 8; i++) x[i] = tanh(x[i]);                                                                              \
+    return x;                                                                                                                   \
+  }
+
+#if defined(__x86_64__)
+#define SET(name) CAT(sse2_, name)
+#define HAS_FMA 0
+#include "both.inc"
+#undef SET
+#undef HAS_FMA
+#define HAS_FMA 1
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define SET(name) CAT(avx2_, name)
+#include "both.inc"
+#undef SET
+#pragma clang attribute pop
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma"))), apply_to = function)
+#define SET(name) CAT(avx512_, name)
+#include "both.inc"
+#undef SET
+#pragma clang attribute pop
+static const char *chosen = "sse2";
+static table_f32 best_f32 = {sse2_f32_reservoir, sse2_f32_rls, sse2_f32_dot, sse2_f32_axpy, sse2_f32_nearest, sse2_f32_add, sse2_f32_scale, sse2_f32_sum};
+static table_f64 best_f64 = {sse2_f64_reservoir, sse2_f64_rls, sse2_f64_dot, sse2_f64_axpy, sse2_f64_nearest, sse2_f64_add, sse2_f64_scale, sse2_f64_sum};
+int cdk_use_instruction_set(const char *name) {
+  __builtin_cpu_init();
+  if (!strcmp(name, "sse2")) { best_f32 = sse2_f32_entry; best_f64 = sse2_f64_entry; chosen = "sse2"; return 0; }
+  if (!strcmp(name, "avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    best_f32 = avx2_f32_entry; best_f64 = avx2_f64_entry; chosen = "avx2"; return 0;
+  }
+  if (!strcmp(name, "avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
+      && __builtin_cpu_supports("avx512bw")) {
+    best_f32 = avx512_f32_entry; best_f64 = avx512_f64_entry; chosen = "avx512"; return 0;
+  }
+  return -1;
+}
+__attribute__((constructor)) static void choose(void) {
+  if (cdk_use_instruction_set("avx512") && cdk_use_instruction_set("avx2")) cdk_use_instruction_set("sse2");
+}
+#else
+#if defined(__aarch64__)
+#define HAS_FMA 1
+static const char *chosen = "neon";
+#else
+#define HAS_FMA 0
+static const char *chosen = "portable";
+#endif
+#define SET(name) CAT(only_, name)
+#include "both.inc"
+#define best_f32 only_f32_entry
+#define best_f64 only_f64_entry
+int cdk_use_instruction_set(const char *name) { return strcmp(name, chosen) ? -1 : 0; }
+#endif
+const char *cdk_instruction_set(void) { return chosen; }
+
+#define CDK_DEFINE(R, S)                                                                                                          \
+  void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
+    best_##S.reservoir(h, w, win, bias, leak, x, n);                                                                              \
+  }                                                                                                                              \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n) { return best_##S.rls(p, phi, g, lambda, cap, n); }     \
+  R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S.dot(a, b, n); }                                               \
+  void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S.axpy(y, x, a, n); }                                               \
+  int32_t cdk_nearest_##S(const R *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S.nearest(p, s, m, d, q); }          \
+  void cdk_add_##S(R *a, R v, int32_t n) { best_##S.add(a, v, n); }                                                                \
+  void cdk_scale_##S(R *a, R v, int32_t n) { best_##S.scale(a, v, n); }                                                            \
+  double cdk_sum_##S(const R *a, int32_t n) { return best_##S.sum(a, n); }
+CDK_DEFINE(float, f32)
+CDK_DEFINE(double, f64)
+
+int32_t cdk_oldest_u32(const uint32_t *a, int32_t n) {
+  int32_t k = 0;
+  for (int32_t i = 1; i < n; i++) if (a[i] < a[k]) k = i;
+  return k;
+}

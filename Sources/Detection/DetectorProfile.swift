@@ -1,0 +1,87 @@
+/// Which fusion of evidence a profile uses.
+public enum DetectionRule: UInt8, Sendable {
+    /// Ranks per channel, two-sided, per prediction head; score of a stream = mean of its three highest channels.
+    case ranksPerChannel = 1
+    /// Statistics combined over channels first, then calibrated once per stream; two branches.
+    case calibratedPerStream = 2
+}
+
+/// Sizes and constants of a detector. Two detectors with equal profiles read each other's state.
+public struct DetectorProfile: Sendable {
+    /// Short name, e.g. `default`.
+    public var name: String
+    /// The fusion.
+    public var rule: DetectionRule
+    /// Fixed weights of the cores; their unit counts are the sizes.
+    public var weights: ReservoirWeights
+    /// Prediction horizons in readings, ascending, at most 4.
+    public var horizons: [Int]
+    /// Prototypes of the novelty memory, a multiple of 8.
+    public var prototypes: Int
+    /// First differences remembered by the jump evidence.
+    public var jumpWindow: Int
+    /// Bins of each calibrator histogram (per-stream calibrators) and their width on the asinh scale.
+    public var calibratorBins: Int
+    /// See `calibratorBins`.
+    public var calibratorWidth: Double
+    /// The fixed threshold when neither a budget nor a threshold is set.
+    public var threshold: Double
+    /// Readings before the first alarm of a stream, and before a late channel takes part.
+    public var warmUpReadings: Int
+    /// Readings an alarm keeps equal ones away.
+    public var holdReadings: Int
+    /// By how much a score must top the last raised one within that time.
+    public var holdStep: Double
+    /// Usual intervals without a reading that count as a gap; infinity turns gap handling off.
+    public var gapIntervals: Double
+    /// Readings after a gap during which no alarm is raised.
+    public var gapHoldReadings: Int
+    /// True if a stuck channel raises an alarm of its own.
+    public var stuckAlarms: Bool
+
+    /// The score of a constant, unremarkable stream depends on nothing random: profiles differ in size and rule only.
+    init(
+        name: String, rule: DetectionRule, weights: ReservoirWeights, horizons: [Int] = [1, 4, 16], prototypes: Int = 64,
+        jumpWindow: Int = 300,
+        calibratorBins: Int = 400, calibratorWidth: Double = 0.03, threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
+        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, stuckAlarms: Bool = true
+    ) {
+        self.name = name
+        self.rule = rule
+        self.weights = weights
+        self.horizons = horizons
+        self.prototypes = prototypes
+        self.jumpWindow = jumpWindow
+        self.calibratorBins = calibratorBins
+        self.calibratorWidth = calibratorWidth
+        self.threshold = threshold
+        self.warmUpReadings = warmUpReadings
+        self.holdReadings = holdReadings
+        self.holdStep = holdStep
+        self.gapIntervals = gapIntervals
+        self.gapHoldReadings = gapHoldReadings
+        self.stuckAlarms = stuckAlarms
+    }
+
+    /// The profile a user gets: calibrated per stream, 40 units.
+    public static let standard = DetectorProfile(
+        name: "default", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 40, noveltyUnits: 16), threshold: 2.03)
+
+    /// For very many streams: the same architecture with 12 units and coarse calibration.
+    public static let light = DetectorProfile(
+        name: "light", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
+        prototypes: 16, jumpWindow: 64, calibratorBins: 64, calibratorWidth: 0.09, threshold: 2.03)
+
+    /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
+    public static let ranksPerChannel = DetectorProfile(
+        name: "rw1", rule: .ranksPerChannel, weights: .shipped, prototypes: 256, threshold: 4.4, gapIntervals: .infinity, stuckAlarms: false
+    )
+
+    /// The rule calibrated per stream as published: 64 units, 256 prototypes, no gap handling.
+    public static let calibratedPerStream = DetectorProfile(
+        name: "rw2", rule: .calibratedPerStream, weights: .shipped, prototypes: 256, threshold: 2.03, gapIntervals: .infinity,
+        stuckAlarms: false)
+
+    /// The named profiles.
+    public static let all: [DetectorProfile] = [.standard, .light, .ranksPerChannel, .calibratedPerStream]
+}

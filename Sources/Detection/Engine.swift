@@ -1,0 +1,359 @@
+import TimeSeries
+
+/// One channel of one reading.
+public struct ChannelInput {
+    /// The channel's block, `channelStateBytes` long, 64-byte aligned, initialised by the detector.
+    public var state: UnsafeMutableRawPointer
+    /// The reading. Values that are not finite are skipped; magnitudes over 1e100 count as 1e100.
+    public var value: Double
+    /// Handed back in the verdict.
+    public var index: UInt16
+
+    /// One channel of one reading.
+    public init(state: UnsafeMutableRawPointer, value: Double, index: UInt16) {
+        self.state = state
+        self.value = value
+        self.index = index
+    }
+}
+
+/// What the user set for a stream. Comes from configuration with every reading; it is not part of the state.
+public struct StreamSettings: Sendable {
+    /// A threshold set by hand, in score points; nil for the budget's or the profile's.
+    public var threshold: Double?
+    /// Mean seconds between false alarms that are tolerated (see `EventRate.secondsBetween`); infinity when no budget is set.
+    public var secondsBetweenFalseAlarms: Double
+    /// Seconds east of UTC of the clock people around this stream live by, at this reading.
+    public var clockOffsetSeconds: Int32
+
+    /// Settings; by default fixed threshold and UTC.
+    public init(threshold: Double? = nil, secondsBetweenFalseAlarms: Double = .infinity, clockOffsetSeconds: Int32 = 0) {
+        self.threshold = threshold
+        self.secondsBetweenFalseAlarms = secondsBetweenFalseAlarms
+        self.clockOffsetSeconds = clockOffsetSeconds
+    }
+}
+
+/// The machine room of a detector: weights, scratch memory and the order in which the pieces run. One per thread.
+///
+/// Legend: t readings of the stream before this one; age the same for a channel; x standardised reading; e_k prediction error at horizon k;
+/// phi = [1, x_t, x_{t-1}, h_t, clock]; P covariance of phi; g gain.
+struct Engine<Core: RecurrentCore>: ~Copyable {
+    typealias Scalar = Core.Scalar
+    typealias Channel = ChannelScalars<Scalar>
+    typealias Stream = StreamScalars<Scalar>
+
+    let profile: DetectorProfile
+    let layout: StateLayout
+    let core: Core
+    let noveltyCore: Core
+    let horizonCount: Int
+    private let horizons: InlineArray<4, Int>
+    /// Clock features of the present reading.
+    let clock: UnsafeMutablePointer<Double>
+    /// Statistics of the channels of the present reading, for attribution.
+    var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
+    /// Inner values of the last reading, for the golden tests.
+    var trace = InlineArray<16, Double>(repeating: 0)
+
+    init(profile: DetectorProfile, core: Core, noveltyCore: Core) {
+        precondition((1...4).contains(profile.horizons.count) && profile.prototypes % 8 == 0 && profile.prototypes > 0)
+        self.profile = profile
+        self.core = core
+        self.noveltyCore = noveltyCore
+        layout = StateLayout(profile, core, noveltyCore)
+        horizonCount = profile.horizons.count
+        horizons = InlineArray { $0 < profile.horizons.count ? profile.horizons[$0] : 0 }
+        clock = .allocate(capacity: ClockFeatures.count)
+        clock.initialize(repeating: 0, count: ClockFeatures.count)
+        statistics = .allocate(capacity: 64)
+        statistics.initialize(repeating: ChannelStatistics())
+    }
+
+    deinit {
+        core.deallocate()
+        noveltyCore.deallocate()
+        clock.deallocate()
+        statistics.deallocate()
+    }
+
+    func initializeStream(_ p: UnsafeMutableRawPointer) {
+        p.initializeMemory(as: UInt8.self, repeating: 0, count: layout.streamBytes)
+        var scalars = Stream()
+        scalars.version = layout.version
+        p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
+    }
+
+    func initializeChannel(_ p: UnsafeMutableRawPointer) {
+        p.initializeMemory(as: UInt8.self, repeating: 0, count: layout.channelBytes)
+        var scalars = Channel()
+        scalars.version = layout.version
+        p.initializeMemory(as: Channel.self, repeating: scalars, count: 1)
+        for i in 0..<(layout.features - ClockFeatures.count) { setVariance(array(p, layout.covarianceAt), i, 10) }
+        for q in 0..<horizonCount where horizons[q] == 1 { array(p, layout.readoutsAt)[q * layout.featuresPadded + 1] = 0.9 }
+        // Free prototypes lie too far away to be nearest.
+        array(p, layout.prototypesAt).update(repeating: 1e15, count: profile.prototypes * noveltyCore.unitCount)
+        if layout.hasClockHead {
+            for i in 0...ClockFeatures.count { setVariance(array(p, layout.clockCovarianceAt), i, 1) }
+            let ranks = (p + layout.ranksAt).assumingMemoryBound(to: BlockRankCalibrator<Scalar>.self)
+            ranks.initialize(repeating: BlockRankCalibrator(), count: StateLayout.rankCalibrators)
+        }
+    }
+
+    @inline(__always)
+    func array(_ p: UnsafeMutableRawPointer, _ offset: Int) -> UnsafeMutablePointer<Scalar> {
+        (p + offset).assumingMemoryBound(to: Scalar.self)
+    }
+
+    /// Diagonal element i of a matrix stored in blocks of the lower triangle.
+    @inline(__always)
+    func setVariance(_ p: UnsafeMutablePointer<Scalar>, _ i: Int, _ v: Scalar) {
+        let b = i / 8
+        p[(b * (b + 1) / 2 + b) * 64 + 9 * (i % 8)] = v
+    }
+
+    /// One reading of one stream.
+    @inline(__always)
+    mutating func step(
+        stream: UnsafeMutableRawPointer, channels: UnsafeBufferPointer<ChannelInput>, time: Int64, hasClock: Bool, settings: StreamSettings,
+        verdict: inout Verdict
+    ) {
+        let s = stream.assumingMemoryBound(to: Stream.self)
+        let t = s.pointee.age
+        let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
+        if hasClock {
+            ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
+            if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
+        }
+        beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
+        if channels.count > statistics.count { growScratch(channels.count) }
+        let score =
+            profile.rule == .ranksPerChannel
+            ? scoreByRanks(s, channels, hasClock, intervals, &verdict) : scorePerStream(stream, channels, hasClock, intervals, &verdict)
+        verdict.score = score
+        s.pointee.budget.count(score, t: t, above: array(stream, layout.budgetAt))
+        let held = verdict.warmUpReason == .gap
+        if !held, s.pointee.alarm.step(score, t: Int64(t), hold: Int64(profile.holdReadings), step: profile.holdStep) {
+            verdict.isAlarm = score >= verdict.threshold && !verdict.isWarmingUp
+        }
+        if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
+        s.pointee.age = t + 1
+    }
+
+    @inline(__always)
+    private func beginVerdict(
+        _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings,
+        _ budget: UnsafeMutablePointer<Scalar>
+    ) {
+        let t = s.pointee.age
+        verdict.age = t
+        verdict.intervalsSinceLast = intervals
+        verdict.cadenceSeconds = s.pointee.cadence.intervalSeconds
+        verdict.isAlarm = false
+        verdict.kind = .none
+        verdict.offset = 0
+        verdict.channelCount = 0
+        for i in 0..<Evidence.count { verdict.results[i] = EvidenceResult() }
+        let warm = UInt64(profile.warmUpReadings)
+        let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
+        verdict.isWarmingUp = t < warm || held
+        verdict.warmUpReason = t < warm ? .readings : (held ? .gap : .none)
+        verdict.warmUpProgress = t >= warm ? 1 : Double(t) / Double(warm)
+        verdict.threshold = settings.threshold ?? profile.threshold
+        if settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown {
+            let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
+            verdict.threshold = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) ?? profile.threshold
+        }
+    }
+
+    private func raiseStuck(_ verdict: inout Verdict) {
+        verdict.isAlarm = true
+        verdict.kind = .stuck
+        let missing = max(0, verdict.threshold - verdict.score)
+        verdict.results[Int(Evidence.stuck.rawValue)].contribution = missing
+        verdict.score += missing
+        for i in 0..<verdict.channelCount { verdict.channelStorage[i].contribution = verdict.channelStorage[i].isStuck ? 1 : 0 }
+    }
+
+    private mutating func growScratch(_ count: Int) {
+        statistics.deallocate()
+        statistics = .allocate(capacity: 2 * count)
+        statistics.initialize(repeating: ChannelStatistics())
+    }
+
+    /// What the prediction half of a channel says about one reading.
+    struct Prediction {
+        var x = 0.0
+        /// e_k per horizon, then the clock head's.
+        var errors = InlineArray<5, Double>(repeating: 0)
+        /// False where a gap lies between prediction and reading.
+        var judged = InlineArray<5, Bool>(repeating: true)
+        var expected = 0.0
+        var spread = 0.0
+    }
+
+    /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
+    @inline(__always)
+    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool) -> Prediction {
+        let c = p.assumingMemoryBound(to: Channel.self)
+        let age = c.pointee.age
+        let ageReal = Double(age)
+        if hasClock && c.pointee.clockSeen == 0 {
+            c.pointee.clockSeen = 1
+            for i in (layout.features - ClockFeatures.count)..<layout.features { setVariance(array(p, layout.covarianceAt), i, 10) }
+        }
+        var out = Prediction()
+        out.expected = age == 0 ? value : c.pointee.normalizer.moments.mean
+        out.spread = c.pointee.normalizer.moments.variance.squareRoot()
+        let x = c.pointee.normalizer.step(value, age: ageReal)
+        out.x = x
+        let n = layout.featuresPadded
+        let count = Int32(n)
+        let phi = array(p, layout.phiAt)
+        let gain = array(p, layout.gainAt)
+        let readouts = array(p, layout.readoutsAt)
+        for q in 0..<horizonCount {
+            let k = UInt64(horizons[q])
+            guard age >= k else { continue }
+            guard age - k >= c.pointee.resumedAt else {
+                out.judged[q] = false
+                continue
+            }
+            let row = Int((age - k) % UInt64(layout.ring)) * n
+            let w = readouts + q * n
+            let guess = clipped(Double(Scalar.dot(w, phi + row, count)), 30)
+            let e = x - guess
+            out.errors[q] = e
+            if k == 1 { out.expected += out.spread * guess }
+            let learned = headError(c, q, e, ageReal - Double(k), age > 20 + k)
+            Scalar.addScaled(w, gain + row, Scalar(learned), count)
+        }
+        if layout.hasClockHead && hasClock { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
+        core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8)))
+        let row = Int(age % UInt64(layout.ring)) * n
+        writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
+        c.pointee.previous = x
+        let memory = min(max(0.2 * ageReal, 2000), 50_000)
+        let repaired = Scalar.leastSquares(array(p, layout.covarianceAt), phi + row, gain + row, Scalar(1 - 1 / memory), 10, count)
+        c.pointee.repairs &+= UInt64(repaired)
+        return out
+    }
+
+    /// The error a head learns from: clipped at three deviations once it is 20 readings old.
+    @inline(__always)
+    private func headError(_ c: UnsafeMutablePointer<Channel>, _ q: Int, _ e: Double, _ predictions: Double, _ clips: Bool) -> Double {
+        let variance = c.pointee.headVariance[q]
+        let learned = clips ? clipped(e, 3 * variance.squareRoot()) : e
+        let next = variance + max(1 / (predictions + 1), 0.005) * (learned * learned - variance)
+        c.pointee.headVariance[q] = max(next, 1e-6)
+        return learned
+    }
+
+    @inline(__always)
+    private func writeFeatures(
+        _ p: UnsafeMutableRawPointer, _ phi: UnsafeMutablePointer<Scalar>, _ x: Double, _ previous: Double, _ hasClock: Bool
+    ) {
+        phi[0] = 1
+        phi[1] = Scalar(x)
+        phi[2] = Scalar(previous)
+        let units = core.unitCount
+        (phi + 3).update(from: array(p, layout.hiddenAt), count: units)
+        for i in 0..<ClockFeatures.count { phi[3 + units + i] = hasClock ? Scalar(clock[i]) : 0 }
+    }
+
+    /// The clock head: what the time of day and week alone explain. Horizon 0, memory 2000 readings.
+    private func clockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
+        let n = StateLayout.clockFeaturesPadded
+        return withUnsafeTemporaryAllocation(of: Scalar.self, capacity: 2 * n) { scratch in
+            guard let phi = scratch.baseAddress else { return 0 }
+            phi.initialize(repeating: 0, count: 2 * n)
+            phi[0] = 1
+            for i in 0..<ClockFeatures.count { phi[1 + i] = Scalar(clock[i]) }
+            let w = array(p, layout.clockWeightsAt)
+            let e = x - Double(Scalar.dot(w, phi, Int32(n)))
+            let learned = headError(c, horizonCount, e, age, age > 20)
+            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n))
+            Scalar.addScaled(w, phi + n, Scalar(learned), Int32(n))
+            return e
+        }
+    }
+
+    /// The novelty core's step and its distance to everything remembered. `z`: the value's deviation.
+    @inline(__always)
+    func noveltyDistance(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ z: Double) -> Double {
+        let state = array(p, layout.noveltyHiddenAt)
+        noveltyCore.step(state: state, input: Scalar(clipped(z / 1.25, 6)))
+        return c.pointee.novelty.step(
+            state: state, age: c.pointee.age, prototypes: array(p, layout.prototypesAt),
+            lastUse: (p + layout.lastUseAt).assumingMemoryBound(to: UInt32.self), slots: profile.prototypes,
+            dimension: noveltyCore.unitCount)
+    }
+
+    /// True if the channel has no usable reading just before this one; ages what must age then.
+    @inline(__always)
+    func resume(_ c: UnsafeMutablePointer<Channel>, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double) -> Bool {
+        let t = s.pointee.age
+        if c.pointee.age == 0 {
+            c.pointee.bornAt = t
+            c.pointee.seenAt = t
+            return false
+        }
+        let absent = t - c.pointee.seenAt
+        let timeGap = c.pointee.seenAt < s.pointee.resumedAt
+        c.pointee.seenAt = t
+        guard timeGap || Double(absent) > profile.gapIntervals else { return false }
+        let missed = max(s.pointee.resumedAt == t ? intervals : 0, Double(absent))
+        c.pointee.resumedAt = c.pointee.age
+        c.pointee.local.age(by: missed)
+        let keep = exponential(-missed / 100)
+        for q in 0..<5 { c.pointee.drift[q].value *= keep }
+        for i in 0..<6 { c.pointee.fast[i].value *= keep }
+        return true
+    }
+
+    /// True if the channel may take part in the score: as old as its stream, or past its own warm-up.
+    @inline(__always)
+    func takesPart(_ c: UnsafeMutablePointer<Channel>) -> Bool {
+        c.pointee.bornAt == 0 || c.pointee.age >= UInt64(profile.warmUpReadings)
+    }
+
+    /// The channel's line in the verdict, except its contribution.
+    @inline(__always)
+    func report(
+        _ verdict: inout Verdict, _ input: ChannelInput, _ c: UnsafeMutablePointer<Channel>, _ prediction: Prediction,
+        _ standardised: Double,
+        _ takesPart: Bool
+    ) {
+        guard verdict.channelCount < verdict.channelStorage.count else { return }
+        let half = 4 * c.pointee.residual[0].scale * prediction.spread
+        verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
+            index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: input.value, expected: prediction.expected,
+            bandLow: prediction.expected - half, bandHigh: prediction.expected + half, error: standardised, contribution: 0)
+        verdict.channelCount += 1
+    }
+}
+
+/// The statistics of one channel that are combined over the channels of a stream.
+struct ChannelStatistics: BitwiseCopyable {
+    var record = 0.0
+    var fast = 0.0
+    var drift = 0.0
+    var novelty = 0.0
+    var jump = 0.0
+    var local = 0.0
+    var takesPart = false
+
+    /// The statistic behind a piece of evidence; 0 for pieces that are not combined.
+    @inline(__always)
+    subscript(evidence: Evidence) -> Double {
+        switch evidence {
+        case .valueRecord: record
+        case .fastResidual: fast
+        case .residualDrift: drift
+        case .stateNovelty: novelty
+        case .jump: jump
+        case .localDeviation: local
+        case .valueRank, .pointResidual, .stuck: 0
+        }
+    }
+}

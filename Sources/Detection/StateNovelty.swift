@@ -1,0 +1,47 @@
+import TimeSeries
+
+/// Evidence "hidden-state novelty": distance of a small recurrent core's state to the nearest of a few remembered states.
+///
+/// Prototypes grow online: a state farther than the radius becomes a prototype (in place of the least recently used one), a nearer one
+/// pulls its prototype by 5 %. The radius follows the 90 % quantile of the distance.
+struct StateNovelty: BitwiseCopyable {
+    private var radius: Double = 0.1
+    private var used: Int32 = 0
+    private var reserved: Int32 = 0
+
+    /// Distance before learning; 0 for the first reading. `prototypes` [slots / 8, dimension, 8], `lastUse` [slots].
+    @inline(__always)
+    mutating func step<Scalar: KernelScalar>(
+        state: UnsafePointer<Scalar>, age: UInt64, prototypes: UnsafeMutablePointer<Scalar>, lastUse: UnsafeMutablePointer<UInt32>,
+        slots: Int,
+        dimension: Int
+    ) -> Double {
+        var distance2: Scalar = 0
+        var slot = 0
+        if used > 0 { slot = Int(Scalar.nearest(prototypes, state, Int32((Int(used) + 7) / 8 * 8), Int32(dimension), &distance2)) }
+        let distance = used > 0 ? Double(distance2).squareRoot() : 0
+        if used > 0 {
+            if distance > radius { radius += 0.02 * radius * 0.9 + 1e-6 } else { radius -= 0.02 * radius * 0.1 }
+        }
+        let stamp = UInt32(truncatingIfNeeded: min(age, UInt64(UInt32.max)))
+        if used == 0 || distance > radius {
+            if Int(used) < slots {
+                slot = Int(used)
+                used += 1
+            } else {
+                slot = oldest(lastUse, slots)
+            }
+            for j in 0..<dimension { prototypes[(slot & ~7) * dimension + 8 * j + (slot & 7)] = state[j] }
+        } else {
+            for j in 0..<dimension {
+                let at = (slot & ~7) * dimension + 8 * j + (slot & 7)
+                prototypes[at] += Scalar(0.05) * (state[j] - prototypes[at])
+            }
+        }
+        lastUse[slot] = stamp
+        return distance
+    }
+
+    /// True if the radius is finite and the count in range (a check for restored state).
+    func isSane(slots: Int) -> Bool { radius.isFinite && radius > 0 && used >= 0 && Int(used) <= slots }
+}
