@@ -6,7 +6,7 @@ import PackageDescription
 //
 // floor 5  rnn-watchd   rnnctl
 // floor 4  WatchService
-// floor 3  Ingest   Store   Control   Notify
+// floor 3  Ingest   Watching   Store
 // floor 2  LineFormats   Alerting   Evaluation   Simulation
 // floor 1  Detection   ModelFiles   Configuration
 // floor 0  TimeSeries   Readings   RecurrentNetwork   Platform   Tabular   Migrations   (and the C targets beneath them)
@@ -26,9 +26,14 @@ let package = Package(
         .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CSystemd", path: "Sources/CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .target(name: "CPlatform"),
+        // Correct rounding of the few numbers that the fast path leaves over.
+        .target(name: "CNumberText"),
+        // The detector's kernels: one template, one copy per instruction set, chosen at run time.
+        .target(name: "CDetectionKernels", cSettings: kernelFlags),
 
         // floor 0
         .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
+        .target(name: "TimeSeries"),
         .target(name: "Tabular"),
         .target(name: "Readings"),
         .target(
@@ -36,12 +41,16 @@ let package = Package(
             resources: [.embedInCode("0001_initial.sql")]),
 
         // floor 1
+        .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
         .target(name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")]),
 
         // floor 2
-        .target(name: "Alerting"),
+        .target(name: "Alerting", dependencies: ["Detection"]),
+        .target(name: "LineFormats", dependencies: ["CNumberText"]),
 
         // floor 3
+        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"]),
+        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"]),
         .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
     ]
 )

@@ -14,10 +14,10 @@ CREATE TABLE channels (
     UNIQUE (stream_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- Accepted readings since the older checkpoint of every block, in order, one row a batch.
+-- Accepted readings since the older checkpoint of every block, in order, one row a commit; seq is that of its last batch.
 CREATE TABLE journal (
     seq         INTEGER PRIMARY KEY CHECK (seq > 0),
-    shard       INTEGER NOT NULL CHECK (shard >= 0),
+    first_seq   INTEGER NOT NULL CHECK (first_seq > 0 AND first_seq <= seq),
     received_at INTEGER NOT NULL,
     readings    INTEGER NOT NULL CHECK (readings >= 0),
     checksum    INTEGER NOT NULL,

@@ -72,7 +72,6 @@ final class IngestLoop {
     }
     private final class ParserBox {
         var lines: LineParser
-        var csv: CSVParser?
         init(_ limits: LineLimits) { lines = LineParser(limits: limits) }
     }
 
@@ -273,7 +272,6 @@ final class IngestLoop {
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
         do {
-            if connection.isFile, try row(bytes, connection, &intake, now, arrival) { return }
             try parser.lines.parse(bytes)
             if parser.lines.readings.count == 0 && parser.lines.readings.refusals.isEmpty { intake.ignoredLine() }
             for refusal in parser.lines.readings.refusals {
@@ -287,28 +285,6 @@ final class IngestLoop {
             intake.refused(error.reason)
             refuse(connection, token, error.description, now)
         }
-    }
-
-    /// A CSV row of a file that began with a header. false: it is no CSV file.
-    private func row(
-        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
-    ) throws(LineError) -> Bool {
-        if connection.csv == .undecided {
-            guard options.sniffsCSV, CSVParser.looksLikeHeader(bytes) else {
-                if bytes.contains(where: { $0 > 32 }) && bytes.first != 35 { connection.csv = .no }
-                return false
-            }
-            parser.csv = CSVParser(limits: LineLimits(lineBytesMax: options.lineBytesMax), defaultStream: Array("stdin".utf8))
-            connection.csv = .rows
-            try parser.csv?.parseHeader(bytes)
-            intake.ignoredLine()
-            return true
-        }
-        guard connection.csv == .rows, parser.csv != nil else { return false }
-        try parser.csv!.parseRow(bytes)
-        if parser.csv!.readings.count == 0 { intake.ignoredLine() }
-        if let problem = intake.accept(&parser.csv!.readings, now: now, arrival: arrival) { refuse(connection, 0, problem.description, now) }
-        return true
     }
 
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {

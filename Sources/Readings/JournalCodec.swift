@@ -1,4 +1,4 @@
-/// How a batch stands in the journal: everything the engine needs to come to the same state and alerts again.
+/// How batches stand in the journal: everything the engine needs to come to the same state and alerts again.
 ///
 /// Format 1: `1`, clock, number of notes, notes, number of entries, entries. Entries: stream (signed difference to the entry
 /// before), time (signed difference), fleet clock (signed difference), number of values, then per value the channel (signed
@@ -33,6 +33,29 @@ public enum JournalCodec {
             before = entry
         }
         return out.bytes
+    }
+
+    /// Appends `batch` to a row: its sequence, its shard, its length, its bytes.
+    public static func append(_ batch: ReadingBatch, to row: inout ByteWriter) {
+        row.varint(UInt64(batch.sequence))
+        row.varint(UInt64(batch.shard))
+        row.blob(encode(batch))
+    }
+
+    /// Decodes the batches of a row one after the other into `scratch` and hands each to `body`.
+    public static func batches(
+        of row: [UInt8], scratch: ReadingBatch, _ body: (ReadingBatch) -> Void
+    ) throws(CodingError) {
+        var reader = ByteReader(row)
+        while !reader.isAtEnd {
+            scratch.reset()
+            scratch.sequence = Int64(try reader.count(max: Int.max, "sequence"))
+            scratch.shard = try reader.count(max: 65_535, "shard")
+            let start = reader.offset
+            let bytes = try reader.blob()
+            do { try decode(bytes, into: scratch) } catch { throw CodingError(offset: start + error.offset, expected: error.expected) }
+            body(scratch)
+        }
     }
 
     /// Fills an empty `batch` whose capacities must suffice; sizes beyond them are damage. `sequence` and `shard` are the row's.

@@ -66,26 +66,16 @@ public final class StoreReader {
         }
     }
 
-    /// One journal row.
-    public struct JournalRow: Sendable {
-        public let sequence: Int64
-        public let shard: Int
-        public let receivedAt: Int64
-        public let payload: [UInt8]
-        public let isIntact: Bool
-    }
-
-    /// Journal rows after `sequence` in order.
-    public func journal(after sequence: Int64, _ body: (JournalRow) throws(StoreError) -> Void) throws(StoreError) {
+    /// Journal rows that end after `sequence`, in order, and whether their checksum holds.
+    public func journal(after sequence: Int64, _ body: (_ row: JournalRow, _ isIntact: Bool) throws(StoreError) -> Void) throws(StoreError) {
         try database.rows(
-            "SELECT seq, shard, received_at, checksum, payload FROM journal WHERE seq > ? ORDER BY seq", [.integer(sequence)],
+            "SELECT seq, first_seq, received_at, readings, checksum, payload FROM journal WHERE seq > ? ORDER BY seq", [.integer(sequence)],
             doing: "read the journal"
         ) { row throws(StoreError) in
-            let payload = row.blob(4)
-            try body(
-                JournalRow(
-                    sequence: row.integer(0), shard: Int(row.integer(1)), receivedAt: row.integer(2), payload: payload,
-                    isIntact: Int64(CRC32C.checksum(payload)) == row.integer(3)))
+            let payload = row.blob(5)
+            let journal = JournalRow(
+                sequence: row.integer(0), firstSequence: row.integer(1), receivedAt: row.integer(2), readings: row.integer(3), payload: payload)
+            try body(journal, Int64(CRC32C.checksum(payload)) == row.integer(4))
         }
     }
 

@@ -27,6 +27,21 @@ public struct CheckpointBlock: Sendable, Equatable {
     }
 }
 
+/// Consecutive batches as they stand in the journal (see `JournalCodec`).
+public struct JournalRow: Sendable, Equatable {
+    /// Of the last batch.
+    public var sequence: Int64
+    public var firstSequence: Int64
+    public var receivedAt: Int64
+    public var readings: Int64
+    public var payload: [UInt8]
+
+    public init(sequence: Int64, firstSequence: Int64, receivedAt: Int64, readings: Int64, payload: [UInt8]) {
+        (self.sequence, self.firstSequence, self.receivedAt, self.readings) = (sequence, firstSequence, receivedAt, readings)
+        self.payload = payload
+    }
+}
+
 /// The one writer of the database, for life. Owned by one thread.
 public final class StoreWriter {
     private let database: Database
@@ -93,14 +108,14 @@ public final class StoreWriter {
 
     // MARK: - In a transaction
 
-    /// Stores a batch: its new streams, its readings, its totals, and who is up to where.
-    public func append(_ batch: ReadingBatch, now: Int64) throws(StoreError) {
-        for note in batch.notes {
+    /// Stores what a batch tells beside its readings: new and evicted streams, and who is up to where.
+    public func apply(_ notes: [BatchNote], _ acknowledgements: [Acknowledgement], receivedAt: Int64) throws(StoreError) {
+        for note in notes {
             switch note {
             case .stream(let id, let key):
                 try database.run(
                     "INSERT OR IGNORE INTO streams (id, key, created_at) VALUES (?, ?, ?)",
-                    [.integer(Int64(id)), .text(String(decoding: key, as: UTF8.self)), .integer(batch.receivedAt)], doing: "store a stream")
+                    [.integer(Int64(id)), .text(String(decoding: key, as: UTF8.self)), .integer(receivedAt)], doing: "store a stream")
             case .channel(let stream, let index, let name):
                 try database.run(
                     "INSERT OR IGNORE INTO channels (stream_id, idx, name) VALUES (?, ?, ?)",
@@ -110,19 +125,24 @@ public final class StoreWriter {
             case .condition: break
             }
         }
-        let payload = JournalCodec.encode(batch)
-        payloadBytes += Int64(payload.count)
-        try database.run(
-            "INSERT INTO journal (seq, shard, received_at, readings, checksum, payload) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                .integer(batch.sequence), .integer(Int64(batch.shard)), .integer(batch.receivedAt), .integer(Int64(batch.entryCount)),
-                .integer(Int64(CRC32C.checksum(payload))), .blob(payload),
-            ], doing: "store readings")
-        for acknowledgement in batch.acknowledgements {
+        for acknowledgement in acknowledgements {
             try database.run(
-                "INSERT INTO producers (name, sequence, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET sequence = max(sequence, excluded.sequence), updated_at = excluded.updated_at",
-                [.text(acknowledgement.producer), .integer(acknowledgement.sequence), .integer(now)], doing: "store a producer")
+                """
+                INSERT INTO producers (name, sequence, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+                sequence = max(sequence, excluded.sequence), updated_at = excluded.updated_at
+                """, [.text(acknowledgement.producer), .integer(acknowledgement.sequence), .integer(receivedAt)], doing: "store a producer")
         }
+    }
+
+    /// Stores the readings of consecutive batches as one row.
+    public func append(_ row: JournalRow) throws(StoreError) {
+        payloadBytes += Int64(row.payload.count)
+        try database.run(
+            "INSERT INTO journal (seq, first_seq, received_at, readings, checksum, payload) VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                .integer(row.sequence), .integer(row.firstSequence), .integer(row.receivedAt), .integer(row.readings),
+                .integer(Int64(CRC32C.checksum(row.payload))), .blob(row.payload),
+            ], doing: "store readings")
     }
 
     /// Stores the ingest side's totals as of the last batch of the transaction.

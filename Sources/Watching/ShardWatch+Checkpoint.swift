@@ -1,0 +1,159 @@
+import Alerting
+import Readings
+
+/// Learned state of one block of streams, to be stored.
+public struct BlockSnapshot: Sendable {
+    /// Number of the block over all shards: stream id / 16.
+    public var block: Int64
+    public var sequence: Int64
+    public var layout: UInt32
+    public var streams: Int
+    public var payload: [UInt8]
+}
+
+/// A stream's newest times, for the side that checks the order of readings.
+public struct StreamTimes: Sendable {
+    public var stream: UInt32
+    public var lastTime: Int64
+    public var channelTimes: [Int64]
+}
+
+extension ShardWatch {
+    static let checkpointFormat: UInt8 = 1
+
+    /// Blocks of this shard.
+    public var blockCount: Int { blocks.count }
+
+    /// Version of the detector's state in the payloads.
+    public var layoutVersion: UInt32 { detector.layoutVersion }
+
+    /// The journal is needed after this batch: the oldest generation that may have to serve as the start of a replay.
+    public var journalNeededAfter: Int64 {
+        var needed = sequence
+        for record in blocks where record.pendingWrites > 0 {
+            needed = min(needed, record.olderGeneration >= 0 ? record.olderGeneration : record.createdAt)
+        }
+        return needed
+    }
+
+    /// The state of a block as of the last applied batch; nil when both stored generations already tell it.
+    ///
+    /// - Parameter isFinal: also nil when the newest generation alone tells it (a stop needs one good copy of everything).
+    public mutating func snapshot(block: Int, isFinal: Bool = false) -> BlockSnapshot? {
+        let record = blocks[block]
+        guard record.pendingWrites > 0, !(isFinal && record.pendingWrites == 1) else { return nil }
+        var out = ByteWriter(reserving: 1024)
+        out.byte(ShardWatch.checkpointFormat)
+        let start = block * ShardWatch.streamsPerBlock
+        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
+        out.varint(UInt64(present.count))
+        for local in present { encode(local, &out) }
+        blocks[block].olderGeneration = record.newestGeneration
+        blocks[block].newestGeneration = sequence
+        blocks[block].pendingWrites -= 1
+        return BlockSnapshot(
+            block: Int64(block * shards + shard), sequence: sequence, layout: detector.layoutVersion, streams: present.count, payload: out.bytes)
+    }
+
+    private func encode(_ local: Int, _ out: inout ByteWriter) {
+        let slot = slots[local]
+        out.varint(UInt64(slot.id))
+        out.byte(slot.isStale ? 1 : 0)
+        out.signed(deadlines[local])
+        out.varint(UInt64(slot.channels.count))
+        if let state = slot.state { out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes)) }
+        for channel in slot.channels { out.raw(UnsafeRawBufferPointer(start: channel, count: channelStateBytes)) }
+        let episodes = book.episodes(of: slot.id)
+        out.varint(UInt64(episodes.count))
+        for episode in episodes { EpisodeCodec.encode(episode, &out) }
+    }
+
+    private var streamStateBytes: Int { streamExtraOffset + MemoryLayout<StreamExtra>.size }
+    private var channelStateBytes: Int { channelExtraOffset + MemoryLayout<ChannelExtra>.size }
+
+    /// Puts back a block whose streams have been added (with their channels).
+    ///
+    /// Streams in the payload that are not known any more are skipped. On an error nothing of the block is changed: its
+    /// streams learn anew (or an older generation is tried).
+    /// - Parameter isNewest: it is the newer generation; the older one only fills in for it.
+    public mutating func restore(_ snapshot: BlockSnapshot, older: Int64) throws(CodingError) {
+        guard snapshot.layout == detector.layoutVersion else {
+            throw CodingError(offset: 0, expected: "detector state of layout \(detector.layoutVersion), got \(snapshot.layout)")
+        }
+        // First a dry run over the whole payload, then the copy: a damaged end must not leave half a block restored.
+        _ = try walk(snapshot, isDryRun: true)
+        let episodes = try walk(snapshot, isDryRun: false)
+        for episode in episodes {
+            book.restore(episode)
+            if episode.alert.kind == .anomaly, let local = slotOf(episode.alert.stream) { slots[local].hasAnomaly = true }
+        }
+        let block = Int(snapshot.block) / shards
+        if block < blocks.count {
+            blocks[block].newestGeneration = snapshot.sequence
+            blocks[block].olderGeneration = older
+            blocks[block].pendingWrites = older == snapshot.sequence ? 0 : 1
+        }
+        sequence = max(sequence, snapshot.sequence)
+    }
+
+    private mutating func walk(_ snapshot: BlockSnapshot, isDryRun: Bool) throws(CodingError) -> [EpisodeBook.Episode] {
+        var reader = ByteReader(snapshot.payload)
+        var episodes: [EpisodeBook.Episode] = []
+        let format = try reader.byte()
+        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format 1, got \(format)") }
+        let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
+        defer { scratch.deallocate() }
+        for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {
+            let id = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
+            let isStale = try reader.byte() == 1
+            let deadline = try reader.signed()
+            let channels = try reader.count(max: 65_536, "number of channels")
+            let local = slotOf(id)
+            try copy(&reader, streamStateBytes, local.flatMap { isDryRun ? nil : slots[$0].state }, scratch, isStream: true)
+            for channel in 0..<channels {
+                let target = local.flatMap { isDryRun || channel >= slots[$0].channels.count ? nil : slots[$0].channels[channel] }
+                try copy(&reader, channelStateBytes, target, scratch, isStream: false)
+            }
+            for _ in 0..<(try reader.count(max: AlertKind.allCases.count, "number of episodes")) {
+                let episode = try EpisodeCodec.decode(stream: id, &reader)
+                if local != nil { episodes.append(episode) }
+            }
+            if let local, !isDryRun {
+                slots[local].isStale = isStale
+                deadlines[local] = deadline
+            }
+        }
+        guard reader.isAtEnd else { throw CodingError(offset: reader.offset, expected: "the end") }
+        return episodes
+    }
+
+    private func copy(
+        _ reader: inout ByteReader, _ count: Int, _ target: UnsafeMutableRawPointer?, _ scratch: UnsafeMutableRawPointer, isStream: Bool
+    ) throws(CodingError) {
+        let offset = reader.offset
+        try reader.copy(count, to: scratch)
+        do {
+            if isStream { try detector.validateStream(scratch) } else { try detector.validateChannel(scratch) }
+        } catch {
+            throw CodingError(offset: offset, expected: "sane state, got: \(error)")
+        }
+        target?.copyMemory(from: scratch, byteCount: count)
+    }
+
+    /// The block of a stream whose stored state is lost: its streams start anew from here.
+    public mutating func forgetGenerations(block: Int64) {
+        let local = Int(block) / shards
+        guard local < blocks.count else { return }
+        blocks[local].pendingWrites = 2
+    }
+
+    /// The newest times of every stream of the shard.
+    public func times() -> [StreamTimes] {
+        slots.indices.compactMap { local in
+            let slot = slots[local]
+            guard slot.state != nil, slot.id != 0 else { return nil }
+            return StreamTimes(
+                stream: slot.id, lastTime: extra(local).pointee.lastTime, channelTimes: slot.channels.map { channelExtra($0).pointee.lastTime })
+        }
+    }
+}

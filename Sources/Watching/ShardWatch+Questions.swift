@@ -1,0 +1,68 @@
+import Alerting
+import Detection
+import Tabular
+
+/// What people ask about streams.
+extension ShardWatch {
+    /// Columns of `rnnctl streams list`.
+    public static let streamColumns = [
+        "stream", "channels", "readings", "last_reading_at", "interval_seconds", "score", "threshold", "warm_up", "state",
+    ]
+
+    /// All streams of the shard in the order of their ids.
+    public func streamRows(matching isWanted: (String) -> Bool, timeText: (Int64) -> String) -> [[JSONValue]] {
+        slots.indices.compactMap { local in
+            let slot = slots[local]
+            guard slot.state != nil, slot.id != 0, isWanted(slot.key) else { return nil }
+            let extra = extra(local)
+            return [
+                .string(slot.key), .integer(Int64(slot.channels.count)), .integer(Int64(extra.pointee.readings)),
+                extra.pointee.lastTime == .min ? .null : .string(timeText(extra.pointee.lastTime)),
+                extra.pointee.readings > 1 ? .number((extra.pointee.meanGap * 1e-6).rounded() / 1000) : .null,
+                .number(Double(extra.pointee.score)), .number(Double(extra.pointee.threshold)), .number(Double(extra.pointee.warmUp)),
+                .string(state(local)),
+            ]
+        }
+    }
+
+    private func state(_ local: Int) -> String {
+        let slot = slots[local]
+        if slot.isStale { return "stale" }
+        if extra(local).pointee.stuckChannel != 0 { return "stuck" }
+        if slot.hasAnomaly { return "alert" }
+        return extra(local).pointee.warmUpReason == UInt32(WarmUpReason.none.rawValue) ? "ok" : "warming up"
+    }
+
+    /// One stream with its channels; nil when it is not here.
+    public func streamDetail(key: String, timeText: (Int64) -> String) -> JSONValue? {
+        guard let local = slots.firstIndex(where: { $0.key == key && $0.state != nil && $0.id != 0 }) else { return nil }
+        let slot = slots[local]
+        guard let row = streamRows(matching: { $0 == key }, timeText: timeText).first else { return nil }
+        var members = zip(ShardWatch.streamColumns, row).map { JSONValue.Member($0, $1) }
+        let extra = extra(local)
+        let reason: String
+        switch UInt8(truncatingIfNeeded: extra.pointee.warmUpReason) {
+        case WarmUpReason.readings.rawValue:
+            let needed = detector.profile.warmUpReadings
+            reason = "\(min(Int(extra.pointee.readings), needed)) of the \(needed) readings that must be seen before anything can be called unusual"
+        case WarmUpReason.gap.rawValue: reason = "readings came back after a gap; the first ones are not judged"
+        default: reason = ""
+        }
+        members.append(.init("warm_up_reason", .string(reason)))
+        members.append(.init("alerts_so_far", .integer(Int64(extra.pointee.alerts))))
+        members.append(
+            .init(
+                "channel_states",
+                .array(
+                    zip(slot.names, slot.channels).map { name, pointer in
+                        let channel = channelExtra(pointer).pointee
+                        return .object([
+                            "channel": .string(name), "value": channel.lastTime == .min ? .null : .number(channel.lastValue),
+                            "expected": .number(Double(channel.expected)), "band_low": .number(Double(channel.bandLow)),
+                            "band_high": .number(Double(channel.bandHigh)),
+                            "last_value_at": channel.lastTime == .min ? .null : .string(timeText(channel.lastTime)),
+                        ])
+                    })))
+        return .object(members)
+    }
+}

@@ -1,0 +1,406 @@
+import Alerting
+import Detection
+import Readings
+
+/// The streams of one shard: a deterministic machine that turns batches into alert actions.
+///
+/// It reads no clock and knows no file. The same batches in the same order lead to the same bits and the same actions,
+/// however they were cut, which is what makes "last checkpoint plus replay" exact.
+public struct ShardWatch: ~Copyable {
+    public private(set) var settings: WatchSettings
+    public internal(set) var book: EpisodeBook
+    let shard: Int
+    let shards: Int
+    var detector: Detector
+    var verdict: Verdict
+    var streamSlab: StateSlab
+    var channelSlab: StateSlab
+    var slots: [StreamSlot] = []
+    /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
+    var deadlines: [Int64] = []
+    var blocks: [BlockRecord] = []
+    private let nowhere: UnsafeMutableRawPointer
+    private var inputs: UnsafeMutablePointer<ChannelInput>
+    private var inputCapacity: Int
+    private var nextScan: Int64 = 0
+    private var clock: Int64 = 0
+    let streamExtraOffset: Int
+    let channelExtraOffset: Int
+    /// Readings scored since the start.
+    public private(set) var readingsScored: Int64 = 0
+    public private(set) var streamCount = 0
+    /// Sequence of the last batch applied.
+    public internal(set) var sequence: Int64 = 0
+    /// Called for every scored reading (offline tools); nil in the daemon.
+    public var observer: ((ReadingEntry, borrowing Verdict) -> Void)?
+
+    /// What is known about the stored generations of a block.
+    struct BlockRecord {
+        /// The batch before the first that touched it.
+        var createdAt: Int64
+        var olderGeneration: Int64 = -1
+        var newestGeneration: Int64 = -1
+        /// Generations that are not up to date: 2 after a change, 0 when both slots tell the truth.
+        var pendingWrites = 2
+    }
+
+    /// Streams of one checkpoint block.
+    public static let streamsPerBlock = 16
+
+    /// - Parameter channelsMax: of one stream.
+    public init(settings: WatchSettings, shard: Int, shards: Int, channelsMax: Int) {
+        self.settings = settings
+        (self.shard, self.shards) = (shard, shards)
+        book = EpisodeBook(rules: settings.rules)
+        detector = Detector(profile: settings.profile)
+        verdict = Verdict(channelsMax: channelsMax)
+        streamExtraOffset = detector.streamStateBytes
+        channelExtraOffset = detector.channelStateBytes
+        streamSlab = StateSlab(blockBytes: detector.streamStateBytes + MemoryLayout<StreamExtra>.stride)
+        channelSlab = StateSlab(blockBytes: detector.channelStateBytes + MemoryLayout<ChannelExtra>.stride)
+        nowhere = .allocate(byteCount: streamSlab.blockBytes, alignment: 64)
+        nowhere.initializeMemory(as: UInt8.self, repeating: 0, count: streamSlab.blockBytes)
+        inputCapacity = max(1, channelsMax)
+        inputs = .allocate(capacity: inputCapacity)
+    }
+
+    deinit {
+        inputs.deallocate()
+        nowhere.deallocate()
+    }
+
+    /// Bytes held for learned state.
+    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes }
+    public var openAlerts: Int { book.openCount }
+
+    /// Takes over reloaded rules; the profile stays as it was at the start.
+    public mutating func reload(_ new: WatchSettings) {
+        let profile = settings.profile
+        settings = new
+        settings.profile = profile
+        book.rules = new.rules
+        for index in slots.indices where slots[index].state != nil { slots[index].policy = new.policy(slots[index].key) }
+    }
+
+    // MARK: - Batches
+
+    /// Applies a batch and appends what came of it.
+    /// - Parameter isReplay: skip streams whose restored state already contains it.
+    public mutating func apply(_ batch: ReadingBatch, isReplay: Bool = false, actions: inout [AlertAction]) {
+        for note in batch.notes { apply(note, batch.sequence, isReplay, &actions) }
+        for index in 0..<batch.entryCount {
+            let entry = batch.entries[index]
+            // In a replay the number of shards may have changed since, so a batch may hold streams of other shards.
+            if isReplay, slotOf(entry.stream) == nil { continue }
+            let local = local(entry.stream)
+            guard local < slots.count, slots[local].state != nil else { continue }
+            if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
+            blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+            score(entry, batch, local, &actions)
+        }
+        clock = max(clock, batch.clock)
+        sequence = max(sequence, batch.sequence)
+        if clock > nextScan { scanStale(&actions) }
+    }
+
+    private mutating func apply(_ note: BatchNote, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]) {
+        switch note {
+        case .stream(let id, let key):
+            if slotOf(id) == nil { add(stream: id, key: String(decoding: key, as: UTF8.self), sequence: sequence) }
+        case .channel(let stream, let index, let name):
+            guard let local = slotOf(stream), slots[local].channels.count == Int(index) else { return }
+            addChannel(local, String(decoding: name, as: UTF8.self))
+        case .evicted(let stream):
+            guard let local = slotOf(stream) else { return }
+            for episode in book.episodes(of: stream) {
+                if let action = book.end(stream: stream, kind: episode.alert.kind, time: extra(local).pointee.lastTime) { actions.append(action) }
+            }
+            remove(local)
+        case .condition(let kind, let reason, let time):
+            condition(kind, reason, time, sequence, isReplay, &actions)
+        }
+    }
+
+    /// The daemon's own conditions are alerts of stream 0, which has no readings.
+    private mutating func condition(
+        _ kind: String, _ reason: String?, _ time: Int64, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]
+    ) {
+        guard let kind = AlertKind(rawValue: kind) else { return }
+        if slotOf(0) == nil { add(stream: 0, key: "rnn-watchd", sequence: sequence) }
+        guard let local = slotOf(0) else { return }
+        if isReplay, sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { return }
+        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        let action: AlertAction?
+        if let reason {
+            action = begin(kind, .warning, local, time) { AlertFacts(channels: [], reason: reason, contributions: [], evidence: [], context: []) }
+        } else {
+            action = book.end(stream: 0, kind: kind, time: time)
+        }
+        if let action { actions.append(action) }
+    }
+
+    @inline(__always)
+    private mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
+        let extra = extra(local)
+        if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
+        extra.pointee.observe(clock: entry.clock)
+        let fields = min(Int(entry.fieldCount), inputCapacity)
+        var count = 0
+        for field in Int(entry.fieldStart)..<Int(entry.fieldStart) + fields {
+            let channel = Int(batch.channels[field])
+            guard channel < slots[local].channels.count else { continue }
+            inputs[count] = ChannelInput(state: slots[local].channels[channel], value: batch.values[field], index: UInt16(truncatingIfNeeded: channel))
+            count += 1
+        }
+        guard let state = slots[local].state else { return }
+        let settings = StreamSettings(secondsBetweenFalseAlarms: slots[local].policy.secondsBetweenFalseAlarms)
+        detector.step(
+            stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
+            verdict: &verdict)
+        remember(entry, local, extra)
+        readingsScored += 1
+        extra.pointee.readings += 1
+        extra.pointee.lastTime = entry.time
+        let silence = extra.pointee.silenceMax(after: slots[local].policy.staleAfter, min: self.settings.staleMin)
+        deadlines[local] = silence > Int64.max - entry.clock ? .max : entry.clock + silence
+        nextScan = min(nextScan, deadlines[local])
+        if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
+        if let observer { observer(entry, verdict) }
+    }
+
+    /// Keeps what later questions ask for: newest values, bands, the ring for the picture in an alert.
+    @inline(__always)
+    private func remember(_ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) {
+        let place = Int(extra.pointee.readings % UInt64(StreamExtra.ring))
+        extra.pointee.recentTimes[place] = entry.time
+        extra.pointee.score = Float(verdict.score)
+        extra.pointee.threshold = Float(verdict.threshold)
+        extra.pointee.warmUp = Float(verdict.warmUpProgress)
+        extra.pointee.warmUpReason = UInt32(verdict.warmUpReason.rawValue)
+        for pointer in slots[local].channels { channelExtra(pointer).pointee.recent[place] = .nan }
+        for index in 0..<verdict.channelCount {
+            let channel = verdict.channels[index]
+            let kept = channelExtra(slots[local].channels[Int(channel.index)])
+            kept.pointee.lastTime = entry.time
+            kept.pointee.lastValue = channel.value
+            kept.pointee.expected = Float(channel.expected)
+            kept.pointee.bandLow = Float(channel.bandLow)
+            kept.pointee.bandHigh = Float(channel.bandHigh)
+            kept.pointee.recent[place] = Float(channel.value)
+        }
+    }
+
+    // MARK: - Alerts
+
+    private mutating func judge(
+        _ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>, _ actions: inout [AlertAction]
+    ) {
+        let isStuckAlarm = verdict.isAlarm && verdict.kind == .stuck
+        if settings.reportsStuck { judgeStuck(entry, local, extra, isStuckAlarm, &actions) }
+        let isAlarm = verdict.isAlarm && !isStuckAlarm
+        guard isAlarm || slots[local].hasAnomaly else { return }
+        let stream = slots[local].id
+        let observed = mainObservation(stream)
+        let severityMin = slots[local].policy.severityMin
+        let isCritical = verdict.score >= verdict.threshold + settings.rules.criticalMargin
+        if !slots[local].hasAnomaly, severityMin == .critical, !isCritical { return }
+        let slot = slots[local]
+        var book = takeBook()
+        defer { self.book = book }
+        let action = book.scored(
+            stream: stream, time: entry.time, score: verdict.score, threshold: verdict.threshold, isAlarm: isAlarm, observed: observed,
+            identify: { identity(slot, extra) },
+            facts: { Wording.facts(verdict, name: { channelName(slot, $0) }, context: { context(slot, $0, extra) }) })
+        guard let action else { return }
+        if action.transition == .opened { extra.pointee.alerts += 1 }
+        slots[local].hasAnomaly = action.transition != .closed
+        actions.append(action)
+    }
+
+    /// The present value of the open episode's main channel, if it is in this reading.
+    private func mainObservation(_ stream: UInt32) -> Double? {
+        guard let name = book.episode(stream, .anomaly)?.alert.channels.first, let local = slotOf(stream) else { return nil }
+        guard let index = slots[local].names.firstIndex(of: name) else { return nil }
+        return channelExtra(slots[local].channels[index]).pointee.lastValue
+    }
+
+    private mutating func judgeStuck(
+        _ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>, _ isStuckAlarm: Bool, _ actions: inout [AlertAction]
+    ) {
+        let stream = slots[local].id
+        let known = extra.pointee.stuckChannel
+        for index in 0..<verdict.channelCount {
+            let channel = verdict.channels[index]
+            if known == UInt32(channel.index) + 1, !channel.isStuck {
+                extra.pointee.stuckChannel = 0
+                if let action = book.end(stream: stream, kind: .stuck, time: entry.time) { actions.append(action) }
+            }
+            guard isStuckAlarm, known == 0, extra.pointee.stuckChannel == 0, channel.isStuck else { continue }
+            extra.pointee.stuckChannel = UInt32(channel.index) + 1
+            let slot = slots[local]
+            let name = channelName(slot, channel.index)
+            let recent = context(slot, channel.index, extra)
+            let action = begin(.stuck, .warning, local, entry.time) {
+                AlertFacts(
+                    channels: [name], observed: channel.value, reason: Wording.stuck(name, value: channel.value),
+                    contributions: [Contribution(name: name, share: 1)], evidence: [Contribution(name: Evidence.stuck.name, share: 1)],
+                    context: recent)
+            }
+            if let action { actions.append(action) }
+        }
+    }
+
+    /// Opens a condition unless the policy does not want it. The stream's count of alerts makes its id.
+    private mutating func begin(
+        _ kind: AlertKind, _ severity: Severity, _ local: Int, _ time: Int64, _ facts: () -> AlertFacts
+    ) -> AlertAction? {
+        guard severity >= slots[local].policy.severityMin else { return nil }
+        let slot = slots[local]
+        let extra = extra(local)
+        var book = takeBook()
+        defer { self.book = book }
+        let action = book.begin(
+            stream: slot.id, kind: kind, severity: severity, time: time, identify: { identity(slot, extra) }, facts: facts)
+        if action != nil { extra.pointee.alerts += 1 }
+        return action
+    }
+
+    /// Takes the book out of `self` while closures look at the rest; the caller puts it back.
+    private mutating func takeBook() -> EpisodeBook {
+        let taken = book
+        book = EpisodeBook(rules: taken.rules)
+        return taken
+    }
+
+    // MARK: - Silence
+
+    /// A reading came: if the stream was silent for too long, that is told (if it was not yet) and ended.
+    private mutating func endSilence(_ entry: ReadingEntry, _ local: Int, _ actions: inout [AlertAction]) {
+        if !slots[local].isStale { beginSilence(local, &actions) }
+        slots[local].isStale = false
+        if let action = book.end(stream: slots[local].id, kind: .stale, time: entry.time) { actions.append(action) }
+    }
+
+    private mutating func beginSilence(_ local: Int, _ actions: inout [AlertAction]) {
+        let extra = extra(local)
+        let silence = extra.pointee.silenceMax(after: slots[local].policy.staleAfter, min: settings.staleMin)
+        slots[local].isStale = true
+        deadlines[local] = .max
+        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        let usual = extra.pointee.meanGap * 1e-9
+        let time = extra.pointee.lastTime.addingReportingOverflow(silence).partialValue
+        let action = begin(.stale, .warning, local, time) {
+            AlertFacts(
+                channels: [], reason: Wording.stale(silentFor: Double(silence) * 1e-9, usual: usual), contributions: [], evidence: [], context: [])
+        }
+        if let action { actions.append(action) }
+    }
+
+    /// Looks for streams whose time is over. It runs at the end of every batch whose clock passed the earliest deadline known,
+    /// so that a replay finds the same streams at the same batch.
+    private mutating func scanStale(_ actions: inout [AlertAction]) {
+        var earliest = Int64.max
+        for local in deadlines.indices {
+            if deadlines[local] < clock {
+                beginSilence(local, &actions)
+            } else {
+                earliest = min(earliest, deadlines[local])
+            }
+        }
+        nextScan = earliest
+    }
+
+    // MARK: - Slots
+
+    /// Place of a stream of this shard.
+    @inline(__always)
+    func local(_ stream: UInt32) -> Int {
+        let block = Int(stream) / ShardWatch.streamsPerBlock
+        return block / shards * ShardWatch.streamsPerBlock + Int(stream) % ShardWatch.streamsPerBlock
+    }
+
+    /// The place of a present stream of this shard; nil for others.
+    func slotOf(_ stream: UInt32) -> Int? {
+        guard Int(stream) / ShardWatch.streamsPerBlock % shards == shard else { return nil }
+        let local = local(stream)
+        return local < slots.count && slots[local].state != nil ? local : nil
+    }
+
+    @inline(__always)
+    func extra(_ local: Int) -> UnsafeMutablePointer<StreamExtra> {
+        // A slot without state is never asked (callers come from `slotOf` or have checked); if it were, it would be told nothing.
+        ((slots[local].state ?? nowhere) + streamExtraOffset).assumingMemoryBound(to: StreamExtra.self)
+    }
+
+    @inline(__always)
+    func channelExtra(_ channel: UnsafeMutableRawPointer) -> UnsafeMutablePointer<ChannelExtra> {
+        (channel + channelExtraOffset).assumingMemoryBound(to: ChannelExtra.self)
+    }
+
+    /// Makes room for a stream. Batches of the same shard must come here in order.
+    public mutating func add(stream id: UInt32, key: String, sequence: Int64) {
+        let local = local(id)
+        while slots.count <= local {
+            slots.append(StreamSlot())
+            deadlines.append(.max)
+        }
+        while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
+        let state = streamSlab.allocate()
+        detector.initializeStream(state)
+        (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
+        slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
+        deadlines[local] = .max
+        if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
+            blocks[local / ShardWatch.streamsPerBlock].createdAt = max(0, sequence - 1)
+        }
+        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        if id != 0 { streamCount += 1 }
+    }
+
+    /// Makes room for the next channel of a stream.
+    public mutating func addChannel(_ local: Int, _ name: String) {
+        let state = channelSlab.allocate()
+        detector.initializeChannel(state)
+        (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)
+        slots[local].channels.append(state)
+        slots[local].names.append(name)
+    }
+
+    private mutating func remove(_ local: Int) {
+        book.forget(slots[local].id)
+        for channel in slots[local].channels { channelSlab.deallocate(channel) }
+        if let state = slots[local].state { streamSlab.deallocate(state) }
+        if slots[local].id != 0 { streamCount -= 1 }
+        slots[local] = StreamSlot()
+        deadlines[local] = .max
+        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+    }
+
+    func streamsIn(_ block: Int) -> Int {
+        let start = block * ShardWatch.streamsPerBlock
+        return (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).count { slots[$0].state != nil }
+    }
+
+    private func identity(_ slot: StreamSlot, _ extra: UnsafeMutablePointer<StreamExtra>) -> (id: String, key: String) {
+        // The number keeps the ids of a stream that was evicted and came back apart from its earlier ones.
+        let hash = String(CRC32C.checksum(Array("\(slot.key)#\(slot.id)".utf8)), radix: 16)
+        return (String(repeating: "0", count: 8 - hash.count) + hash + "-" + String(extra.pointee.alerts + 1), slot.key)
+    }
+
+    private func channelName(_ slot: StreamSlot, _ index: UInt16) -> String {
+        Int(index) < slot.names.count ? slot.names[Int(index)] : "channel \(index)"
+    }
+
+    /// The newest readings of a channel, oldest first, including the present one.
+    private func context(_ slot: StreamSlot, _ channel: UInt16, _ extra: UnsafeMutablePointer<StreamExtra>) -> [ContextPoint] {
+        guard Int(channel) < slot.channels.count else { return [] }
+        let ring = channelExtra(slot.channels[Int(channel)])
+        let newest = extra.pointee.readings - 1
+        return (0..<UInt64(StreamExtra.ring)).compactMap { age in
+            guard newest >= UInt64(StreamExtra.ring) - 1 - age else { return nil }
+            let place = Int((newest - (UInt64(StreamExtra.ring) - 1 - age)) % UInt64(StreamExtra.ring))
+            let value = ring.pointee.recent[place]
+            return value.isNaN ? nil : ContextPoint(time: extra.pointee.recentTimes[place], value: Double(value))
+        }
+    }
+}
