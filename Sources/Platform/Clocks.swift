@@ -7,6 +7,12 @@ public enum Clocks {
     /// Nanoseconds since some start; never steps, counts suspended time.
     public static func monotonic() -> Int64 { read(CLOCK_BOOTTIME) }
 
+    /// Blocks this thread.
+    public static func sleep(nanoseconds: Int64) {
+        var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+        while nanosleep(&time, &time) != 0 && errno == EINTR {}
+    }
+
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -42,17 +42,24 @@ extension ShardWatch {
     public mutating func snapshot(block: Int, isFinal: Bool = false) -> BlockSnapshot? {
         let record = blocks[block]
         guard record.pendingWrites > 0, !(isFinal && record.pendingWrites == 1) else { return nil }
-        var out = ByteWriter(reserving: 1024)
-        out.byte(ShardWatch.checkpointFormat)
-        let start = block * ShardWatch.streamsPerBlock
-        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
-        out.varint(UInt64(present.count))
-        for local in present { encode(local, &out) }
+        let payload = payload(block: block)
         blocks[block].olderGeneration = record.newestGeneration
         blocks[block].newestGeneration = sequence
         blocks[block].pendingWrites -= 1
         return BlockSnapshot(
-            block: Int64(block * shards + shard), sequence: sequence, layout: detector.layoutVersion, streams: present.count, payload: out.bytes)
+            block: Int64(block * shards + shard), sequence: sequence, layout: detector.layoutVersion, streams: streamsIn(block), payload: payload)
+    }
+
+    /// The bytes of a block: format, number of streams, streams.
+    func payload(block: Int) -> [UInt8] {
+        let start = block * ShardWatch.streamsPerBlock
+        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
+        let channels = present.reduce(0) { $0 + slots[$1].channels.count }
+        var out = ByteWriter(reserving: 64 + present.count * (streamStateBytes + 32) + channels * channelStateBytes)
+        out.byte(ShardWatch.checkpointFormat)
+        out.varint(UInt64(present.count))
+        for local in present { encode(local, &out) }
+        return out.bytes
     }
 
     private func encode(_ local: Int, _ out: inout ByteWriter) {

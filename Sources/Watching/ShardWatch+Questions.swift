@@ -1,5 +1,6 @@
 import Alerting
 import Detection
+import Readings
 import Tabular
 
 /// What people ask about streams.
@@ -64,5 +65,14 @@ extension ShardWatch {
                         ])
                     })))
         return .object(members)
+    }
+}
+
+extension ShardWatch {
+    /// A checksum over everything that decides about the future: learned state, open episodes, deadlines.
+    public mutating func digest() -> UInt32 {
+        var sum = ByteWriter()
+        for block in blocks.indices { sum.fixed32(CRC32C.checksum(payload(block: block))) }
+        return CRC32C.checksum(sum.bytes)
     }
 }

@@ -357,8 +357,13 @@ public struct ShardWatch: ~Copyable {
         if id != 0 { streamCount += 1 }
     }
 
+    /// Makes room for the next channel of a stream, by the stream's number.
+    public mutating func addChannel(of stream: UInt32, _ name: String) {
+        if let local = slotOf(stream) { addChannel(local, name) }
+    }
+
     /// Makes room for the next channel of a stream.
-    public mutating func addChannel(_ local: Int, _ name: String) {
+    mutating func addChannel(_ local: Int, _ name: String) {
         let state = channelSlab.allocate()
         detector.initializeChannel(state)
         (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)

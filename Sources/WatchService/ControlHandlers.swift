@@ -1,0 +1,126 @@
+import Alerting
+import Configuration
+import Control
+import Platform
+import Readings
+import Store
+import Tabular
+import Watching
+
+/// What the daemon answers on its control socket. Used from the control thread only.
+final class ControlHandlers: @unchecked Sendable {
+    // Safety: `reader` is touched by the control thread only; everything else is safe by itself.
+    private let pipeline: Pipeline
+    private let databasePath: String
+    private let status: @Sendable () -> StatusReport
+    private let reload: @Sendable () -> String
+    private var reader: StoreReader?
+
+    init(
+        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport, reload: @escaping @Sendable () -> String
+    ) {
+        (self.pipeline, self.databasePath, self.status, self.reload) = (pipeline, databasePath, status, reload)
+    }
+
+    func handle(_ request: ControlRequest) -> Result<JSONValue, ControlError> {
+        do {
+            return .success(try answer(request))
+        } catch let error as ControlError {
+            return .failure(error)
+        } catch {
+            return .failure(.failed("\(error)"))
+        }
+    }
+
+    private func answer(_ request: ControlRequest) throws -> JSONValue {
+        let arguments = request.arguments
+        switch request.command {
+        case "status": return status().json
+        case "metrics": return .string(status().metrics)
+        case "alerts.query": return ControlProtocol.result(try StoreQuestions.alerts(try open(), arguments))
+        case "alerts.show": return try StoreQuestions.alert(try open(), arguments)
+        case "checkpoints.list":
+            return ControlProtocol.result(try open().checkpointList(timeText: TimeText.rfc3339))
+        case "checkpoints.write": return try writeCheckpoints()
+        case "streams.list": return ControlProtocol.result(try streams(arguments))
+        case "streams.show": return try stream(arguments)
+        case "digest": return .string(try digest())
+        case "reload": return .string(reload())
+        default:
+            let known = [
+                "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show", "digest",
+                "reload",
+            ]
+            let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
+            throw ControlError.badRequest("unknown command \(request.command)\(nearest)")
+        }
+    }
+
+    private func open() throws(StoreError) -> StoreReader {
+        if let reader { return reader }
+        let made = try StoreReader(path: databasePath)
+        reader = made
+        return made
+    }
+
+    private func streams(_ arguments: JSONValue) throws(ControlError) -> RecordTable {
+        let glob = arguments["stream"]?.text ?? "*"
+        let rows = pipeline.askShards { box in box.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        guard let rows else { throw .failed("the detector is too busy to answer; try again") }
+        return RecordTable(columns: ShardWatch.streamColumns, rows: Array(rows.joined()))
+    }
+
+    private func stream(_ arguments: JSONValue) throws(ControlError) -> JSONValue {
+        guard let key = arguments["stream"]?.text else { throw .badRequest("streams.show wants a stream") }
+        guard let found = pipeline.askShards({ $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }) else {
+            throw .failed("the detector is too busy to answer; try again")
+        }
+        if let detail = found.compactMap({ $0 }).first { return detail }
+        throw .failed("no stream \(key); `rnnctl streams list` shows all")
+    }
+
+    private func writeCheckpoints() throws(ControlError) -> JSONValue {
+        for runner in pipeline.runners { runner.input.push(.task { _ in runner.checkpointAll() }) }
+        guard pipeline.askShards({ _ in true }) != nil else { throw .failed("the detector is too busy to answer; try again") }
+        return .bool(true)
+    }
+
+    /// A checksum over all learned state and open alerts; equal digests mean equal futures.
+    private func digest() throws(ControlError) -> String {
+        guard let parts = pipeline.askShards(timeoutSeconds: 60, { $0.watch.digest() }) else {
+            throw .failed("the detector is too busy to answer; try again")
+        }
+        return parts.map { String($0, radix: 16) }.joined(separator: "-")
+    }
+}
+
+/// Questions that the database alone answers: the daemon's and `rnnctl --state-dir`'s.
+public enum StoreQuestions {
+    /// Alerts by `since`, `until` (nanoseconds since 1970), `stream`, `kind`, `state`, `min_severity`, `limit`.
+    public static func alerts(_ reader: StoreReader, _ arguments: JSONValue) throws -> RecordTable {
+        var filter = AlertFilter()
+        filter.since = arguments["since"]?.integerValue
+        filter.until = arguments["until"]?.integerValue
+        filter.stream = arguments["stream"]?.text
+        filter.kind = arguments["kind"]?.text
+        filter.state = arguments["state"]?.text
+        filter.limit = arguments["limit"]?.integerValue ?? 0
+        if let text = arguments["min_severity"]?.text {
+            guard let severity = Severity(rawValue: text) else {
+                throw ControlError.badRequest("cannot read min_severity: got \"\(text)\", expected info, warning or critical")
+            }
+            filter.severityMin = severity
+        }
+        return try reader.view { () throws(StoreError) in try reader.alerts(filter, timeText: TimeText.rfc3339) }
+    }
+
+    /// One alert by its id or a beginning of it that no other has.
+    public static func alert(_ reader: StoreReader, _ arguments: JSONValue) throws -> JSONValue {
+        guard let id = arguments["id"]?.text, !id.isEmpty else { throw ControlError.badRequest("alerts.show wants an id") }
+        if let alert = try reader.alert(id: id, timeText: TimeText.rfc3339) { return alert }
+        let candidates = try reader.alertIDs(prefix: id)
+        if candidates.count == 1, let only = candidates.first, let alert = try reader.alert(id: only, timeText: TimeText.rfc3339) { return alert }
+        guard candidates.isEmpty else { throw ControlError.failed("several alerts begin with \(id): \(candidates.joined(separator: ", "))") }
+        throw ControlError.failed("no alert \(id); `rnnctl alerts query` shows all")
+    }
+}

@@ -1,0 +1,59 @@
+import Alerting
+import Configuration
+import Detection
+import Ingest
+import Readings
+import Watching
+
+/// From configuration keys to what each room wants to know.
+enum DaemonSettings {
+    static func watch(_ configuration: Configuration) -> WatchSettings {
+        let base = StreamPolicy(
+            secondsBetweenFalseAlarms: configuration.rate("false_alarms").map { 1e-9 / $0 } ?? .infinity,
+            staleAfter: configuration.number("stale_after"))
+        return WatchSettings(
+            profile: configuration.text("profile") == "light" ? .light : .standard,
+            rules: EpisodeRules(closeAfter: configuration.number("alert_close_after")), staleMin: configuration.number("stale_min"),
+            reportsStuck: configuration.flag("stuck"),
+            policy: { key in
+                guard let rule = configuration.rule(for: key) else { return base }
+                return StreamPolicy(
+                    secondsBetweenFalseAlarms: rule.falseAlarms.map { 1e-9 / $0 } ?? base.secondsBetweenFalseAlarms,
+                    staleAfter: rule.staleAfter ?? base.staleAfter, severityMin: Severity(rawValue: rule.severityMin) ?? .info)
+            })
+    }
+
+    static func ingest(_ configuration: Configuration) -> IngestOptions {
+        var options = IngestOptions()
+        options.lineBytesMax = Int(configuration.number("line_bytes_max"))
+        options.connectionsMax = Int(configuration.number("connections_max"))
+        options.connectionIdleMax = configuration.number("connection_idle_max")
+        options.intake = intake(configuration)
+        return options
+    }
+
+    static func intake(_ configuration: Configuration) -> IntakeLimits {
+        var limits = IntakeLimits()
+        limits.streamsMax = Int(configuration.number("streams_max"))
+        limits.evicts = configuration.flag("streams_evict")
+        limits.channelsMax = Int(configuration.number("channels_max"))
+        limits.futureMax = configuration.number("future_max")
+        limits.shards = Int(configuration.number("shards"))
+        return limits
+    }
+
+    static func isIgnored(_ configuration: Configuration) -> @Sendable (String) -> Bool {
+        { configuration.rule(for: $0)?.ignore ?? false }
+    }
+
+    static func writer(_ configuration: Configuration) -> WriterRunner.Intervals {
+        WriterRunner.Intervals(
+            commit: configuration.number("commit_interval"), durability: configuration.number("durability_interval"),
+            retention: configuration.number("retention_alerts"), alertsMax: configuration.number("retention_alerts_max"))
+    }
+
+    /// Room of one batch. A reading may have as many values as a stream has channels.
+    static func batchCapacity(_ configuration: Configuration) -> (entries: Int, fields: Int) {
+        (512, 4096 + 2 * Int(configuration.number("channels_max")))
+    }
+}

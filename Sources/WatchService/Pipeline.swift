@@ -1,0 +1,127 @@
+import Alerting
+import Configuration
+import Ingest
+import LineFormats
+import Platform
+import Readings
+import Store
+import Watching
+
+/// Ingest, shards and writer with the queues between them: everything between a line and its alert.
+final class Pipeline: @unchecked Sendable {
+    // Safety: made by one thread; `start` and `stop` are called by that thread; the parts are safe by themselves.
+    let ingest: IngestServer
+    let runners: [ShardRunner]
+    let writer: WriterRunner
+    let pool: BatchPool
+    let restored: RestoreReport
+    private let units: BoundedQueue<CommitUnit>
+    private var threads: [WorkerThread] = []
+    private var ingestThread: WorkerThread?
+    private let pendingIntake: Locked<Box?>
+    private let log: Log
+    /// Set when the ingest thread returned (its sources ended, or it was stopped).
+    let hasIngestEnded = Locked(false)
+
+    private final class Box: @unchecked Sendable {
+        // Safety: filled before the ingest thread starts, emptied by it once.
+        var intake: Intake?
+        init(_ intake: consuming Intake) { self.intake = consume intake }
+    }
+
+    /// Opens the database, restores, and builds the parts; nothing runs yet.
+    init(
+        configuration: Configuration, databasePath: String, log: Log, tell: @escaping @Sendable (AlertAction) -> Void,
+        progress: @escaping () -> Void
+    ) throws {
+        self.log = log
+        let durability = Durability(rawValue: configuration.text("durability")) ?? .interval
+        let store = try StoreWriter(path: databasePath, durability: durability, now: Clocks.wall())
+        let shardCount = Int(configuration.number("shards"))
+        let channelsMax = Int(configuration.number("channels_max"))
+        let capacity = DaemonSettings.batchCapacity(configuration)
+        let settings = DaemonSettings.watch(configuration)
+        var set = ShardSet(settings: settings, shards: shardCount, channelsMax: channelsMax)
+        let reader = try StoreReader(path: databasePath)
+        // A row may come from a time of larger limits.
+        let report = try Restorer.restore(reader, into: &set, batchCapacity: (entries: 4096, fields: 1 << 17), progress: progress)
+        for problem in report.problems {
+            log.error("damaged state was set aside (see quarantine)", ["what": problem.what, "reason": problem.reason])
+            try store.transaction { () throws(StoreError) in
+                try store.quarantine(what: problem.what, reason: problem.reason, payload: problem.payload, now: Clocks.wall())
+            }
+        }
+        restored = report
+        let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: Int(configuration.number("queue_batches_max"))) }
+        pool = BatchPool(
+            size: Int(configuration.number("queue_batches_max")), entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
+        let times = set.times()
+        let boxes = set.take()
+        units = BoundedQueue(capacity: 256)
+        runners = boxes.enumerated().map { [units] in
+            ShardRunner(
+                box: $1, shard: $0, input: inputs[$0], output: units, checkpointInterval: configuration.number("checkpoint_interval"))
+        }
+        ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        writer = WriterRunner(
+            store: store, input: units, pool: pool, hasStreams: boxes.map { $0.watch.blockCount > 0 }, firstSequence: report.sequence + 1,
+            lastStream: report.lastStreamID, intervals: DaemonSettings.writer(configuration), log: log,
+            onCommit: { [ingest] acknowledgements, actions in
+                ingest.acknowledge(acknowledgements)
+                for action in actions { tell(action) }
+            },
+            onProblem: { [ingest] in ingest.report("storage", reason: $0) })
+        var generator = SystemRandomNumberGenerator()
+        var intake = Intake(
+            limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
+            courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
+        intake.reserve(idsThrough: report.lastStreamID)
+        let names = try reader.streams()
+        var place = 0
+        for time in times.sorted(by: { $0.stream < $1.stream }) {
+            while place < names.count, names[place].id < time.stream { place += 1 }
+            guard place < names.count, names[place].id == time.stream else { continue }
+            let channels = zip(names[place].channels, time.channelTimes).map { (name: $0, lastTime: $1) }
+            intake.restore(stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime)
+        }
+        pendingIntake = Locked(Box(intake))
+    }
+
+    /// Starts the threads. `sources` are read from now on.
+    func start(sources: [IngestSource]) throws(PlatformError) {
+        threads.append(try WorkerThread("rnn-writer") { [writer] in writer.run() })
+        for (index, runner) in runners.enumerated() { threads.append(try WorkerThread("rnn-shard-\(index)") { runner.run() }) }
+        ingestThread = try WorkerThread("rnn-ingest") { [self] in
+            defer { hasIngestEnded.withLock { $0 = true } }
+            guard let box = pendingIntake.withLock({ $0 }), let intake = box.intake.take() else { return }
+            do {
+                try ingest.run(sources: sources, intake: intake, producers: restored.producers)
+            } catch {
+                log.error("the ingest thread ended", ["reason": error.description])
+            }
+        }
+    }
+
+    /// Sources first, then shards, then the writer: everything that was accepted is committed and checkpointed.
+    func stop() {
+        ingest.stop()
+        ingestThread?.join()
+        for runner in runners { runner.input.close() }
+        for thread in threads.dropFirst() { thread.join() }
+        threads.first?.join()
+        pool.close()
+    }
+
+    /// Runs `question` on every shard's thread and gathers the answers in shard order. nil when a shard is too busy.
+    func askShards<Answer: Sendable>(timeoutSeconds: Int64 = 10, _ question: @escaping @Sendable (ShardBox) -> Answer) -> [Answer]? {
+        let answers = BoundedQueue<(Int, Answer)>(capacity: runners.count)
+        for (index, runner) in runners.enumerated() { runner.input.push(.task { box in answers.push((index, question(box))) }) }
+        var gathered: [(Int, Answer)] = []
+        let deadline = Clocks.monotonic() + timeoutSeconds * 1_000_000_000
+        while gathered.count < runners.count {
+            guard let answer = answers.pop(timeoutNanoseconds: max(1, deadline - Clocks.monotonic())) else { return nil }
+            gathered.append(answer)
+        }
+        return gathered.sorted { $0.0 < $1.0 }.map { $0.1 }
+    }
+}

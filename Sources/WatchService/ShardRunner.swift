@@ -1,0 +1,137 @@
+import Alerting
+import Platform
+import Readings
+import Store
+import Tabular
+import Watching
+
+/// What a shard's thread takes from its queue.
+enum ShardInput: Sendable {
+    case batch(ReadingBatch)
+    /// Something to do between two batches, on the shard's thread.
+    case task(@Sendable (ShardBox) -> Void)
+}
+
+/// What a shard gives to the writer.
+struct CommitUnit: Sendable {
+    var batch: ReadingBatch?
+    var actions: [AlertAction] = []
+    var blocks: [BlockSnapshot] = []
+    /// With blocks: the shard needs the journal after this batch once they are stored.
+    var journalNeededAfter: Int64?
+    var shard = 0
+    /// The shard has ended; nothing follows.
+    var isLast = false
+}
+
+/// The thread of one shard: batches in, units for the writer out, checkpoints paced between them.
+final class ShardRunner: @unchecked Sendable {
+    // Safety: `statistics` is locked; the rest is used by the shard's thread only, after `start`.
+    let input: BoundedQueue<ShardInput>
+    private let box: ShardBox
+    private let output: BoundedQueue<CommitUnit>
+    private let shard: Int
+    private let checkpointInterval: Locked<Int64>
+    private var nextBlock = 0
+    private var rotationStartedAt: Int64
+    /// Whether a stop writes all dirty blocks (false: the journal alone carries them over).
+    private let statisticsBox = Locked(Statistics())
+
+    struct Statistics: Sendable {
+        var readingsScored: Int64 = 0
+        var batches: Int64 = 0
+        var openAlerts = 0
+        var streams = 0
+        var stateBytes = 0
+        /// Nanoseconds from the first byte of a batch to its scores, the newest and a slow maximum.
+        var lag: Int64 = 0
+        var lagMax: Int64 = 0
+        /// Monotonic time of the last sign of life.
+        var aliveAt: Int64 = 0
+        var sequence: Int64 = 0
+    }
+
+    init(box: ShardBox, shard: Int, input: BoundedQueue<ShardInput>, output: BoundedQueue<CommitUnit>, checkpointInterval: Int64) {
+        (self.box, self.shard, self.input, self.output) = (box, shard, input, output)
+        self.checkpointInterval = Locked(checkpointInterval)
+        rotationStartedAt = Clocks.monotonic()
+    }
+
+    var statistics: Statistics { statisticsBox.withLock { $0 } }
+    func setCheckpointInterval(_ nanoseconds: Int64) { checkpointInterval.withLock { $0 = nanoseconds } }
+
+    /// Serves until the queue is closed and drained, then writes what changed since the last checkpoint.
+    func run() {
+        var actions: [AlertAction] = []
+        while true {
+            let item = input.pop(timeoutNanoseconds: 100_000_000)
+            switch item {
+            case .batch(let batch):
+                actions.removeAll(keepingCapacity: true)
+                box.watch.apply(batch, actions: &actions)
+                note(batch)
+                output.push(CommitUnit(batch: batch, actions: actions, shard: shard))
+            case .task(let task): task(box)
+            case nil: if input.isFinished { return finish() }
+            }
+            pace(Clocks.monotonic())
+        }
+    }
+
+    private func note(_ batch: ReadingBatch) {
+        let now = Clocks.monotonic()
+        let lag = batch.firstArrival > 0 ? now - batch.firstArrival : 0
+        let (scored, open, streams, bytes, sequence) = (
+            box.watch.readingsScored, box.watch.openAlerts, box.watch.streamCount, box.watch.stateBytes, box.watch.sequence
+        )
+        statisticsBox.withLock {
+            $0.readingsScored = scored
+            $0.batches += 1
+            ($0.openAlerts, $0.streams, $0.stateBytes, $0.sequence, $0.aliveAt) = (open, streams, bytes, sequence, now)
+            $0.lag = lag
+            $0.lagMax = max(lag, $0.lagMax - $0.lagMax / 256)
+        }
+    }
+
+    /// Writes the blocks that are due: a rotation through all of them takes one checkpoint interval.
+    private func pace(_ now: Int64) {
+        statisticsBox.withLock { $0.aliveAt = now }
+        let count = box.watch.blockCount
+        guard count > 0 else {
+            rotationStartedAt = now
+            return
+        }
+        let interval = checkpointInterval.withLock { $0 }
+        let elapsed = max(0, now - rotationStartedAt)
+        let due = min(count, Int(Double(elapsed) / Double(interval) * Double(count)))
+        guard due > nextBlock else { return }
+        // A few at a time, so that readings do not wait behind a long row of them.
+        write(nextBlock..<min(due, nextBlock + 4), isFinal: false)
+        nextBlock = min(due, nextBlock + 4)
+        if nextBlock >= count {
+            nextBlock = 0
+            rotationStartedAt = now
+        }
+    }
+
+    private func write(_ range: Range<Int>, isFinal: Bool) {
+        let blocks = range.compactMap { box.watch.snapshot(block: $0, isFinal: isFinal) }
+        guard !blocks.isEmpty || range.upperBound == box.watch.blockCount else { return }
+        output.push(CommitUnit(blocks: blocks, journalNeededAfter: box.watch.journalNeededAfter, shard: shard))
+    }
+
+    /// Writes every block that changed, now (a question on the shard's thread).
+    func checkpointAll() {
+        var start = 0
+        while start < box.watch.blockCount {
+            let end = min(start + 64, box.watch.blockCount)
+            write(start..<end, isFinal: true)
+            start = end
+        }
+    }
+
+    private func finish() {
+        checkpointAll()
+        output.push(CommitUnit(shard: shard, isLast: true))
+    }
+}

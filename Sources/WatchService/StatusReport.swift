@@ -1,0 +1,85 @@
+import LineFormats
+import Platform
+import Readings
+import Store
+import Tabular
+
+/// The numbers behind `rnnctl status` and the metrics file.
+struct StatusReport: Sendable {
+    var version: String
+    var startedAt: Int64
+    var now: Int64
+    var ingest: IngestTotals
+    var streams: Int
+    var connections: Int
+    var refusals: [(time: Int64, source: String, line: Int64, text: String)]
+    var shards: [ShardRunner.Statistics]
+    var writer: WriterRunner.Statistics
+    var alertsOpen: Int64
+    var alertsTotal: Int64
+    var queueFill: Double
+    var databaseBytes: Int64
+    var lastCheckpointAt: Int64?
+    var residentBytes: Int64
+    /// Readings a second since the start and lately.
+    var readingsPerSecond: Double
+
+    var json: JSONValue {
+        let refused = zip(LineError.Reason.allCases, ingest.refused).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
+        let dropped = zip(DropReason.allCases, ingest.dropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
+        return .object([
+            "version": .string(version), "started_at": .string(TimeText.rfc3339(startedAt / 1_000_000_000 * 1_000_000_000)),
+            "uptime_seconds": .integer((now - startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
+            "lines_refused": .object(refused), "lines_ignored": .integer(ingest.linesIgnored),
+            "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
+            "readings_dropped": .object(dropped), "readings_per_second": .number((readingsPerSecond * 10).rounded() / 10),
+            "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
+            "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
+            "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
+            "last_checkpoint": lastCheckpointAt.map { .string(TimeText.rfc3339($0)) } ?? .null,
+            "checkpoint_blocks_written": .integer(writer.checkpoints), "commits": .integer(writer.commits),
+            "bytes_received": .integer(ingest.bytesReceived), "bytes_written": .integer(writer.payloadBytes),
+            "database_bytes": .integer(databaseBytes), "storage_problem": .optional(writer.problem),
+            "state_bytes": .integer(Int64(shards.map(\.stateBytes).reduce(0, +))), "resident_bytes": .integer(residentBytes),
+            "recent_refusals": .array(
+                refusals.map {
+                    .object([
+                        "time": .string(TimeText.rfc3339($0.time / 1_000_000 * 1_000_000)), "source": .string($0.source), "line": .integer($0.line),
+                        "error": .string($0.text),
+                    ])
+                }),
+        ])
+    }
+
+    /// Prometheus exposition format 0.0.4.
+    var metrics: String {
+        var out = ""
+        func family(_ name: String, _ type: String, _ help: String, _ samples: [(labels: String, value: Double)]) {
+            out += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+            for sample in samples { out += "\(name)\(sample.labels) \(sample.value)\n" }
+        }
+        func counter(_ name: String, _ help: String, _ value: Int64) { family(name, "counter", help, [("", Double(value))]) }
+        func gauge(_ name: String, _ help: String, _ value: Double) { family(name, "gauge", help, [("", value)]) }
+        counter("rnnwatchd_lines_received_total", "Lines received.", ingest.linesReceived)
+        family(
+            "rnnwatchd_lines_refused_total", "counter", "Lines refused by reason.",
+            zip(LineError.Reason.allCases, ingest.refused).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
+        counter("rnnwatchd_readings_accepted_total", "Readings accepted.", ingest.readingsAccepted)
+        family(
+            "rnnwatchd_readings_dropped_total", "counter", "Readings or values dropped by reason.",
+            zip(DropReason.allCases, ingest.dropped).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
+        gauge("rnnwatchd_streams", "Streams known.", Double(streams))
+        gauge("rnnwatchd_connections", "Ingest connections.", Double(connections))
+        gauge("rnnwatchd_alerts_open", "Open alerts.", Double(alertsOpen))
+        counter("rnnwatchd_alerts_opened_total", "Alerts opened since the start.", writer.alertsOpened)
+        gauge("rnnwatchd_queue_fill_ratio", "Share of batches under way.", queueFill)
+        gauge("rnnwatchd_lag_seconds", "From a line's arrival to its score, newest batch.", Double(shards.map(\.lag).max() ?? 0) * 1e-9)
+        counter("rnnwatchd_written_bytes_total", "Payload bytes handed to the database since the start.", writer.payloadBytes)
+        gauge("rnnwatchd_database_bytes", "Size of the database with its log.", Double(databaseBytes))
+        gauge("rnnwatchd_storage_healthy", "1 while commits succeed.", writer.problem == nil ? 1 : 0)
+        gauge("rnnwatchd_state_bytes", "Memory held for learned state.", Double(shards.map(\.stateBytes).reduce(0, +)))
+        gauge("process_resident_memory_bytes", "Resident memory.", Double(residentBytes))
+        gauge("process_start_time_seconds", "Start time since 1970.", Double(startedAt) * 1e-9)
+        return out
+    }
+}
