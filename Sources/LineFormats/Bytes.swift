@@ -19,6 +19,12 @@ struct Bytes {
         return base[i]
     }
 
+    /// The byte at `i`, or 0 beyond the end: one comparison is bound check and loop end in one. No grammar here contains NUL.
+    @inline(always)
+    func peek(_ i: Int) -> UInt8 {
+        UInt(bitPattern: i) < UInt(bitPattern: count) ? base[i] : 0
+    }
+
     /// The eight bytes from `i`, first byte lowest. `i + 8` must not be beyond the end.
     @inline(always)
     func word(_ i: Int) -> UInt64 {

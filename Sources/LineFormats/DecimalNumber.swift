@@ -41,42 +41,35 @@ struct DecimalNumber {
     @inline(always)
     mutating func scanDigits(_ b: Bytes, _ start: Int) -> Bool {
         var i = start
-        isNegative = false
-        if i < b.count {
-            let sign = b[i]
-            if sign == Ascii.minus {
-                isNegative = true
-                i &+= 1
-            } else if sign == Ascii.plus {
-                i &+= 1
-            }
-        }
+        let sign = b.peek(i)
+        isNegative = sign == Ascii.minus
+        if sign == Ascii.minus || sign == Ascii.plus { i &+= 1 }
         var m: UInt64 = 0
         let digitsStart = i
-        while i < b.count {
-            let digit = b[i] &- Ascii.zero
-            if digit > 9 { break }
+        var digit = b.peek(i) &- Ascii.zero
+        while digit <= 9 {
             m = m &* 10 &+ UInt64(digit)
             i &+= 1
+            digit = b.peek(i) &- Ascii.zero
         }
         var digits = i &- digitsStart
         exponent = 0
         isInteger = true
-        if i < b.count, b[i] == Ascii.dot {
+        if digit == Ascii.dot &- Ascii.zero {
             isInteger = false
             i &+= 1
             let fractionStart = i
-            while i < b.count {
-                let digit = b[i] &- Ascii.zero
-                if digit > 9 { break }
+            digit = b.peek(i) &- Ascii.zero
+            while digit <= 9 {
                 m = m &* 10 &+ UInt64(digit)
                 i &+= 1
+                digit = b.peek(i) &- Ascii.zero
             }
             exponent = fractionStart &- i
             digits &-= exponent
         }
         guard digits > 0 else { return false }
-        if i < b.count, b[i] | 0x20 == 0x65 {
+        if (digit &+ Ascii.zero) | 0x20 == 0x65 {
             isInteger = false
             guard scanExponent(b, &i) else { return false }
         }

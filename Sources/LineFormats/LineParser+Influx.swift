@@ -11,8 +11,8 @@ extension LineParser {
         let fieldsStart = i
         while true {
             let nameStart = i
-            let name = try readFieldName(b, &i, start)
-            guard i < b.count, b[i] == Ascii.equals else {
+            let name = try readFieldName(b, &i)
+            guard b.peek(i) == Ascii.equals else {
                 if nameStart == fieldsStart { return try parsePlainUnlessForced(b, start, nameStart, i) }
                 throw b.error(.badField, nameStart, i, "field", "field=value")
             }
@@ -62,45 +62,62 @@ extension LineParser {
 
     /// Reads a field key up to its `=`; leaves `i` on the byte that ended it.
     @inline(always)
-    private mutating func readFieldName(_ b: Bytes, _ i: inout Int, _ lineStart: Int) throws(LineError) -> NameRef {
+    private mutating func readFieldName(_ b: Bytes, _ i: inout Int) throws(LineError) -> NameRef {
         let start = i
-        var oddBits: UInt8 = 0
+        i = Self.plainNameEnd(b, start)
+        let length = i &- start
+        if length > 0, length <= limits.nameBytesMax, b.peek(i) == Ascii.equals {
+            return NameRef(offset: Int32(truncatingIfNeeded: start), count: Int32(truncatingIfNeeded: length))
+        }
+        return try readOddFieldName(b, &i, start)
+    }
+
+    /// Index of the first byte that is not an ordinary printable ASCII character of a name: `=`, `,`, `\`, space, control or
+    /// beyond ASCII.
+    @inline(always)
+    private static func plainNameEnd(_ b: Bytes, _ start: Int) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var i = start
+        // Eight bytes at once, see headEnd; the subtraction of 0x21 finds the bytes below it.
+        while i &+ 8 <= b.count {
+            let word = b.word(i)
+            let equals = word ^ (ones &* UInt64(Ascii.equals))
+            let commas = word ^ (ones &* UInt64(Ascii.comma))
+            let slashes = word ^ (ones &* UInt64(Ascii.backslash))
+            let deletes = word ^ (ones &* UInt64(Ascii.delete))
+            let marks = ((equals &- ones) & ~equals) | ((commas &- ones) & ~commas) | ((slashes &- ones) & ~slashes)
+            let others = ((word &- (ones &* 0x21)) & ~word) | ((deletes &- ones) & ~deletes) | word
+            let found = (marks | others) & (ones &* 0x80)
+            if found != 0 { return i &+ (found.trailingZeroBitCount &>> 3) }
+            i &+= 8
+        }
         while i < b.count {
             let byte = b[i]
-            if byte == Ascii.equals || byte == Ascii.comma || byte == Ascii.space { break }
-            if byte < Ascii.space || byte >= Ascii.delete { oddBits |= 1 }
-            if byte == Ascii.backslash {
-                oddBits |= 2
-                i &+= 1
+            if byte <= Ascii.space || byte >= Ascii.delete || byte == Ascii.equals || byte == Ascii.comma || byte == Ascii.backslash {
+                break
             }
             i &+= 1
         }
-        if i > b.count {
-            i = b.count
-            throw b.error(.badEscape, b.count - 1, b.count, "field name", "a character after the backslash")
-        }
-        let length = i &- start
-        if oddBits != 0 || length == 0 || length > limits.nameBytesMax {
-            return try readOddFieldName(b, start, i)
-        }
-        return NameRef(offset: Int32(truncatingIfNeeded: start), count: Int32(truncatingIfNeeded: length))
+        return i
     }
 
     /// A field key that is empty, long, escaped or not ASCII.
     @inline(never)
-    private mutating func readOddFieldName(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) -> NameRef {
-        guard end > start else {
-            if end < b.count, b[end] == Ascii.equals { throw b.error(.emptyKey, start, end + 1, "field name", "a name before =") }
-            return .none
+    private mutating func readOddFieldName(_ b: Bytes, _ i: inout Int, _ start: Int) throws(LineError) -> NameRef {
+        while i < b.count, b[i] != Ascii.equals, b[i] != Ascii.comma, b[i] != Ascii.space { i += b[i] == Ascii.backslash ? 2 : 1 }
+        guard i <= b.count else {
+            throw b.error(.badEscape, b.count - 1, b.count, "field name", "a character after the backslash")
         }
+        let end = i
         guard end < b.count, b[end] == Ascii.equals else { return .none }
+        guard end > start else { throw b.error(.emptyKey, start, end + 1, "field name", "a name before =") }
         try readings.reserveText(end - start, start)
         let textStart = readings.text.count
-        var i = start
-        while i < end {
-            if b[i] == Ascii.backslash, i + 1 < end, ReadingBuffer.isEscapable(b[i + 1]) { i += 1 }
-            readings.text.append(b[i])
-            i += 1
+        var k = start
+        while k < end {
+            if b[k] == Ascii.backslash, k + 1 < end, ReadingBuffer.isEscapable(b[k + 1]) { k += 1 }
+            readings.text.append(b[k])
+            k += 1
         }
         let name = NameRef.text(textStart, readings.text.count)
         try readings.check(name, start, "field name")

@@ -65,7 +65,7 @@ public struct LineParser: ~Copyable {
         do {
             try dispatch(b)
         } catch {
-            readings.forgetReadings()
+            readings.forgetEverything()
             throw error
         }
     }
@@ -94,7 +94,7 @@ public struct LineParser: ~Copyable {
         switch b[start] {
         case Ascii.hash: return .comment
         case Ascii.leftBrace, Ascii.leftBracket: return .json
-        case 0x50, 0x70: return startsPutval(b, start) ? .collectd : .influx
+        case 0x50, 0x70: return b.peek(start &+ 2) | 0x20 == 0x74 && startsPutval(b, start) ? .collectd : .influx
         default: return .influx
         }
     }

@@ -65,15 +65,12 @@ extension ReadingBuffer {
 
     /// Writes the canonical form of `measurement` and the tags collected in `tags` to the arena.
     mutating func writeKey(_ measurement: NameRef, _ column: Int) throws(LineError) -> NameRef {
-        let name = bytes(measurement)
-        guard name.count > 0 else { throw name.error(.emptyKey, column, column, "measurement", "a name") }
-        if name[0] == Ascii.hash {
-            throw shifted(name, .badName, 0, name.count, "measurement", "a name that does not begin with #", column)
-        }
+        try checkMeasurement(measurement, column)
         try sortTags()
-        var bound = name.count * 2
+        var bound = Int(measurement.count) * 2
         for t in 0..<tags.count { bound += (Int(tags[t].key.count) + Int(tags[t].value.count)) * 2 + 2 }
         try reserveText(bound, column)
+        let name = bytes(measurement)  // again: the arena may have moved
         let start = text.count
         appendEscaped(measurement, escapeEquals: false)
         for t in 0..<tags.count {
@@ -88,10 +85,18 @@ extension ReadingBuffer {
         return .text(start, text.count)
     }
 
+    private func checkMeasurement(_ measurement: NameRef, _ column: Int) throws(LineError) {
+        let name = bytes(measurement)
+        guard name.count > 0 else { throw shifted(name, .emptyKey, 0, 0, "measurement", "a name", column) }
+        guard name[0] != Ascii.hash else {
+            throw shifted(name, .badName, 0, name.count, "measurement", "a name that does not begin with #", column)
+        }
+    }
+
     /// Checks that `name` may stand in a key or be a channel.
     func check(_ name: NameRef, _ column: Int, _ object: StaticString) throws(LineError) {
         let b = bytes(name)
-        guard b.count > 0 else { throw b.error(.emptyKey, column, column, object, "a name") }
+        guard b.count > 0 else { throw shifted(b, .emptyKey, 0, 0, object, "a name", column) }
         guard b.count <= limits.nameBytesMax else {
             throw shifted(b, .nameTooLong, 0, b.count, object, "at most nameBytesMax bytes", column)
         }

@@ -63,6 +63,8 @@ public struct ReadingBuffer: ~Copyable {
     @usableFromInline var records = Arena<ReadingRecord>(capacity: 16)
     @usableFromInline var text = Arena<UInt8>(capacity: 1024)
     var tags = Arena<TagRecord>(capacity: 16)
+    /// Bytes at the start of the text arena that outlive a line: names of a CSV header.
+    var pinnedText = 0
     let limits: LineLimits
 
     init(limits: LineLimits) {
@@ -139,10 +141,17 @@ public struct ReadingBuffer: ~Copyable {
     mutating func forgetReadings() {
         fields.count = 0
         records.count = 0
-        text.count = 0
+        text.count = pinnedText
         ignoredNonNumeric = 0
         nonFinite = 0
         unknownValues = 0
+    }
+
+    /// As `forgetReadings`, refusals too: the line as a whole was refused.
+    @inline(never)
+    mutating func forgetEverything() {
+        forgetReadings()
+        refusals.removeAll(keepingCapacity: true)
     }
 
     /// Makes a reading of the fields appended since `fieldStart`.

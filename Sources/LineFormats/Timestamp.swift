@@ -11,24 +11,58 @@ enum Timestamp {
     /// - Returns: nil when it is no number or the time does not fit in Int64; else the time, `next` after it.
     @inline(always)
     static func number(_ b: Bytes, _ start: Int, _ unit: TimeUnit, next: inout Int) -> Int64? {
+        if start &+ 19 == b.count, unit == .byMagnitude, let time = nineteenDigits(b, start) {
+            next = b.count
+            return time
+        }
+        return anyNumber(b, start, unit, next: &next)
+    }
+
+    @inline(never)
+    private static func anyNumber(_ b: Bytes, _ start: Int, _ unit: TimeUnit, next: inout Int) -> Int64? {
         var number = DecimalNumber()
         guard number.scanDigits(b, start) else { return nil }
         next = number.next
-        if number.isInteger, number.digitCount == 19, !number.isNegative, unit == .byMagnitude, b[start] != Ascii.zero,
-            b[start] != Ascii.plus
-        {
-            return Int64(exactly: number.mantissa)
-        }
         return scaled(number, b, start, unit)
     }
 
+    /// The usual case, nanoseconds of this century: 19 digits that end the line. Nil for anything else.
+    @inline(always)
+    private static func nineteenDigits(_ b: Bytes, _ start: Int) -> Int64? {
+        let high = b.word(start)
+        let low = b.word(start &+ 8)
+        let hundreds = b[start &+ 16] &- Ascii.zero
+        let tens = b[start &+ 17] &- Ascii.zero
+        let units = b[start &+ 18] &- Ascii.zero
+        guard isEightDigits(high), isEightDigits(low), max(hundreds, tens, units) <= 9, high & 0xFF != UInt64(Ascii.zero) else {
+            return nil
+        }
+        let tail = UInt64(hundreds) &* 100 &+ UInt64(tens) &* 10 &+ UInt64(units)
+        return Int64(exactly: eightDigits(high) &* 100_000_000_000 &+ eightDigits(low) &* 1000 &+ tail)
+    }
+
+    /// Whether all eight bytes are digits: neither adding 0x46 nor taking away 0x30 sets a high bit.
+    @inline(always)
+    private static func isEightDigits(_ word: UInt64) -> Bool {
+        ((word &+ 0x4646_4646_4646_4646) | (word &- 0x3030_3030_3030_3030)) & 0x8080_8080_8080_8080 == 0
+    }
+
+    /// Value of eight digits, the first in the lowest byte: pairs, then fours, then all.
+    @inline(always)
+    private static func eightDigits(_ word: UInt64) -> UInt64 {
+        let digits = word &- 0x3030_3030_3030_3030
+        let pairs = (digits &* 10 &+ (digits &>> 8)) & 0x00FF_00FF_00FF_00FF
+        let fours = (pairs &* 100 &+ (pairs &>> 16)) & 0x0000_FFFF_0000_FFFF
+        return (fours &* 10_000 &+ (fours &>> 32)) & 0xFFFF_FFFF
+    }
+
     /// `mantissa * 10^exponent` units as nanoseconds, exactly.
-    @inline(never)
     private static func scaled(_ number: DecimalNumber, _ b: Bytes, _ start: Int, _ unit: TimeUnit) -> Int64? {
         var number = number
         if number.digitCount > 19 { shorten(&number, b, start) }
         let m = number.mantissa
         if m == 0 { return 0 }
+        if number.exponent == 0, unit == .byMagnitude { return wholeNumber(m, number.isNegative) }
         var shift = number.exponent
         switch unit {
         case .byMagnitude:
@@ -45,6 +79,21 @@ enum Timestamp {
         case .nanoseconds: break
         }
         return power(m, shift, number.isNegative)
+    }
+
+    /// The rule of magnitudes for a number without fraction.
+    private static func wholeNumber(_ m: UInt64, _ negative: Bool) -> Int64? {
+        var unit: UInt64 = 1
+        if m < 5_000_000_000 {
+            unit = 1_000_000_000
+        } else if m < 5_000_000_000_000 {
+            unit = 1_000_000
+        } else if m < 5_000_000_000_000_000 {
+            unit = 1000
+        }
+        let (magnitude, overflow) = m.multipliedReportingOverflow(by: unit)
+        if overflow { return nil }
+        return negative ? Int64(exactly: -Int128(magnitude)) : Int64(exactly: magnitude)
     }
 
     /// Whether m * 10^shift < 5 * 10^digits.

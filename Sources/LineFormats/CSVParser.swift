@@ -1,0 +1,187 @@
+/// What a CSV file says about its columns that its header cannot say.
+public struct CSVOptions: Sendable {
+    /// Name of the time column; empty: the first called `timestamp`, `time`, `ts`, `date` or `datetime`, else the first column.
+    public var timeColumn: [UInt8] = []
+    /// Name of the column with the stream; empty: one called `stream`, if there is any.
+    public var streamColumn: [UInt8] = []
+    /// The stream of rows without stream column, as a line-protocol head.
+    public var defaultStream: [UInt8] = Array("csv".utf8)
+    /// How numeric times are read.
+    public var timeUnit = TimeUnit.byMagnitude
+
+    /// The defaults.
+    public init() {}
+}
+
+/// Reads CSV with a header, row by row, into the same `readings` as `LineParser`.
+///
+/// Delimiter comma, semicolon or tab, whichever the header has most; cells may be quoted with `"`, doubled inside; a row is
+/// one line. Empty cells are absent values, cells that are no numbers are left out, both counted; blank rows and rows that
+/// begin with `#` give no reading.
+public struct CSVParser: ~Copyable {
+    /// Result of the last `parseRow`: no reading or one. Written by the parser only.
+    public var readings: ReadingBuffer
+    /// Whether a header was read.
+    public internal(set) var hasHeader = false
+    /// The byte between cells: `,`, `;` or tab.
+    public internal(set) var delimiter = Ascii.comma
+
+    let limits: LineLimits
+    let options: CSVOptions
+    var columns = Arena<CSVColumn>(capacity: 16)
+    var defaultKey = NameRef.none
+    var streamColumnIndex = -1
+
+    /// Creates a parser for one file.
+    public init(limits: LineLimits = LineLimits(), options: CSVOptions = CSVOptions()) {
+        self.limits = limits
+        self.options = options
+        self.readings = ReadingBuffer(limits: limits)
+    }
+
+    /// Number of columns of the header.
+    public var columnCount: Int { columns.count }
+
+    /// Name of column `i` of the header, valid until the next parse.
+    public func columnName(_ i: Int) -> UnsafeBufferPointer<UInt8> { readings.resolve(columns[i].name) }
+
+    /// Whether column `i` holds values, and not time, stream or nothing.
+    public func isChannel(_ i: Int) -> Bool { columns[i].role == .channel }
+
+    /// Reads a header or a row, whichever is due: the first line that is neither blank nor a comment is the header.
+    public mutating func parse(_ line: UnsafeBufferPointer<UInt8>) throws(LineError) {
+        if hasHeader { return try parseRow(line) }
+        try parseHeader(line)
+    }
+
+    /// Reads one row.
+    /// - Throws: a `LineError` with the name of the column; `readings` is then empty.
+    public mutating func parseRow(_ line: UnsafeBufferPointer<UInt8>) throws(LineError) {
+        let b = try content(line)
+        guard b.count > 0, b[0] != Ascii.hash else { return }
+        do {
+            try readRow(b)
+        } catch {
+            readings.forgetEverything()
+            throw error
+        }
+    }
+
+    /// The line without byte order mark at its start and line end; tabs may be delimiters and stay.
+    mutating func content(_ line: UnsafeBufferPointer<UInt8>) throws(LineError) -> Bytes {
+        let whole = readings.reset(line)
+        var end = whole.count
+        while end > 0, whole[end - 1] == Ascii.newline || whole[end - 1] == Ascii.carriageReturn { end -= 1 }
+        guard end <= limits.lineBytesMax else { throw whole.error(.lineTooLong, 0, end, "row", "at most lineBytesMax bytes") }
+        let isBlank = whole.prefix(end).skipBlanks(0) == end
+        return whole.prefix(isBlank ? 0 : end)
+    }
+
+    // MARK: Rows
+
+    private struct RowState {
+        var time: Int64?
+        var key = NameRef.none
+        var keyIsCanonical = true
+        var firstBad: LineError?
+    }
+
+    private mutating func readRow(_ b: Bytes) throws(LineError) {
+        guard hasHeader else { throw b.error(.badHeader, 0, b.count, "row", "a header first") }
+        var row = RowState()
+        row.key = defaultKey
+        var i = 0
+        var index = 0
+        var isMore = true
+        while isMore {
+            guard index < columns.count else {
+                throw b.error(.wrongColumnCount, i, b.count, "row", "as many cells as the header has")
+            }
+            let cell = try readCell(b, &i)
+            try readColumn(b, cell, columns[index], &row)
+            index += 1
+            isMore = i < b.count
+            if isMore { i += 1 }
+        }
+        guard index == columns.count else {
+            throw b.error(.wrongColumnCount, b.count, b.count, "row", "as many cells as the header has")
+        }
+        guard readings.fields.count > 0 else { throw row.firstBad ?? readings.emptiness(b, 0, b.count) }
+        readings.appendReading(key: row.key, isCanonical: row.keyIsCanonical, time: row.time, fieldStart: 0)
+    }
+
+    private mutating func readColumn(_ b: Bytes, _ cell: CSVCell, _ column: CSVColumn, _ row: inout RowState) throws(LineError) {
+        switch column.role {
+        case .ignored: return
+        case .channel: try readChannel(cell, column, &row)
+        case .time: row.time = try readTime(cell, column)
+        case .stream:
+            guard cell.text.count > 0 else { throw named(cell, .emptyKey, "stream", "a stream", column) }
+            guard Int(cell.text.count) <= limits.keyBytesMax else {
+                throw named(cell, .keyTooLong, "stream", "at most keyBytesMax bytes", column)
+            }
+            row.key = cell.text
+            row.keyIsCanonical = false
+        }
+    }
+
+    private func readTime(_ cell: CSVCell, _ column: CSVColumn) throws(LineError) -> Int64 {
+        let text = readings.bytes(cell.text)
+        var next = 0
+        if let time = Timestamp.number(text, 0, options.timeUnit, next: &next), next == text.count { return time }
+        if let time = Timestamp.calendar(text, 0, text.count) { return time }
+        throw named(cell, .badTimestamp, "time", "a number or a time like 2014-04-01 00:00:00, between 1677 and 2262", column)
+    }
+
+    private mutating func readChannel(_ cell: CSVCell, _ column: CSVColumn, _ row: inout RowState) throws(LineError) {
+        let text = readings.bytes(cell.text)
+        if text.count == 0 {
+            readings.unknownValues += 1
+            return
+        }
+        var number = DecimalNumber()
+        if number.scan(text, 0), number.next == text.count {
+            if number.value.isFinite { return readings.fields.append(FieldRecord(name: column.name, value: number.value)) }
+            readings.nonFinite += 1
+            note(named(cell, .notFinite, "cell", "a finite number", column), &row)
+        } else if text.equalsIgnoringCase(0, text.count, "true") || text.equalsIgnoringCase(0, text.count, "false") {
+            let isTrue = text.equalsIgnoringCase(0, text.count, "true")
+            readings.fields.append(FieldRecord(name: column.name, value: isTrue ? 1 : 0))
+        } else if DecimalNumber.isNonFiniteWord(text, 0, text.count) {
+            readings.nonFinite += 1
+            note(named(cell, .notFinite, "cell", "a finite number", column), &row)
+        } else {
+            readings.ignoredNonNumeric += 1
+            note(named(cell, .noNumericField, "cell", "a number", column), &row)
+        }
+    }
+
+    /// Keeps the first offence, the reason of a row in which nothing else is a number.
+    private func note(_ error: LineError, _ row: inout RowState) {
+        if row.firstBad == nil { row.firstBad = error }
+    }
+
+    private func named(
+        _ cell: CSVCell, _ reason: LineError.Reason, _ object: StaticString, _ expected: StaticString, _ column: CSVColumn
+    ) -> LineError {
+        let text = readings.bytes(cell.text)
+        let name = readings.bytes(column.name)
+        return LineError(
+            reason, column: cell.column + 1, object: object, expected: expected, excerpt: InlineText(text, 0, text.count),
+            columnName: InlineText(name, 0, name.count))
+    }
+}
+
+/// One column of the header.
+struct CSVColumn: BitwiseCopyable {
+    enum Role: UInt8 { case ignored, time, stream, channel }
+
+    var name: NameRef
+    var role: Role
+}
+
+/// One cell: its text without quotes and blanks around it, and where it begins.
+struct CSVCell: BitwiseCopyable {
+    var text: NameRef
+    var column: Int
+}
