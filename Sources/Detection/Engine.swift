@@ -133,9 +133,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.score = score
         s.pointee.budget.count(score, t: t, above: array(stream, layout.budgetAt))
         let held = verdict.warmUpReason == .gap
-        if !held, s.pointee.alarm.step(score, t: Int64(t), hold: Int64(profile.holdReadings), step: profile.holdStep) {
-            verdict.isAlarm = score >= verdict.threshold && !verdict.isWarmingUp
-        }
+        verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: Int64(profile.holdReadings), step: profile.holdStep)
+        verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
         s.pointee.age = t + 1
     }
@@ -167,6 +166,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     }
 
     private func raiseStuck(_ verdict: inout Verdict) {
+        verdict.isRaised = true
         verdict.isAlarm = true
         verdict.kind = .stuck
         let missing = max(0, verdict.threshold - verdict.score)

@@ -40,6 +40,8 @@ public struct Verdict: ~Copyable {
     public internal(set) var threshold: Double = .infinity
     /// True if an alarm is raised by this reading. Never in warm-up.
     public internal(set) var isAlarm = false
+    /// True if the alarm rule lets this score through; an alarm is a raised score at or over the threshold, after the warm-up.
+    public internal(set) var isRaised = false
     /// True while alarms are impossible.
     public internal(set) var isWarmingUp = true
     /// 0...1, reaches 1 with the end of the warm-up.

@@ -1,0 +1,142 @@
+import Detection
+import Evaluation
+import Glibc
+
+/// rnn-quality: runs corpora through the detector and prints what came out.
+///
+/// usage: rnn-quality [--profile NAME] [--seeds N] [--no-clock] [--events MERGE,BEFORE,AFTER] [--threshold X] CORPUS...
+///        rnn-quality --published DIR CORPUS      scores a published detector's files with the NAB rules
+@main
+struct Main {
+    static func main() {
+        do {
+            try Options(Array(CommandLine.arguments.dropFirst())).run()
+        } catch {
+            let text = "rnn-quality: \(error)\n"
+            _ = text.withCString { write(2, $0, strlen($0)) }
+            exit(1)
+        }
+    }
+}
+
+struct Options {
+    enum Problem: Error, CustomStringConvertible {
+        case usage(String)
+        var description: String {
+            switch self {
+            case .usage(let text): "usage: \(text)"
+            }
+        }
+    }
+
+    var profile = DetectorProfile.standard
+    var seeds = 1
+    var clock = true
+    var metric = EventMetric.Settings()
+    var metricGiven = false
+    var published: String?
+    var corpora: [String] = []
+
+    init(_ arguments: [String]) throws {
+        var rest = arguments[...]
+        func value() throws -> String {
+            guard let v = rest.popFirst() else { throw Problem.usage("option without a value") }
+            return v
+        }
+        while let a = rest.popFirst() {
+            switch a {
+            case "--profile":
+                let name = try value()
+                guard let found = DetectorProfile.all.first(where: { $0.name == name }) else {
+                    throw Problem.usage("unknown profile \(name)")
+                }
+                profile = found
+            case "--seeds": seeds = Int(try value()) ?? 1
+            case "--no-clock": clock = false
+            case "--published": published = try value()
+            case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
+            case "--gap": profile.gapIntervals = Double(try value()) ?? profile.gapIntervals
+            case "--stuck": profile.stuckAlarms = try value() == "1"
+            case "--prototypes": profile.prototypes = Int(try value()) ?? profile.prototypes
+            case "--units":
+                profile.weights = ReservoirWeights(seed: 1, units: Int(try value()) ?? 40, noveltyUnits: profile.weights.novelty.units)
+            case "--bins":
+                profile.calibratorBins = Int(try value()) ?? 400
+                profile.calibratorWidth = 12.0 / Double(profile.calibratorBins)
+            case "--events":
+                let p = try value().split(separator: ",").compactMap { Int($0) }
+                guard p.count == 3 else { throw Problem.usage("--events MERGE,BEFORE,AFTER") }
+                metric = EventMetric.Settings(merge: p[0], before: p[1], after: p[2])
+                metricGiven = true
+            default: corpora.append(a)
+            }
+        }
+        guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
+    }
+
+    func run() throws {
+        for path in corpora {
+            let corpus = try Corpus(path, clock: clock)
+            if let published {
+                try scorePublished(published, corpus)
+                continue
+            }
+            for seed in 0..<seeds { try evaluate(corpus, path, seed) }
+        }
+    }
+
+    private func fixed(_ x: Double, _ digits: Int) -> String {
+        var buffer = [CChar](repeating: 0, count: 64)
+        withVaList([Int32(digits), x]) { _ = vsnprintf(&buffer, 64, "%.*f", $0) }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private func evaluate(_ corpus: Corpus, _ path: String, _ seed: Int) throws {
+        var profile = self.profile
+        if seed > 0 {
+            profile.weights = ReservoirWeights(
+                seed: UInt64(seed + 1), units: profile.weights.predictor.units, noveltyUnits: profile.weights.novelty.units)
+        }
+        var detector = Detector(profile: profile)
+        var scorer = NabScorer()
+        var events = EventMetric(corpus.isNab && !metricGiven ? .init(merge: 12, before: 0, after: 0) : metric)
+        var rows = 0
+        var readings = 0
+        var began = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began)
+        for series in corpus.series {
+            let run = SeriesRun(series, &detector)
+            rows += series.rows
+            readings += series.rows * series.channels
+            if corpus.isNab { scorer.add(scores: run.raised, windows: series.events.map { $0.lowerBound...($0.upperBound - 1) }) }
+            events.add(alarms: run.alarms, events: series.events, start: series.start)
+        }
+        var ended = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended)
+        let seconds = Double(ended.tv_sec - began.tv_sec) + Double(ended.tv_nsec - began.tv_nsec) * 1e-9
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        var line = "\(name) \(profile.name) seed \(seed + 1):"
+        if corpus.isNab {
+            let best = NabScorer.Costs.all.map { scorer.best($0) }
+            let here = NabScorer.Costs.all.map { scorer.score($0, threshold: profile.threshold) }
+            line +=
+                " NAB " + best.map { fixed($0.score, 2) }.joined(separator: "/") + " thr "
+                + best.map { fixed($0.threshold, 3) }.joined(separator: "/")
+            line += " at \(profile.threshold): " + here.map { fixed($0.score, 2) }.joined(separator: "/") + " fp \(here[0].falseRows);"
+        }
+        line +=
+            " events \(events.found + events.missed) found \(events.found) FA \(events.falseAlarms) F1 \(fixed(events.f1, 3)) recall \(fixed(events.recall, 3)) FA/10k \(fixed(events.falseAlarmsPer10k, 2))"
+        line += " | \(fixed(seconds / Double(max(readings, 1)) * 1e9, 0)) ns/channel reading"
+        print(line)
+    }
+
+    private func scorePublished(_ folder: String, _ corpus: Corpus) throws {
+        var scorer = NabScorer()
+        for series in corpus.series {
+            let table = try Table("\(folder)/\(series.name)")
+            let scores = stride(from: 0, to: table.values.count, by: table.columns).map { table.values[$0] }
+            scorer.add(scores: scores, windows: series.events.map { $0.lowerBound...($0.upperBound - 1) })
+        }
+        print(NabScorer.Costs.all.map { fixed(scorer.best($0).score, 2) }.joined(separator: " / "))
+    }
+}
