@@ -5,13 +5,13 @@ import PackageDescription
 // `make lint` builds with `--explicit-target-dependency-import-check error`, so a forbidden import does not compile.
 //
 // floor 5  rnn-watchd   rnnctl
-// floor 4  WatchService
-// floor 3  Ingest   Watching   Store
+// floor 4  WatchService   CommandLineTool
+// floor 3  Ingest   Watching   Store   Control   Notify
 // floor 2  LineFormats   Alerting   Evaluation   Simulation
 // floor 1  Detection   ModelFiles   Configuration
 // floor 0  TimeSeries   Readings   RecurrentNetwork   Platform   Tabular   Migrations   (and the C targets beneath them)
 
-let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])]
+let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
 let package = Package(
     name: "rnn-watchd",
@@ -29,7 +29,7 @@ let package = Package(
         // Correct rounding of the few numbers that the fast path leaves over.
         .target(name: "CNumberText"),
         // The detector's kernels: one template, one copy per instruction set, chosen at run time.
-        .target(name: "CDetectionKernels", cSettings: kernelFlags),
+        .target(name: "CDetectionKernels", exclude: ["kernels.inc", "both.inc"], cSettings: kernelFlags),
 
         // floor 0
         .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
@@ -47,10 +47,32 @@ let package = Package(
         // floor 2
         .target(name: "Alerting", dependencies: ["Detection"]),
         .target(name: "LineFormats", dependencies: ["CNumberText"]),
+        .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
         .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"]),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"]),
+        .target(name: "Notify", dependencies: ["Alerting", "Platform"]),
+        .target(name: "Control", dependencies: ["Platform", "Tabular"]),
         .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
+
+        // floor 4
+        .target(
+            name: "WatchService",
+            dependencies: [
+                "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Notify", "Platform", "Readings",
+                "Store", "Tabular", "Watching",
+            ]),
+        .target(
+            name: "CommandLineTool",
+            dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+        // floor 5
+        .executableTarget(
+            name: "rnn-watchd",
+            dependencies: [
+                "CommandLineTool", "Configuration", "Platform", "WatchService",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
     ]
 )

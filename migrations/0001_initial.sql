@@ -58,6 +58,7 @@ CREATE TABLE alerts (
     opened_at     INTEGER NOT NULL,
     updated_at    INTEGER NOT NULL CHECK (updated_at >= opened_at),
     closed_at     INTEGER,
+    stored_at     INTEGER NOT NULL, -- wall time of the newest step; the others are times of readings
     initial_score REAL,
     peak_score    REAL,
     threshold     REAL,

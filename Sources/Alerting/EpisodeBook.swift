@@ -158,10 +158,12 @@ public struct EpisodeBook: Sendable, Equatable {
         return alert
     }
 
-    /// What is told at the end: back in the band of the opening, or a level that has become usual.
-    private static func ending(_ alert: Alert, _ observed: Double?) -> String {
-        guard let observed, let low = alert.bandLow, let high = alert.bandHigh else { return "" }
-        return observed >= low && observed <= high ? "; back to usual values" : "; the new values have become usual"
+    /// What is told at the end when the opening value was outside the usual band: whether the channel came back from it.
+    private static func ending(_ alert: Alert, _ now: Double?) -> String {
+        guard let now, let opening = alert.observed, let expected = alert.expected, let low = alert.bandLow, let high = alert.bandHigh,
+            opening < low || opening > high
+        else { return "" }
+        return abs(now - opening) < abs(now - expected) ? "; the new level has become usual" : "; back to usual values"
     }
 
     private static func closed(_ alert: Alert, at time: Int64) -> Alert {

@@ -8,6 +8,10 @@ public struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConv
     public let column: Int
     public let message: String
 
+    public init(file: String, line: Int, column: Int, message: String) {
+        (self.file, self.line, self.column, self.message) = (file, line, column, message)
+    }
+
     public var description: String { line > 0 ? "\(file):\(line):\(column): \(message)" : "\(file): \(message)" }
 }
 

@@ -72,7 +72,13 @@ final class IngestLoop {
     }
     private final class ParserBox {
         var lines: LineParser
-        init(_ limits: LineLimits) { lines = LineParser(limits: limits) }
+        var csv: CSVParser
+        init(_ limits: LineLimits) {
+            lines = LineParser(limits: limits)
+            var options = CSVOptions()
+            options.defaultStream = Array("stdin".utf8)
+            csv = CSVParser(limits: limits, options: options)
+        }
     }
 
     init(options: IngestOptions, log: Log, producers: [String: Int64]) throws(PlatformError) {
@@ -95,8 +101,9 @@ final class IngestLoop {
     /// True when all files ended and there is nothing else to serve.
     var isDone: Bool { hadFiles && openFiles == 0 && listeners.isEmpty && datagrams.isEmpty }
 
-    func open(_ sources: [IngestSource], wakeup: Int32) throws(PlatformError) {
-        try poller.poller.add(wakeup, token: IngestLoop.wakeupToken)
+    func open(_ sources: [IngestSource], wakeup: Wakeup) throws(PlatformError) {
+        try poller.poller.add(wakeup.descriptor, token: IngestLoop.wakeupToken)
+        self.wakeup = wakeup
         for source in sources {
             let token = nextToken
             nextToken += 1
@@ -133,7 +140,7 @@ final class IngestLoop {
                 if event.isWritable { write(connection, event.token) }
                 if event.isReadable || event.isHangup { read(connection, event.token, &intake, now, arrival) }
             } else if event.token == IngestLoop.wakeupToken {
-                wakeupDrain()
+                wakeup?.drain()
             }
         }
         for token in alwaysReady { if let connection = connections[token] { read(connection, token, &intake, now, arrival) } }
@@ -145,7 +152,7 @@ final class IngestLoop {
         return arrival
     }
 
-    var wakeupDrain: () -> Void = {}
+    private var wakeup: Wakeup?
 
     // MARK: - Connections
 
@@ -272,6 +279,7 @@ final class IngestLoop {
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
         do {
+            if connection.isFile, try row(bytes, connection, &intake, now, arrival) { return }
             try parser.lines.parse(bytes)
             if parser.lines.readings.count == 0 && parser.lines.readings.refusals.isEmpty { intake.ignoredLine() }
             for refusal in parser.lines.readings.refusals {
@@ -285,6 +293,25 @@ final class IngestLoop {
             intake.refused(error.reason)
             refuse(connection, token, error.description, now)
         }
+    }
+
+    /// A line of a file that began with a CSV header. false: it is no CSV file.
+    private func row(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
+    ) throws(LineError) -> Bool {
+        if connection.csv == .undecided, let first = bytes.first(where: { $0 > 32 }), first != 35 {
+            connection.csv = options.sniffsCSV && IngestLoop.looksLikeHeader(bytes) ? .rows : .no
+        }
+        guard connection.csv == .rows else { return false }
+        try parser.csv.parse(bytes)
+        if parser.csv.readings.count == 0 { intake.ignoredLine() }
+        if let problem = intake.accept(&parser.csv.readings, now: now, arrival: arrival) { refuse(connection, 0, problem.description, now) }
+        return true
+    }
+
+    /// Cells between commas, semicolons or tabs, and nothing that line protocol or JSON must have.
+    static func looksLikeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
+        line.contains { $0 == 44 || $0 == 59 || $0 == 9 } && !line.contains { $0 == 61 || $0 == 123 || $0 == 91 }
     }
 
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {

@@ -100,7 +100,7 @@ public final class IngestServer: @unchecked Sendable {
     /// - Parameter producers: last stored sequence of every client that numbers its lines.
     public func run(sources: [IngestSource], intake: consuming Intake, producers: [String: Int64]) throws(PlatformError) {
         let loop = try IngestLoop(options: options, log: log, producers: producers)
-        try loop.open(sources, wakeup: wakeup.descriptor)
+        try loop.open(sources, wakeup: wakeup)
         var intake = intake
         var isStopping = false
         var publishedAt: Int64 = 0

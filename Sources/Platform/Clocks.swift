@@ -10,7 +10,8 @@ public enum Clocks {
     /// Blocks this thread.
     public static func sleep(nanoseconds: Int64) {
         var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-        while nanosleep(&time, &time) != 0 && errno == EINTR {}
+        var rest = timespec()
+        while nanosleep(&time, &rest) != 0 && errno == EINTR { time = rest }
     }
 
     private static func read(_ clock: clockid_t) -> Int64 {

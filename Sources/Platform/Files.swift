@@ -58,6 +58,13 @@ public enum Files {
         return stat(path, &status) == 0 ? Int64(status.st_size) : 0
     }
 
+    /// Where relative paths start.
+    public static func currentDirectory() -> String {
+        guard let path = getcwd(nil, 0) else { return "." }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
     /// Resident memory of this process in bytes (Linux).
     public static func residentBytes() -> Int64 {
         guard let text = try? read("/proc/self/statm", bytesMax: 4096) else { return 0 }

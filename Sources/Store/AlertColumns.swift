@@ -4,7 +4,8 @@ import Tabular
 /// How an alert stands in its row and in the rows that commands print.
 enum AlertColumns {
     static let names = [
-        "id", "stream_id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "initial_score",
+        "id", "stream_id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "stored_at",
+        "initial_score",
         "peak_score", "threshold", "observed", "expected", "band_low", "band_high", "reason", "contributions", "evidence", "context",
     ]
 
@@ -13,11 +14,12 @@ enum AlertColumns {
         ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(4).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
         """
 
-    static func values(_ alert: Alert) -> [SQLValue] {
+    static func values(_ alert: Alert, now: Int64) -> [SQLValue] {
         [
             .text(alert.id), .integer(Int64(alert.stream)), .text(alert.streamKey),
             .text(JSONValue.array(alert.channels.map { .string($0) }).compact), .text(alert.kind.rawValue), .text(alert.severity.rawValue),
             .text(alert.state.rawValue), .integer(alert.openedAt), .integer(alert.updatedAt), .optional(alert.closedAt),
+            .integer(now),
             .optional(alert.initialScore), .optional(alert.peakScore), .optional(alert.threshold), .optional(alert.observed),
             .optional(alert.expected), .optional(alert.bandLow), .optional(alert.bandHigh), .text(alert.reason),
             .text(json(alert.contributions)), .text(json(alert.evidence)),

@@ -155,8 +155,8 @@ public final class StoreWriter {
     }
 
     /// Stores a step of an alert; `ordinal` is its place within the batch `sequence`.
-    public func store(_ action: AlertAction, sequence: Int64, ordinal: Int) throws(StoreError) {
-        try database.run(AlertColumns.upsert, AlertColumns.values(action.alert), doing: "store an alert")
+    public func store(_ action: AlertAction, sequence: Int64, ordinal: Int, now: Int64) throws(StoreError) {
+        try database.run(AlertColumns.upsert, AlertColumns.values(action.alert, now: now), doing: "store an alert")
         try database.run(
             "INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, transition, score) VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -195,9 +195,9 @@ public final class StoreWriter {
             [.integer(now), .text(what), .text(reason), .blob(payload)], doing: "quarantine damaged state")
     }
 
-    /// Deletes closed alerts that are older than `before` or beyond the newest `keep`. Returns how many.
-    public func retain(closedAfter before: Int64, keep: Int64) throws(StoreError) -> Int {
-        try database.run("DELETE FROM alerts WHERE state = 'closed' AND closed_at < ?", [.integer(before)], doing: "delete old alerts")
+    /// Deletes closed alerts that were stored before `before` (wall time) or are beyond the newest `keep`. Returns how many.
+    public func retain(storedAfter before: Int64, keep: Int64) throws(StoreError) -> Int {
+        try database.run("DELETE FROM alerts WHERE state = 'closed' AND stored_at < ?", [.integer(before)], doing: "delete old alerts")
         var removed = database.changes
         try database.run(
             """

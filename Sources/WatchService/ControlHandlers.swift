@@ -44,12 +44,17 @@ final class ControlHandlers: @unchecked Sendable {
         case "checkpoints.write": return try writeCheckpoints()
         case "streams.list": return ControlProtocol.result(try streams(arguments))
         case "streams.show": return try stream(arguments)
+        case "backup":
+            guard let file = arguments["file"]?.text, file.hasPrefix("/") else { throw ControlError.badRequest("backup wants an absolute file") }
+            try open().backup(to: file)
+            return .bool(true)
+        case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
         default:
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show", "digest",
-                "reload",
+                "reload", "backup", "check",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
             throw ControlError.badRequest("unknown command \(request.command)\(nearest)")

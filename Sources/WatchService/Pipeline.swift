@@ -97,7 +97,7 @@ final class Pipeline: @unchecked Sendable {
             do {
                 try ingest.run(sources: sources, intake: intake, producers: restored.producers)
             } catch {
-                log.error("the ingest thread ended", ["reason": error.description])
+                log.error("the ingest thread ended", ["reason": "\(error)"])
             }
         }
     }

@@ -189,7 +189,7 @@ final class WriterRunner: @unchecked Sendable {
                         JournalRow(
                             sequence: pending.lastSequence, firstSequence: pending.firstSequence, receivedAt: pending.receivedAt,
                             readings: pending.readings, payload: pending.row.bytes))
-                    for item in pending.actions { try store.store(item.action, sequence: item.sequence, ordinal: item.ordinal) }
+                    for item in pending.actions { try store.store(item.action, sequence: item.sequence, ordinal: item.ordinal, now: wall) }
                     if let totals = pending.totals {
                         try store.setTotals(
                             TotalsCodec.names(totals, sequence: pending.lastSequence) + [("last_stream", Int64(pending.lastStream))])
@@ -242,7 +242,7 @@ final class WriterRunner: @unchecked Sendable {
         retainedAt = now
         var removed = 0
         try store.transaction { () throws(StoreError) in
-            removed = try store.retain(closedAfter: wall - settings.retention, keep: settings.alertsMax)
+            removed = try store.retain(storedAfter: wall - settings.retention, keep: settings.alertsMax)
         }
         if removed > 0 { log.info("deleted old alerts", ["alerts": "\(removed)"]) }
     }

@@ -9,6 +9,10 @@ public struct BlockSnapshot: Sendable {
     public var layout: UInt32
     public var streams: Int
     public var payload: [UInt8]
+
+    public init(block: Int64, sequence: Int64, layout: UInt32, streams: Int, payload: [UInt8]) {
+        (self.block, self.sequence, self.layout, self.streams, self.payload) = (block, sequence, layout, streams, payload)
+    }
 }
 
 /// A stream's newest times, for the side that checks the order of readings.

@@ -1,0 +1,306 @@
+import Configuration
+import Control
+import CPlatform
+import Glibc
+import Ingest
+import Notify
+import Platform
+import Readings
+import Store
+import Tabular
+
+/// What the command line asks of the daemon.
+public struct DaemonOptions: Sendable {
+    /// nil: defaults only.
+    public var configFile: String?
+    /// Keys set on the command line; they win over the file, also after a reload.
+    public var overrides: [(key: String, text: String)] = []
+    /// Read standard input to its end, then stop.
+    public var readsStdin = false
+    /// Serve no sockets (standard input alone).
+    public var servesSockets = true
+    public var version = ""
+
+    public init() {}
+
+    /// The configuration that these options mean. Errors: all problems of the file together.
+    public func configuration() throws -> Configuration {
+        var configuration = Configuration()
+        if let configFile {
+            let bytes = try Files.read(configFile, bytesMax: 1 << 20)
+            guard let text = String(validating: bytes, as: UTF8.self) else {
+                throw ConfigurationProblem(file: configFile, line: 0, column: 0, message: "got bytes that are not UTF-8")
+            }
+            configuration = try Configuration(toml: text, file: configFile)
+        }
+        for item in overrides {
+            guard configuration.set(item.key, to: item.text) else {
+                let expected = Key.all.first { $0.name == item.key }?.kind.expected ?? "a known key"
+                throw ConfigurationProblem(
+                    file: "command line", line: 0, column: 0, message: "\(item.key): got \"\(item.text)\", expected \(expected)")
+            }
+        }
+        return configuration
+    }
+}
+
+/// The daemon's life: configuration, lock, store, restore, sockets, READY; then signals; then everything in reverse.
+public final class Daemon: @unchecked Sendable {
+    // Safety: `configuration` and the meters are locked; the rest is set before other threads exist.
+    private let options: DaemonOptions
+    private let configuration: Locked<Configuration>
+    private let log: Log
+    private let startedAt = Clocks.wall()
+    private let rate = Locked((readings: Int64(0), at: Int64(0), perSecond: 0.0))
+    private var pipeline: Pipeline?
+    private var databasePath = ""
+
+    public init(options: DaemonOptions) throws {
+        self.options = options
+        let configuration = try options.configuration()
+        self.configuration = Locked(configuration)
+        log = Log(level: Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info)
+    }
+
+    /// Name of the database in the state directory.
+    public static let databaseName = "rnn-watchd.db"
+
+    /// Runs until a signal says stop or standard input ended.
+    /// - Errors: what kept it from starting.
+    public func run() throws {
+        let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
+        let configuration = configuration.withLock { $0 }
+        let directory = configuration.text("state_dir")
+        try Files.makeDirectory(directory)
+        let lock = try DirectoryLock(path: directory + "/lock")
+        databasePath = directory + "/" + Daemon.databaseName
+        Systemd.notify("STATUS=restoring state")
+        let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
+        let began = Clocks.monotonic()
+        var toldAt = began
+        let pipeline = try Pipeline(
+            configuration: configuration, databasePath: databasePath, log: log, tell: { voice.tell($0) },
+            progress: {
+                let now = Clocks.monotonic()
+                guard now - toldAt > 5_000_000_000 else { return }
+                toldAt = now
+                Systemd.notify("EXTEND_TIMEOUT_USEC=30000000")
+            })
+        self.pipeline = pipeline
+        let restored = pipeline.restored
+        log.info(
+            "state restored",
+            [
+                "streams": "\(restored.streams)", "readings_replayed": "\(restored.readingsReplayed)",
+                "seconds": "\(Double((Clocks.monotonic() - began) / 1_000_000) / 1000)",
+            ])
+        var sockets = try openSockets(configuration)
+        let control = try serveControl(sockets.control, pipeline)
+        if options.readsStdin { sockets.ingest.append(.file(0, name: "stdin")) }
+        guard !sockets.ingest.isEmpty else {
+            throw PlatformError.refused(verb: "start", object: "rnn-watchd", reason: "no ingest socket is configured and --stdin is not given")
+        }
+        try pipeline.start(sources: sockets.ingest)
+        Systemd.notify("READY=1\nSTATUS=\(statusLine())")
+        log.info("ready", ["state_dir": directory, "version": options.version])
+        serve(signals, pipeline)
+        Systemd.notify("STOPPING=1\nSTATUS=storing state")
+        control?.stop()
+        pipeline.stop()
+        for path in sockets.made { unlink(path) }
+        let totals = pipeline.ingest.snapshot.withLock { $0.totals }
+        writeMetrics(configuration)
+        log.info(
+            "stopped",
+            [
+                "lines_received": "\(totals.linesReceived)", "readings_accepted": "\(totals.readingsAccepted)",
+                "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
+            ])
+        _ = consume lock
+    }
+
+    // MARK: - Sockets
+
+    private struct Sockets {
+        var ingest: [IngestSource] = []
+        var control: Int32?
+        /// Paths of sockets that we made and remove again.
+        var made: [String] = []
+    }
+
+    /// Sockets from systemd by their names (ingest, ingest-datagram, control), else our own by their paths.
+    private func openSockets(_ configuration: Configuration) throws -> Sockets {
+        var sockets = Sockets()
+        guard options.servesSockets else { return sockets }
+        var hasStream = false
+        var hasDatagram = false
+        for socket in try Systemd.listenSockets() {
+            switch socket.name {
+            case "control": sockets.control = socket.descriptor
+            default:
+                if socket.isDatagram {
+                    hasDatagram = true
+                    sockets.ingest.append(.datagram(socket.descriptor, name: socket.name))
+                } else {
+                    hasStream = true
+                    sockets.ingest.append(.listener(socket.descriptor, name: socket.name))
+                }
+            }
+        }
+        let mode = UInt32(configuration.number("socket_mode"))
+        func make(_ key: String, _ kind: UnixSocket.Kind) throws(PlatformError) -> Int32? {
+            let path = configuration.text(key)
+            guard !path.isEmpty else { return nil }
+            if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try Files.makeDirectory(String(path[..<slash]), mode: 0o755) }
+            let socket = try UnixSocket.bind(path: path, kind: kind, mode: mode)
+            sockets.made.append(path)
+            return socket.release()
+        }
+        if !hasStream, let descriptor = try make("ingest_socket", .stream) { sockets.ingest.append(.listener(descriptor, name: "ingest.sock")) }
+        if !hasDatagram, let descriptor = try make("ingest_datagram_socket", .datagram) {
+            sockets.ingest.append(.datagram(descriptor, name: "ingest.dgram"))
+        }
+        if sockets.control == nil { sockets.control = try make("control_socket", .stream) }
+        return sockets
+    }
+
+    private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
+        guard let listener else { return nil }
+        let handlers = ControlHandlers(
+            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) })
+        let ownUser = getuid()
+        let server = try ControlServer(
+            log: log,
+            isAllowed: { [configuration] peer in
+                if peer.userID == 0 || peer.userID == ownUser { return true }
+                return Groups.contains(user: peer.userID, primaryGroup: peer.groupID, group: configuration.withLock { $0.text("control_group") })
+            }, handle: { handlers.handle($0) })
+        _ = try WorkerThread("rnn-control") { [log] in
+            do { try server.run(listener: listener) } catch { log.error("the control thread ended", ["reason": "\(error)"]) }
+        }
+        return server
+    }
+
+    // MARK: - While it runs
+
+    /// Waits for signals; pings the watchdog only while ingest, shards and writer move; writes metrics; returns when told to stop.
+    private func serve(_ signals: borrowing SignalSource, _ pipeline: Pipeline) {
+        let watchdog = Systemd.watchdogNanoseconds()
+        var pingedAt: Int64 = 0
+        var measuredAt: Int64 = 0
+        var statusAt: Int64 = 0
+        while true {
+            var waiting = pollfd(fd: signals.descriptor.raw, events: Int16(POLLIN), revents: 0)
+            _ = poll(&waiting, 1, 200)
+            while let signal = signals.next() {
+                switch signal {
+                case SIGHUP:
+                    Systemd.notifyReloading()
+                    _ = reload(pipeline)
+                    Systemd.notify("READY=1\nSTATUS=\(statusLine())")
+                case SIGUSR1: for runner in pipeline.runners { runner.input.push(.task { _ in runner.checkpointAll() }) }
+                default: return
+                }
+            }
+            if pipeline.hasIngestEnded.withLock({ $0 }) { return }
+            let now = Clocks.monotonic()
+            if let watchdog, now - pingedAt > watchdog / 2, isMoving(pipeline, now, within: watchdog) {
+                pingedAt = now
+                Systemd.notify("WATCHDOG=1")
+            }
+            if now - statusAt > 5_000_000_000 {
+                statusAt = now
+                measureRate(pipeline, now)
+                Systemd.notify("STATUS=\(statusLine())")
+            }
+            let configuration = configuration.withLock { $0 }
+            if !configuration.text("metrics_file").isEmpty, now - measuredAt > configuration.number("metrics_interval") {
+                measuredAt = now
+                writeMetrics(configuration)
+            }
+        }
+    }
+
+    /// Every thread gave a sign of life lately. A writer that waits for a full disk counts as alive: killing it would not help.
+    private func isMoving(_ pipeline: Pipeline, _ now: Int64, within: Int64) -> Bool {
+        let ingest = pipeline.ingest.snapshot.withLock { $0.aliveAt }
+        let isHeldBack = pipeline.writer.statistics.problem != nil
+        let signs = pipeline.runners.map { $0.statistics.aliveAt } + [ingest]
+        return now - pipeline.writer.statistics.aliveAt < within && (isHeldBack || signs.allSatisfy { now - $0 < within })
+    }
+
+    private func measureRate(_ pipeline: Pipeline, _ now: Int64) {
+        let accepted = pipeline.ingest.snapshot.withLock { $0.totals.readingsAccepted }
+        rate.withLock {
+            if $0.at > 0 { $0.perSecond = Double(accepted - $0.readings) / (Double(now - $0.at) * 1e-9) }
+            ($0.readings, $0.at) = (accepted, now)
+        }
+    }
+
+    private func statusLine() -> String {
+        guard let pipeline else { return "starting" }
+        let open = pipeline.runners.map { $0.statistics.openAlerts }.reduce(0, +)
+        let streams = pipeline.ingest.snapshot.withLock { $0.streams }
+        return "\(max(streams, pipeline.restored.streams)) streams, \(Int(rate.withLock { $0.perSecond })) readings/s, \(open) open alerts"
+    }
+
+    private func status(_ pipeline: Pipeline) -> StatusReport {
+        let ingest = pipeline.ingest.snapshot.withLock { $0 }
+        let writer = pipeline.writer.statistics
+        var counts: (open: Int64, total: Int64) = (0, 0)
+        var last: Int64?
+        if let reader = try? StoreReader(path: databasePath) {
+            counts = (try? reader.alertCounts()) ?? counts
+            last = writer.lastCheckpointAt ?? (try? reader.lastCheckpointAt())
+        }
+        return StatusReport(
+            version: options.version, startedAt: startedAt, now: Clocks.wall(), ingest: ingest.totals, streams: ingest.streams,
+            connections: ingest.connections, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
+            shards: pipeline.runners.map(\.statistics), writer: writer, alertsOpen: counts.open, alertsTotal: counts.total,
+            queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"), lastCheckpointAt: last,
+            residentBytes: Files.residentBytes(), readingsPerSecond: rate.withLock { $0.perSecond })
+    }
+
+    private func writeMetrics(_ configuration: Configuration) {
+        let path = configuration.text("metrics_file")
+        guard !path.isEmpty, let pipeline else { return }
+        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8)) } catch {
+            log.warning("cannot write metrics", ["reason": error.description])
+        }
+    }
+
+    /// Reads the configuration again and takes over what can be; says what cannot. A broken file changes nothing.
+    private func reload(_ pipeline: Pipeline) -> String {
+        let new: Configuration
+        do {
+            new = try options.configuration()
+        } catch {
+            log.error("the configuration was not reloaded; the old one stays", ["reason": "\(error)"])
+            return "not reloaded: \(error)"
+        }
+        let (taken, left) = configuration.withLock { current in
+            let differences = new.differences(from: current)
+            for key in differences where key.isReloadable { current.adopt(key.name, from: new) }
+            let hadRules = current.streamRules
+            current.streamRules = new.streamRules
+            return (differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"]), differences.filter { !$0.isReloadable }.map(\.name))
+        }
+        let configuration = configuration.withLock { $0 }
+        let settings = DaemonSettings.watch(configuration)
+        for runner in pipeline.runners {
+            runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
+            runner.input.push(.task { $0.watch.reload(settings) })
+        }
+        pipeline.writer.intervals.withLock { $0 = DaemonSettings.writer(configuration) }
+        var keys: [UInt32: String] = [:]
+        if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
+            for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
+        }
+        pipeline.ingest.reload(DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration), keys: keys)
+        let message =
+            "reloaded" + (taken.isEmpty ? ": nothing changed" : ": " + taken.joined(separator: ", "))
+            + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
+        log.notice(message)
+        return message
+    }
+}

@@ -1,0 +1,71 @@
+import Configuration
+import Platform
+import Readings
+import Store
+import Tabular
+import Watching
+
+/// What a state directory tells without a daemon: learned state is restored in memory, nothing is written.
+public enum OfflineState {
+    /// Restores everything with default settings. The answers about streams do not depend on the settings but for thresholds.
+    private static func restore(_ reader: StoreReader) throws -> (shards: [ShardBox], report: RestoreReport) {
+        let configuration = Configuration()
+        // The profile is part of the stored layout: try the default, then the other.
+        var best: (shards: [ShardBox], report: RestoreReport)?
+        for profile in ["default", "light"] {
+            var trial = configuration
+            _ = trial.set("profile", to: profile)
+            var set = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 4096)
+            let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), progress: {})
+            let found = (shards: set.take(), report: report)
+            if report.problems.isEmpty { return found }
+            if best.map({ report.problems.count < $0.report.problems.count }) ?? true { best = found }
+        }
+        guard let best else { throw StoreError.damaged(what: "state", reason: "nothing could be restored") }
+        return best
+    }
+
+    public static func streams(_ reader: StoreReader, matching glob: String) throws -> RecordTable {
+        let state = try restore(reader)
+        let rows = state.shards.flatMap { $0.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        return RecordTable(columns: ShardWatch.streamColumns, rows: rows)
+    }
+
+    public static func stream(_ reader: StoreReader, key: String) throws -> JSONValue? {
+        try restore(reader).shards.compactMap { $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }.first
+    }
+
+    /// The persistent part of `rnnctl status`.
+    public static func status(_ reader: StoreReader) throws -> JSONValue {
+        let stored = try reader.totals()
+        let alerts = try reader.alertCounts()
+        func group(_ prefix: String) -> JSONValue {
+            .object(
+                stored.filter { $0.key.hasPrefix(prefix) }.sorted { $0.key < $1.key }.map {
+                    JSONValue.Member(String($0.key.dropFirst(prefix.count)), .integer($0.value))
+                })
+        }
+        return .object([
+            "daemon": .string("not running (read from the database)"), "lines_received": .integer(stored["lines_received"] ?? 0),
+            "lines_refused": group("refused."), "lines_ignored": .integer(stored["lines_ignored"] ?? 0),
+            "readings_accepted": .integer(stored["readings_accepted"] ?? 0), "values_accepted": .integer(stored["values_accepted"] ?? 0),
+            "readings_dropped": group("dropped."), "streams": .integer(Int64(try reader.streams().count)), "alerts_open": .integer(alerts.open),
+            "alerts_total": .integer(alerts.total), "queue_fill": .number(0),
+            "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.rfc3339($0)) } ?? .null,
+            "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .integer(0),
+        ])
+    }
+
+    /// Problems of database, checkpoints and journal; no rows when all is well.
+    public static func check(_ reader: StoreReader) throws -> RecordTable {
+        var table = RecordTable(columns: ["what", "problem"])
+        for problem in try reader.integrityProblems() { table.rows.append([.string("database"), .string(problem)]) }
+        for problem in try restore(reader).report.problems { table.rows.append([.string(problem.what), .string(problem.reason)]) }
+        return table
+    }
+
+    /// A checksum over all learned state, equal to the daemon's with one shard.
+    public static func digest(_ reader: StoreReader) throws -> String {
+        try restore(reader).shards.map { String($0.watch.digest(), radix: 16) }.joined(separator: "-")
+    }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import CommandLineTool
+import Control
+import Platform
+import Store
+import Tabular
+import WatchService
+
+/// Asks and steers the daemon; works on the state directory when none runs.
+@main
+struct Rnnctl: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rnnctl",
+        abstract: "Ask rnn-watchd about alerts and streams, feed it, and score files without it.",
+        discussion: """
+            --control-socket PATH and --state-dir DIR may stand before or after any subcommand: the first asks a running daemon, the second \
+            reads its database directly.
+
+            EXAMPLES
+              rnnctl alerts query --since 2h --min-severity warning
+              rnnctl alerts show 26c4b397-1
+              rnnctl status --format json
+              rnnctl score readings.csv > scores.csv
+              rnnctl simulate --hours 336 | rnn-watchd --stdin --state-dir ./state
+
+            Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
+            """, version: Version.text,
+        subcommands: [Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Backup.self, Check.self, Restore.self, Sample_.self],
+        groupedSubcommands: [])
+
+    static func main() { Program.main(Rnnctl.self, arguments: TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })) }
+}

@@ -1,0 +1,83 @@
+import ArgumentParser
+import Configuration
+import Control
+import Platform
+import Store
+import Tabular
+import WatchService
+import Watching
+
+struct Streams: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Look at streams and what was learned about them.", subcommands: [List.self, Show.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List streams.", discussion: "EXAMPLE\n  rnnctl streams list --stream 'pump,*' --format csv")
+        @Option(name: .long, help: ArgumentHelp("Streams that match this glob.", valueName: "glob"))
+        var stream = "*"
+        @OptionGroup var format: FormatOptions
+        @OptionGroup var target: TargetOptions
+
+        func run() throws {
+            let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
+                ControlProtocol.result(try OfflineState.streams(reader, matching: stream))
+            }
+            try format.printRows(result)
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one stream: channels, expectation, warm-up.", discussion: "EXAMPLE\n  rnnctl streams show 'pump,site=a0'")
+        @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+        var stream: String
+        @OptionGroup var format: FormatOptions
+        @OptionGroup var target: TargetOptions
+
+        func run() throws {
+            let result = try target.ask("streams.show", .object(["stream": .string(stream)])) { reader in
+                guard let detail = try OfflineState.stream(reader, key: stream) else {
+                    throw ControlError.failed("no stream \(stream); `rnnctl streams list` shows all")
+                }
+                return detail
+            }
+            format.printObject(result)
+        }
+    }
+}
+
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Counters, drops by reason, queue, storage.", discussion: "EXAMPLE\n  rnnctl status --format json | jq .readings_accepted")
+    @OptionGroup var format: FormatOptions
+    @OptionGroup var target: TargetOptions
+
+    func run() throws {
+        format.printObject(try target.ask("status") { try OfflineState.status($0) })
+    }
+}
+
+struct Checkpoints: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Look at stored learned state.", subcommands: [List.self, Write.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the stored generations of every block.", discussion: "EXAMPLE\n  rnnctl checkpoints list --format json")
+        @OptionGroup var format: FormatOptions
+        @OptionGroup var target: TargetOptions
+
+        func run() throws {
+            try format.printRows(
+                try target.ask("checkpoints.list") { ControlProtocol.result(try $0.checkpointList(timeText: TimeText.rfc3339)) })
+        }
+    }
+
+    struct Write: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Have the daemon write what changed now.")
+        @OptionGroup var target: TargetOptions
+
+        func run() throws {
+            _ = try target.ask("checkpoints.write") { _ in throw ControlError.failed("only a running daemon writes checkpoints") }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+import ArgumentParser
+import CommandLineTool
+import Configuration
+import Control
+import Platform
+import Store
+import Tabular
+import WatchService
+
+/// Which daemon or state directory a command is about.
+struct TargetOptions: ParsableArguments {
+    @Option(name: .long, help: ArgumentHelp("Control socket of the daemon.", valueName: "path"))
+    var controlSocket: String?
+    @Option(name: .long, help: ArgumentHelp("Read the database in this directory; no daemon needed.", valueName: "dir"), completion: .directory)
+    var stateDir: String?
+
+    /// Where the daemon of the package listens.
+    static let standardSocket = Configuration().text("control_socket")
+
+    mutating func validate() throws {
+        if controlSocket != nil && stateDir != nil { throw ValidationError("give --control-socket or --state-dir, not both") }
+    }
+
+    /// The arguments with these options moved behind the subcommand, where they are defined.
+    static func moved(_ arguments: [String]) -> [String] {
+        var rest: [String] = []
+        var moved: [String] = []
+        var index = 0
+        while index < arguments.count {
+            let argument = arguments[index]
+            guard rest.isEmpty, ["--control-socket", "--state-dir"].contains(argument) || argument.hasPrefix("--control-socket=")
+                || argument.hasPrefix("--state-dir=")
+            else {
+                rest += arguments[index...]
+                break
+            }
+            moved.append(argument)
+            index += 1
+            if !argument.contains("="), index < arguments.count {
+                moved.append(arguments[index])
+                index += 1
+            }
+        }
+        guard !moved.isEmpty else { return rest }
+        let end = rest.firstIndex(of: "--") ?? rest.count
+        return rest[..<end] + moved + rest[end...]
+    }
+
+    /// Asks the daemon, or answers from the database when a state directory is given.
+    func ask(_ command: String, _ arguments: JSONValue = .object([]), offline: (StoreReader) throws -> JSONValue) throws -> JSONValue {
+        if let stateDir {
+            return try offline(try StoreReader(path: try TargetOptions.database(stateDir)))
+        }
+        return try ControlClient(path: controlSocket ?? TargetOptions.standardSocket).ask(command, arguments)
+    }
+
+    /// The database file of a state directory. Errors: there is none.
+    static func database(_ directory: String) throws -> String {
+        let path = directory + "/" + Daemon.databaseName
+        guard Files.exists(path) else { throw ControlError.failed("no database in \(directory): expected \(path)") }
+        return path
+    }
+}
+
+/// How rows are printed.
+struct FormatOptions: ParsableArguments {
+    @Option(name: .long, help: ArgumentHelp("table, json, jsonl or csv.", valueName: "format"), completion: .list(["table", "json", "jsonl", "csv"]))
+    var format: RecordTable.Format = .table
+
+    func printRows(_ result: JSONValue, shown: [String]? = nil) throws {
+        guard let table = ControlProtocol.table(result) else { throw ControlError.failed("the answer is no table") }
+        FileOutput.output(table.text(format, shown: shown))
+    }
+
+    /// A single object: as `name value` lines, or as JSON (also for jsonl), or as one CSV row.
+    func printObject(_ object: JSONValue) {
+        switch format {
+        case .json: FileOutput.output(object.pretty + "\n")
+        case .jsonl: FileOutput.output(object.compact + "\n")
+        case .csv, .table:
+            guard case .object(let members) = object else { return }
+            let table = RecordTable(columns: members.map(\.name), rows: [members.map(\.value)])
+            FileOutput.output(format == .csv ? table.text(.csv) : Listing.text(members))
+        }
+    }
+}
+
+extension RecordTable.Format: ExpressibleByArgument {}
+
+/// `name  value` lines; objects are indented below their name.
+enum Listing {
+    static func text(_ members: [JSONValue.Member], indent: String = "") -> String {
+        let width = members.map(\.name.count).max() ?? 0
+        var out = ""
+        for member in members {
+            let name = indent + member.name + String(repeating: " ", count: width - member.name.count)
+            switch member.value {
+            case .object(let inner): out += inner.isEmpty ? name + "  -\n" : name + "\n" + text(inner, indent: indent + "  ")
+            case .array(let items) where items.contains(where: { if case .object = $0 { true } else { false } }):
+                out += name + "\n"
+                for item in items { out += indent + "  " + line(item) + "\n" }
+            case .array(let items) where items.isEmpty: out += name + "  -\n"
+            case .null: out += name + "  -\n"
+            case .number(let number): out += name + "  " + RecordTable.short(number) + "\n"
+            default: out += name + "  " + RecordTable.plain(member.value) + "\n"
+            }
+        }
+        return out
+    }
+
+    private static func line(_ item: JSONValue) -> String {
+        guard case .object(let members) = item else { return RecordTable.plain(item) }
+        return members.map {
+            if case .number(let number) = $0.value { return "\($0.name)=\(RecordTable.short(number))" }
+            return "\($0.name)=\(RecordTable.plain($0.value))"
+        }.joined(separator: "  ")
+    }
+}
+
+/// A moment given as a duration before now (`2h`) or a time (`2026-11-23`, `2026-11-23T08:00:00Z`).
+struct Moment: ExpressibleByArgument {
+    let nanoseconds: Int64
+    init?(argument: String) {
+        if let span = Units.duration(argument) {
+            nanoseconds = Clocks.wall() - span
+        } else if let time = TimeText.parse(argument) {
+            nanoseconds = time
+        } else {
+            return nil
+        }
+    }
+}
