@@ -49,9 +49,13 @@ public struct DetectionReport: Sendable, Equatable {
     /// Share of alerts that fit a fault; 1 when there are no alerts.
     public var precision: Double { alerts > 0 ? Double(alerts - falseAlerts.count) / Double(alerts) : 1 }
 
-    /// Compares `alerts` with `labels`; without a span in the labels the run is taken to last from the first to the last time named.
+    /// Compares `alerts` with `labels`: times from 1970 to 2223, slacks of 0 to 31 years (others are taken as the nearest of these).
+    ///
+    /// Without a span in the labels the run is taken to last from the first to the last time named.
     public init(labels: FaultLabels, alerts: [RaisedAlert], slackBeforeNs: Int64 = 0, slackAfterNs: Int64 = 0) {
         let faults = labels.labels
+        let slackMaxNs: Int64 = 1_000_000_000_000_000_000
+        let (before, after) = (max(0, min(slackBeforeNs, slackMaxNs)), max(0, min(slackAfterNs, slackMaxNs)))
         var byStream: [String: [Int]] = [:]
         for (index, fault) in faults.enumerated() { byStream[fault.stream, default: []].append(index) }
         var first = [RaisedAlert?](repeating: nil, count: faults.count)
@@ -59,7 +63,7 @@ public struct DetectionReport: Sendable, Equatable {
         var falseAlerts: [RaisedAlert] = []
         for alert in alerts.sorted(by: { ($0.openedNs, $0.stream) < ($1.openedNs, $1.stream) }) {
             let fitting = (byStream[alert.stream] ?? []).filter {
-                alert.openedNs >= faults[$0].startNs - slackBeforeNs && alert.openedNs <= faults[$0].endNs + slackAfterNs
+                alert.openedNs >= faults[$0].startNs - before && alert.openedNs <= faults[$0].endNs + after
             }
             // With overlapping windows the fault that began last is the one that this alert is about.
             guard let index = fitting.max(by: { faults[$0].startNs < faults[$1].startNs }) else {

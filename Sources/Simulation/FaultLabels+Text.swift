@@ -76,7 +76,8 @@ extension FaultLabels {
             }
             let cells = Self.csvCells(text)
             guard cells.count >= 5, let start = try? TimeText.nanoseconds(rfc3339: cells[3]),
-                let end = try? TimeText.nanoseconds(rfc3339: cells[4]), start <= end
+                let end = try? TimeText.nanoseconds(rfc3339: cells[4]), start <= end, TimeText.fileTimesNs.contains(start),
+                TimeText.fileTimesNs.contains(end)
             else { throw .file(what: "labels", line: number + 1, reason: "expected \(Self.csvHeader)") }
             let channels = cells[1].split(separator: " ").map(String.init)
             labels.append(FaultLabel(stream: cells[0], channels: channels, fault: cells[2], startNs: start, endNs: end))

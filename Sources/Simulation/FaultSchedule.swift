@@ -47,7 +47,7 @@ struct FaultSchedule {
         let quietTailNs = min(Int64(6 * 3600e9), configuration.spanNs / 20)
         for (_, _, position) in order {
             let kind = configuration.faults[position]
-            let steps = readings(of: kind)
+            let steps = readings(of: kind, machine: machine)
             guard (configuration.endNs - quietTailNs - startNs) / step >= steps else { continue }
             var fault = Fault(kind: kind, machine: index, channelMask: 0, startNs: startNs, endNs: startNs + steps * step)
             guard shape(&fault, machine: machine, survey: survey) else { continue }
@@ -58,14 +58,15 @@ struct FaultSchedule {
     }
 
     /// How many readings a fault of this kind lasts.
-    private mutating func readings(of kind: FaultKind) -> Int64 {
+    private mutating func readings(of kind: FaultKind, machine: Machine) -> Int64 {
         let ns: Int64 =
             switch kind {
             case .spike: configuration.intervalNs * Int64(1 + random.below(3))
             case .levelShift: hours(8, 24)
             case .stuck: hours(6, 14)
             case .slowDrift: hours(24, 48)
-            case .frequencyChange: hours(10, 24)
+            // Fewer than six cycles would not show that they are faster or slower.
+            case .frequencyChange: max(hours(10, 24), Int64(6 * machine.cycleSeconds * 1e9))
             case .lostRhythm: max(hours(36, 60), Int64(24 * 3600e9))
             case .noiseBurst: hours(3, 8)
             case .dropout: hours(1, 6)

@@ -2,6 +2,9 @@
 public enum TimeText {
     static let dayNs: Int64 = 86_400_000_000_000
 
+    /// Times that are taken from files, 1970 to 2223: differences of two, and a slack of 31 years, stay within 64 bits.
+    static let fileTimesNs: ClosedRange<Int64> = 0...8_000_000_000_000_000_000
+
     /// `ns` since 1970-01-01T00:00:00Z as RFC 3339 text: whole seconds plainly, else three or nine decimals.
     public static func rfc3339(ns: Int64) -> String {
         let (days, inDay) = ns.flooredQuotientAndRemainder(by: dayNs)

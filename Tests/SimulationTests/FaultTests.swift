@@ -35,9 +35,11 @@ import Testing
             }
         }
 
-        /// Standard deviation of a healthy channel while its machine runs.
+        /// Standard deviation of a healthy channel, of one that rests with its machine while the machine runs.
         func spread(_ label: FaultLabel, _ channel: String) -> Double {
-            deviation((healthy[label.stream] ?? []).filter { $0.value("running") != 0 }.compactMap { $0.value(channel) })
+            let rests = label.stream.hasPrefix("motor,") && channel != "winding_c"
+            let lines = (healthy[label.stream] ?? []).filter { !rests || $0.value("running") == 1 }
+            return deviation(lines.compactMap { $0.value(channel) })
         }
     }
 

@@ -68,6 +68,13 @@ import Testing
         #expect(early.total.medianDelayNs == 0)
     }
 
+    @Test func slacksOfAnySizeAreTaken() {
+        let known = labels(("a", "spike", 0, 12))
+        let late = RaisedAlert(stream: "a", channels: [], kind: "", openedNs: TimeText.fileTimesNs.upperBound)
+        let report = DetectionReport(labels: known, alerts: [late, alert("a", minutes: 0)], slackBeforeNs: .max, slackAfterNs: .max)
+        #expect(report.falseAlerts == [late] && report.total.found == 1)
+    }
+
     @Test func noAlertsAndNoFaultsGiveAReportToo() {
         let none = DetectionReport(labels: FaultLabels(labels: []), alerts: [])
         #expect(none.total.found == 0 && none.falsePerDay == 0 && none.precision == 1)
@@ -95,6 +102,8 @@ import Testing
     @Test(arguments: [
         "{", "[1,", "[{}]", "{\"stream\":1}", "\"abc", "\"\\u12\"", "\"\\ud800\"", "nul", "[1 2]", "{\"a\" 1}",
         "{\"stream\":\"a\",\"opened_at\":\"x\"}",
+        "{\"stream\":\"a\",\"opened_at\":-9223372036854775808}", "{\"stream\":\"a\",\"opened_at\":9223372036854775807}",
+        "{\"stream\":\"a\",\"opened_at\":1e300}",
         String(repeating: "[", count: 100_000), "\u{1}",
     ])
     func hostileAlertFilesAreRefusedNotTrapped(text: String) {
