@@ -34,6 +34,8 @@ let package = Package(
         // floor 0
         .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
         .target(name: "TimeSeries"),
+        // Real readings of this machine, for `rnnctl sample`.
+        .target(name: "MachineSample"),
         .target(name: "Tabular"),
         .target(name: "Readings"),
         .target(
@@ -47,6 +49,7 @@ let package = Package(
         // floor 2
         .target(name: "Alerting", dependencies: ["Detection"]),
         .target(name: "LineFormats", dependencies: ["CNumberText"]),
+        .target(name: "Simulation"),
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
@@ -72,6 +75,13 @@ let package = Package(
             name: "rnn-watchd",
             dependencies: [
                 "CommandLineTool", "Configuration", "Platform", "WatchService",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .executableTarget(
+            name: "rnnctl",
+            dependencies: [
+                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform", "Readings",
+                "Simulation", "Store", "Tabular", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
     ]

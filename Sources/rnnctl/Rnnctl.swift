@@ -25,8 +25,10 @@ struct Rnnctl: ParsableCommand {
 
             Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
             """, version: Version.text,
-        subcommands: [Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Backup.self, Check.self, Restore.self, Sample_.self],
-        groupedSubcommands: [])
+        subcommands: [
+            Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Score.self, Simulate.self, SimulateReport.self, Sample.self,
+            Backup.self, Check.self, Restore.self,
+        ])
 
     static func main() { Program.main(Rnnctl.self, arguments: TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })) }
 }

@@ -262,7 +262,7 @@ struct Lines: Sequence, IteratorProtocol {
         let length: Int
         if let found = memchr(base, 10, rest.count) { length = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base } else { length = rest.count }
         var line = UnsafeBufferPointer(start: base, count: length)
-        rest = UnsafeBufferPointer(rebasing: rest.dropFirst(min(rest.count, length + 1)))
+        rest = UnsafeBufferPointer(rebasing: rest.dropFirst(length < rest.count ? length + 1 : length))
         if line.last == 13 { line = UnsafeBufferPointer(rebasing: line.dropLast()) }
         return line
     }
