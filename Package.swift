@@ -80,7 +80,8 @@ let package = Package(
         .executableTarget(
             name: "rnnctl",
             dependencies: [
-                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform", "Readings",
+                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform",
+                "Readings",
                 "Simulation", "Store", "Tabular", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),

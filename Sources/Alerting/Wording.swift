@@ -10,7 +10,9 @@ public enum Wording {
         var channels: [ChannelVerdict] = []
         for index in 0..<verdict.channelCount { channels.append(verdict.channels[index]) }
         channels.sort { ($0.contribution, abs($0.error), UInt16.max - $0.index) > ($1.contribution, abs($1.error), UInt16.max - $1.index) }
-        guard let main = channels.first else { return AlertFacts(channels: [], reason: "unusual readings", contributions: [], evidence: [], context: []) }
+        guard let main = channels.first else {
+            return AlertFacts(channels: [], reason: "unusual readings", contributions: [], evidence: [], context: [])
+        }
         // Channels that carry a fifth of what the main one carries belong to the alert.
         let carriers = channels.filter { $0.index == main.index || $0.contribution >= max(0.05, main.contribution / 5) }
         var evidence: [Contribution] = []
@@ -31,7 +33,8 @@ public enum Wording {
         guard result.blocks > 0 else { return "" }
         let blocks = grouped(Int(result.blocks.rounded()))
         let reaching = Int(result.blocksReaching.rounded())
-        return reaching == 0 ? "highest in \(blocks) blocks of 25 readings" : "reached in \(grouped(reaching)) of \(blocks) blocks of 25 readings"
+        return reaching == 0
+            ? "highest in \(blocks) blocks of 25 readings" : "reached in \(grouped(reaching)) of \(blocks) blocks of 25 readings"
     }
 
     private static func sentence(_ main: ChannelVerdict, _ name: String, _ kind: AnomalyKind, _ evidence: Contribution?) -> String {

@@ -58,7 +58,9 @@ public struct Configuration: Sendable, Equatable {
 
     /// Sets a key from text, as a command-line option does. false: the key is unknown or the text does not fit.
     public mutating func set(_ name: String, to text: String) -> Bool {
-        guard let key = Key.all.first(where: { $0.name == name }), let value = Configuration.value(key.kind, text: text) else { return false }
+        guard let key = Key.all.first(where: { $0.name == name }), let value = Configuration.value(key.kind, text: text) else {
+            return false
+        }
         values[name] = value
         return true
     }
@@ -80,7 +82,8 @@ public struct Configuration: Sendable, Equatable {
             table = try TOMLTable(string: toml)
         } catch let error as TOMLParseError {
             throw ConfigurationErrors(problems: [
-                ConfigurationProblem(file: file, line: error.source.begin.line, column: error.source.begin.column, message: error.description)
+                ConfigurationProblem(
+                    file: file, line: error.source.begin.line, column: error.source.begin.column, message: error.description)
             ])
         } catch {
             throw ConfigurationErrors(problems: [ConfigurationProblem(file: file, line: 0, column: 0, message: "\(error)")])

@@ -54,13 +54,23 @@ public struct Key: Sendable {
     /// Every setting of the top level in the order of the sample file.
     public static let all: [Key] = [
         Key("state_dir", .path, "/var/lib/rnn-watchd", "Where the one database file lives; systemd's StateDirectory."),
-        Key("ingest_socket", .path, "/run/rnn-watchd/ingest.sock", "Stream socket that takes lines; \"\" for none. Sockets from systemd come first."),
-        Key("ingest_datagram_socket", .path, "/run/rnn-watchd/ingest.dgram", "Datagram socket, one or more lines a datagram; \"\" for none."),
+        Key(
+            "ingest_socket", .path, "/run/rnn-watchd/ingest.sock",
+            "Stream socket that takes lines; \"\" for none. Sockets from systemd come first."),
+        Key(
+            "ingest_datagram_socket", .path, "/run/rnn-watchd/ingest.dgram", "Datagram socket, one or more lines a datagram; \"\" for none."
+        ),
         Key("control_socket", .path, "/run/rnn-watchd/control.sock", "Where rnnctl talks to the daemon; \"\" for none."),
         Key("socket_mode", .mode, "0660", "Mode of sockets that the daemon makes itself: owner and group only."),
-        Key("control_group", .text, "rnn-watchd", reload: true, "Members of this group, root and the daemon's own user may use the control socket."),
-        Key("log_level", .choice(["error", "warning", "notice", "info", "debug"]), "info", reload: true, "Less urgent messages are not written."),
-        Key("metrics_file", .path, "", "A Prometheus text file, rewritten every metrics_interval (for node_exporter's textfile collector); \"\" for none."),
+        Key(
+            "control_group", .text, "rnn-watchd", reload: true,
+            "Members of this group, root and the daemon's own user may use the control socket."),
+        Key(
+            "log_level", .choice(["error", "warning", "notice", "info", "debug"]), "info", reload: true,
+            "Less urgent messages are not written."),
+        Key(
+            "metrics_file", .path, "",
+            "A Prometheus text file, rewritten every metrics_interval (for node_exporter's textfile collector); \"\" for none."),
         Key("metrics_interval", .duration(second...3600 * second), "15s", reload: true, "How often metrics_file is rewritten."),
 
         Key("line_bytes_max", .size(256...16 << 20), "64KiB", "A longer line is refused as line_too_long and skipped."),
@@ -68,22 +78,40 @@ public struct Key: Sendable {
         Key("streams_evict", .flag, "false", "true: at streams_max the stream that was silent longest makes room."),
         Key("channels_max", .count(1...4096), "256", "Channels of one stream; more are refused as channels_max."),
         Key("connections_max", .count(1...4096), "256", "Ingest connections at the same time; more wait in the listen queue."),
-        Key("connection_idle_max", .duration(0...year), "0s", "A connection silent for longer is closed; 0s: never (sensors may be quiet)."),
-        Key("future_max", .duration(0...year), "10min", reload: true, "A reading dated further ahead is refused as future and never moves a stream's clock."),
+        Key(
+            "connection_idle_max", .duration(0...year), "0s", "A connection silent for longer is closed; 0s: never (sensors may be quiet)."),
+        Key(
+            "future_max", .duration(0...year), "10min", reload: true,
+            "A reading dated further ahead is refused as future and never moves a stream's clock."),
         Key("queue_batches_max", .count(4...4096), "64", "Batches between the sockets and the detector; when full, senders wait."),
 
         Key("shards", .count(1...64), "1", "Detector threads; every stream belongs to one."),
-        Key("profile", .choice(["default", "light"]), "default", "Size of the recurrent network per channel: default, or light for very many streams."),
-        Key("false_alarms", .rate, "", reload: true, "False-alarm budget per stream such as \"1/week\"; \"\" keeps the built-in threshold."),
-        Key("alert_close_after", .duration(second...year), "30min", reload: true, "An alert closes when its cause was gone for this long, or for 30 readings if that is longer."),
-        Key("stale_after", .count(2...100_000), "20", reload: true, "A stream silent for this many of its learned intervals (and stale_min) is stale."),
+        Key(
+            "profile", .choice(["default", "light"]), "default",
+            "Size of the recurrent network per channel: default, or light for very many streams."),
+        Key(
+            "false_alarms", .rate, "", reload: true, "False-alarm budget per stream such as \"1/week\"; \"\" keeps the built-in threshold."),
+        Key(
+            "alert_close_after", .duration(second...year), "30min", reload: true,
+            "An alert closes when its cause was gone for this long, or for 30 readings if that is longer."),
+        Key(
+            "stale_after", .count(2...100_000), "20", reload: true,
+            "A stream silent for this many of its learned intervals (and stale_min) is stale."),
         Key("stale_min", .duration(second...year), "1min", reload: true, "No stream is called stale earlier than this."),
         Key("stuck", .flag, "true", reload: true, "Report a channel that repeats one value far longer than it ever did."),
 
-        Key("durability", .choice(["always", "interval", "none"]), "interval", "always: fsync before a batch counts as stored; interval: fsync every durability_interval; none: left to the kernel."),
-        Key("durability_interval", .duration(10_000_000...3600 * second), "1s", reload: true, "What a power cut may cost with durability = \"interval\"; a crash or kill costs nothing."),
-        Key("commit_interval", .duration(1_000_000...60 * second), "200ms", reload: true, "Readings and their alerts are committed together at least this often."),
-        Key("checkpoint_interval", .duration(second...86400 * second), "10min", reload: true, "Every learned state is written once in this time, spread evenly; the journal reaches back two of them."),
+        Key(
+            "durability", .choice(["always", "interval", "none"]), "interval",
+            "always: fsync before a batch counts as stored; interval: fsync every durability_interval; none: left to the kernel."),
+        Key(
+            "durability_interval", .duration(10_000_000...3600 * second), "1s", reload: true,
+            "What a power cut may cost with durability = \"interval\"; a crash or kill costs nothing."),
+        Key(
+            "commit_interval", .duration(1_000_000...60 * second), "200ms", reload: true,
+            "Readings and their alerts are committed together at least this often."),
+        Key(
+            "checkpoint_interval", .duration(second...86400 * second), "10min", reload: true,
+            "Every learned state is written once in this time, spread evenly; the journal reaches back two of them."),
         Key("retention_alerts", .duration(3600 * second...100 * year), "365d", reload: true, "Closed alerts are deleted after this."),
         Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
     ]

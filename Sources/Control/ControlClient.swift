@@ -15,7 +15,8 @@ public struct ControlClient: ~Copyable {
         } catch {
             switch error.code {
             case ENOENT: throw .unreachable("cannot reach the daemon: \(path) is not there; start it with: systemctl start rnn-watchd")
-            case ECONNREFUSED: throw .unreachable("cannot reach the daemon: nobody serves \(path); start it with: systemctl start rnn-watchd")
+            case ECONNREFUSED:
+                throw .unreachable("cannot reach the daemon: nobody serves \(path); start it with: systemctl start rnn-watchd")
             case EACCES, EPERM:
                 throw .forbidden(
                     "cannot reach the daemon: permission denied for \(path); become root or join the group: sudo usermod -aG rnn-watchd $USER (then log in again)"
@@ -45,7 +46,8 @@ public struct ControlClient: ~Copyable {
         let answer: JSONValue
         do { answer = try JSONValue.parse(bytes) } catch { throw .failed("cannot read the daemon's answer: \(error)") }
         guard answer["v"]?.integerValue == ControlProtocol.version else {
-            throw .failed("the daemon speaks version \(answer["v"]?.compact ?? "?") of the control protocol, this program \(ControlProtocol.version)")
+            throw .failed(
+                "the daemon speaks version \(answer["v"]?.compact ?? "?") of the control protocol, this program \(ControlProtocol.version)")
         }
         guard answer["ok"]?.truth == true, let result = answer["result"] else {
             throw .failed(answer["error"]?.text ?? "the daemon gave no reason")

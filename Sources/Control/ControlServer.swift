@@ -92,7 +92,8 @@ public final class ControlServer: @unchecked Sendable {
             }
             guard client.input.count <= ControlProtocol.requestBytesMax else {
                 client.output += ControlProtocol.answer(
-                    .failure(.badRequest("cannot read request: got more than \(ControlProtocol.requestBytesMax) bytes, expected a line end")))
+                    .failure(
+                        .badRequest("cannot read request: got more than \(ControlProtocol.requestBytesMax) bytes, expected a line end")))
                 _ = flush(client)
                 return false
             }

@@ -255,7 +255,8 @@ final class IngestLoop {
         intake.received(bytes: bytes, now: now)
         intake.refused(.lineTooLong)
         refuse(
-            connection, token, "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
+            connection, token,
+            "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
         _ = advance(connection, token)
     }
 
@@ -270,7 +271,8 @@ final class IngestLoop {
     }
 
     private func line(
-        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
+        _ arrival: Int64
     ) {
         if connection.lines == 0, hello(bytes, connection, token) { return }
         connection.lines += 1
@@ -323,7 +325,8 @@ final class IngestLoop {
         refusalsUnlogged += 1
         // The first at once, then at most one a second with the number of those between: a flood of rubbish must not fill a disk.
         guard now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt else { return }
-        log.warning("refused a line: \(connection.name) line \(connection.lines): \(text)", ["refused_since_last_message": "\(refusalsUnlogged)"])
+        log.warning(
+            "refused a line: \(connection.name) line \(connection.lines): \(text)", ["refused_since_last_message": "\(refusalsUnlogged)"])
         refusalLoggedAt = now
         refusalsUnlogged = 0
     }

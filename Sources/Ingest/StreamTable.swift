@@ -148,7 +148,9 @@ struct StreamTable: ~Copyable {
         let info = infos[Int(stream)]
         guard let channels = info.channels, let base = name.baseAddress else { return nil }
         let count = Int(info.channelCount)
-        if guess < count, Int(channels[guess].nameLength) == name.count, memcmp(arena + Int(channels[guess].nameOffset), base, name.count) == 0 {
+        if guess < count, Int(channels[guess].nameLength) == name.count,
+            memcmp(arena + Int(channels[guess].nameOffset), base, name.count) == 0
+        {
             return guess
         }
         for index in 0..<count where Int(channels[index].nameLength) == name.count {

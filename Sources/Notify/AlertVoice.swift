@@ -23,7 +23,8 @@ public struct AlertVoice: Sendable {
     public func tell(_ action: AlertAction) {
         let alert = action.alert
         let message = "alert \(alert.id) \(action.transition.rawValue): \(alert.streamKey): \(alert.reason)"
-        let level: Log.Level = action.transition == .closed || alert.severity == .info ? .notice : alert.severity == .critical ? .error : .warning
+        let level: Log.Level =
+            action.transition == .closed || alert.severity == .info ? .notice : alert.severity == .critical ? .error : .warning
         guard usesJournal else {
             return log.write(level, message, ["kind": alert.kind.rawValue, "severity": alert.severity.rawValue])
         }

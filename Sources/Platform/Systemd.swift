@@ -46,7 +46,8 @@ public enum Systemd {
             let name = names?[index].map { String(cString: $0) } ?? ""
             var isDatagram: Int32 = 0
             guard rw_is_unix_socket(descriptor, &isDatagram) != 0 else {
-                throw .refused(verb: "use", object: "descriptor \(descriptor) from systemd", reason: "got something else, expected a Unix socket")
+                throw .refused(
+                    verb: "use", object: "descriptor \(descriptor) from systemd", reason: "got something else, expected a Unix socket")
             }
             _ = rw_set_blocking(descriptor, 0)
             sockets.append(ListenSocket(descriptor: descriptor, name: name, isDatagram: isDatagram != 0))

@@ -27,7 +27,8 @@ public struct FleetClock: Sendable, Equatable {
         let (step, overflow) = time.subtractingReportingOverflow(watermark)
         guard step > 0, !overflow else { return }
         watermark = time
-        let believed = min(step, max(FleetClock.firstStepMax, usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved).partialValue))
+        let believed = min(
+            step, max(FleetClock.firstStepMax, usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved).partialValue))
         // Fades by 1/1024 a step, and grows at most to what was believed, doubled: an outlier needs company to be believed.
         usualStep = max(usualStep - usualStep / 1024, min(step, believed.multipliedReportingOverflow(by: 2).partialValue))
         now += believed

@@ -81,7 +81,9 @@ public enum JournalCodec {
             var channel: Int64 = -1
             for _ in 0..<fields {
                 channel += try reader.signed() + 1
-                guard (0...Int64(UInt16.max)).contains(channel) else { throw CodingError(offset: reader.offset, expected: "a channel number") }
+                guard (0...Int64(UInt16.max)).contains(channel) else {
+                    throw CodingError(offset: reader.offset, expected: "a channel number")
+                }
                 batch.append(channel: UInt16(channel), value: try decodeValue(&reader))
             }
             batch.endReading(stream: UInt32(stream), time: time, clock: clock)

@@ -81,9 +81,13 @@ extension StoreReader {
         guard case .object(var members)? = found else { return nil }
         var events: [JSONValue] = []
         try database.rows(
-            "SELECT at, transition, score FROM alert_events WHERE alert_id = ? ORDER BY seq, ordinal", [.text(id)], doing: "read an alert's steps"
+            "SELECT at, transition, score FROM alert_events WHERE alert_id = ? ORDER BY seq, ordinal", [.text(id)],
+            doing: "read an alert's steps"
         ) { row throws(StoreError) in
-            events.append(.object(["at": .string(timeText(row.integer(0))), "transition": .string(row.text(1)), "score": .optional(row.optionalReal(2))]))
+            events.append(
+                .object([
+                    "at": .string(timeText(row.integer(0))), "transition": .string(row.text(1)), "score": .optional(row.optionalReal(2)),
+                ]))
         }
         members.append(JSONValue.Member("events", .array(events)))
         return .object(members)
@@ -104,7 +108,8 @@ extension StoreReader {
             .string(row.text(0)), .string(row.text(1)), (try? JSONValue.parse(Array(row.text(2).utf8))) ?? .array([]), .string(row.text(3)),
             .string(row.text(4)), .string(row.text(5)), .string(timeText(row.integer(6))), .string(timeText(row.integer(7))),
             row.optionalInteger(8).map { .string(timeText($0)) } ?? .null, .optional(row.optionalReal(9)), .optional(row.optionalReal(10)),
-            .optional(row.optionalReal(11)), .optional(row.optionalReal(12)), .optional(row.optionalReal(13)), .optional(row.optionalReal(14)),
+            .optional(row.optionalReal(11)), .optional(row.optionalReal(12)), .optional(row.optionalReal(13)),
+            .optional(row.optionalReal(14)),
             .optional(row.optionalReal(15)), .string(row.text(16)),
         ]
     }

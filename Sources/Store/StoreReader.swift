@@ -15,7 +15,8 @@ public final class StoreReader {
         guard application == Schema.applicationID else { throw .foreign(path: path, reason: "it is not a database of rnn-watchd") }
         guard version <= Migrations.version else { throw .newerSchema(path: path, found: version, supported: Migrations.version) }
         guard version == Migrations.version else {
-            throw .foreign(path: path, reason: "its schema version is \(version), expected \(Migrations.version); start rnn-watchd once to upgrade it")
+            throw .foreign(
+                path: path, reason: "its schema version is \(version), expected \(Migrations.version); start rnn-watchd once to upgrade it")
         }
     }
 
@@ -40,10 +41,13 @@ public final class StoreReader {
     public func streams() throws(StoreError) -> [StoredStream] {
         var streams: [StoredStream] = []
         try database.rows("SELECT id, key, created_at FROM streams ORDER BY id", doing: "read streams") { row throws(StoreError) in
-            streams.append(StoredStream(id: UInt32(truncatingIfNeeded: row.integer(0)), key: Array(row.text(1).utf8), createdAt: row.integer(2), channels: []))
+            streams.append(
+                StoredStream(
+                    id: UInt32(truncatingIfNeeded: row.integer(0)), key: Array(row.text(1).utf8), createdAt: row.integer(2), channels: []))
         }
         var place = 0
-        try database.rows("SELECT stream_id, name FROM channels ORDER BY stream_id, idx", doing: "read channels") { row throws(StoreError) in
+        try database.rows("SELECT stream_id, name FROM channels ORDER BY stream_id, idx", doing: "read channels") {
+            row throws(StoreError) in
             let id = UInt32(truncatingIfNeeded: row.integer(0))
             while place < streams.count, streams[place].id < id { place += 1 }
             if place < streams.count, streams[place].id == id { streams[place].channels.append(Array(row.text(1).utf8)) }
@@ -60,21 +64,24 @@ public final class StoreReader {
         ) { row throws(StoreError) in
             let payload = row.blob(5)
             let block = CheckpointBlock(
-                block: row.integer(0), sequence: row.integer(1), layout: UInt32(truncatingIfNeeded: row.integer(2)), streams: Int(row.integer(3)),
+                block: row.integer(0), sequence: row.integer(1), layout: UInt32(truncatingIfNeeded: row.integer(2)),
+                streams: Int(row.integer(3)),
                 payload: payload)
             try body(block, Int64(CRC32C.checksum(payload)) == row.integer(4))
         }
     }
 
     /// Journal rows that end after `sequence`, in order, and whether their checksum holds.
-    public func journal(after sequence: Int64, _ body: (_ row: JournalRow, _ isIntact: Bool) throws(StoreError) -> Void) throws(StoreError) {
+    public func journal(after sequence: Int64, _ body: (_ row: JournalRow, _ isIntact: Bool) throws(StoreError) -> Void) throws(StoreError)
+    {
         try database.rows(
             "SELECT seq, first_seq, received_at, readings, checksum, payload FROM journal WHERE seq > ? ORDER BY seq", [.integer(sequence)],
             doing: "read the journal"
         ) { row throws(StoreError) in
             let payload = row.blob(5)
             let journal = JournalRow(
-                sequence: row.integer(0), firstSequence: row.integer(1), receivedAt: row.integer(2), readings: row.integer(3), payload: payload)
+                sequence: row.integer(0), firstSequence: row.integer(1), receivedAt: row.integer(2), readings: row.integer(3),
+                payload: payload)
             try body(journal, Int64(CRC32C.checksum(payload)) == row.integer(4))
         }
     }
@@ -89,14 +96,18 @@ public final class StoreReader {
 
     public func totals() throws(StoreError) -> [String: Int64] {
         var totals: [String: Int64] = [:]
-        try database.rows("SELECT name, value FROM totals", doing: "read totals") { row throws(StoreError) in totals[row.text(0)] = row.integer(1) }
+        try database.rows("SELECT name, value FROM totals", doing: "read totals") { row throws(StoreError) in
+            totals[row.text(0)] = row.integer(1)
+        }
         return totals
     }
 
     /// The last acknowledged sequence of every producer.
     public func producers() throws(StoreError) -> [String: Int64] {
         var producers: [String: Int64] = [:]
-        try database.rows("SELECT name, sequence FROM producers", doing: "read producers") { row throws(StoreError) in producers[row.text(0)] = row.integer(1) }
+        try database.rows("SELECT name, sequence FROM producers", doing: "read producers") { row throws(StoreError) in
+            producers[row.text(0)] = row.integer(1)
+        }
         return producers
     }
 

@@ -119,7 +119,8 @@ public final class StoreWriter {
             case .channel(let stream, let index, let name):
                 try database.run(
                     "INSERT OR IGNORE INTO channels (stream_id, idx, name) VALUES (?, ?, ?)",
-                    [.integer(Int64(stream)), .integer(Int64(index)), .text(String(decoding: name, as: UTF8.self))], doing: "store a channel")
+                    [.integer(Int64(stream)), .integer(Int64(index)), .text(String(decoding: name, as: UTF8.self))],
+                    doing: "store a channel")
             case .evicted(let stream):
                 try database.run("DELETE FROM streams WHERE id = ?", [.integer(Int64(stream))], doing: "remove a stream")
             case .condition: break
@@ -168,12 +169,14 @@ public final class StoreWriter {
     /// Stores a block's state in the older of its two slots.
     public func store(_ block: CheckpointBlock, now: Int64) throws(StoreError) {
         let newest = try database.number(
-            "SELECT slot FROM checkpoints WHERE block = ? ORDER BY seq DESC, slot LIMIT 1", [.integer(block.block)], doing: "find a checkpoint")
+            "SELECT slot FROM checkpoints WHERE block = ? ORDER BY seq DESC, slot LIMIT 1", [.integer(block.block)],
+            doing: "find a checkpoint")
         payloadBytes += Int64(block.payload.count)
         try database.run(
             "INSERT OR REPLACE INTO checkpoints (block, slot, seq, written_at, layout, streams, checksum, payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                .integer(block.block), .integer(newest == 0 ? 1 : 0), .integer(block.sequence), .integer(now), .integer(Int64(block.layout)),
+                .integer(block.block), .integer(newest == 0 ? 1 : 0), .integer(block.sequence), .integer(now),
+                .integer(Int64(block.layout)),
                 .integer(Int64(block.streams)), .integer(Int64(CRC32C.checksum(block.payload))), .blob(block.payload),
             ], doing: "store a checkpoint")
     }

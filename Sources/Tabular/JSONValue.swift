@@ -89,7 +89,9 @@ public enum JSONValue: Sendable, Equatable {
             }
         case .string(let value): JSONValue.quote(value, to: &out)
         case .array(let values):
-            JSONValue.bracket("[", "]", values.count, to: &out, indent, depth) { values[$0].write(to: &$1, indent: indent, depth: depth + 1) }
+            JSONValue.bracket("[", "]", values.count, to: &out, indent, depth) {
+                values[$0].write(to: &$1, indent: indent, depth: depth + 1)
+            }
         case .object(let members):
             JSONValue.bracket("{", "}", members.count, to: &out, indent, depth) {
                 JSONValue.quote(members[$0].name, to: &$1)

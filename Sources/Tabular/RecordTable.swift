@@ -32,8 +32,9 @@ public struct RecordTable: Sendable, Equatable {
         switch format {
         case .json: JSONValue.array(objects).pretty + "\n"
         case .jsonl: objects.map { $0.compact + "\n" }.joined()
-        case .csv: ([columns.map(RecordTable.csvField)] + rows.map { $0.map { RecordTable.csvField(RecordTable.plain($0)) } })
-            .map { $0.joined(separator: ",") + "\n" }.joined()
+        case .csv:
+            ([columns.map(RecordTable.csvField)] + rows.map { $0.map { RecordTable.csvField(RecordTable.plain($0)) } })
+                .map { $0.joined(separator: ",") + "\n" }.joined()
         case .table: aligned(shown ?? columns)
         }
     }

@@ -45,7 +45,9 @@ final class ControlHandlers: @unchecked Sendable {
         case "streams.list": return ControlProtocol.result(try streams(arguments))
         case "streams.show": return try stream(arguments)
         case "backup":
-            guard let file = arguments["file"]?.text, file.hasPrefix("/") else { throw ControlError.badRequest("backup wants an absolute file") }
+            guard let file = arguments["file"]?.text, file.hasPrefix("/") else {
+                throw ControlError.badRequest("backup wants an absolute file")
+            }
             try open().backup(to: file)
             return .bool(true)
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
@@ -53,7 +55,8 @@ final class ControlHandlers: @unchecked Sendable {
         case "reload": return .string(reload())
         default:
             let known = [
-                "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show", "digest",
+                "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show",
+                "digest",
                 "reload", "backup", "check",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
@@ -124,8 +127,12 @@ public enum StoreQuestions {
         guard let id = arguments["id"]?.text, !id.isEmpty else { throw ControlError.badRequest("alerts.show wants an id") }
         if let alert = try reader.alert(id: id, timeText: TimeText.rfc3339) { return alert }
         let candidates = try reader.alertIDs(prefix: id)
-        if candidates.count == 1, let only = candidates.first, let alert = try reader.alert(id: only, timeText: TimeText.rfc3339) { return alert }
-        guard candidates.isEmpty else { throw ControlError.failed("several alerts begin with \(id): \(candidates.joined(separator: ", "))") }
+        if candidates.count == 1, let only = candidates.first, let alert = try reader.alert(id: only, timeText: TimeText.rfc3339) {
+            return alert
+        }
+        guard candidates.isEmpty else {
+            throw ControlError.failed("several alerts begin with \(id): \(candidates.joined(separator: ", "))")
+        }
         throw ControlError.failed("no alert \(id); `rnnctl alerts query` shows all")
     }
 }

@@ -98,7 +98,8 @@ public final class Daemon: @unchecked Sendable {
         let control = try serveControl(sockets.control, pipeline)
         if options.readsStdin { sockets.ingest.append(.file(0, name: "stdin")) }
         guard !sockets.ingest.isEmpty else {
-            throw PlatformError.refused(verb: "start", object: "rnn-watchd", reason: "no ingest socket is configured and --stdin is not given")
+            throw PlatformError.refused(
+                verb: "start", object: "rnn-watchd", reason: "no ingest socket is configured and --stdin is not given")
         }
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
@@ -151,12 +152,16 @@ public final class Daemon: @unchecked Sendable {
         func make(_ key: String, _ kind: UnixSocket.Kind) throws(PlatformError) -> Int32? {
             let path = configuration.text(key)
             guard !path.isEmpty else { return nil }
-            if let slash = path.lastIndex(of: "/"), slash != path.startIndex { try Files.makeDirectory(String(path[..<slash]), mode: 0o755) }
+            if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+                try Files.makeDirectory(String(path[..<slash]), mode: 0o755)
+            }
             let socket = try UnixSocket.bind(path: path, kind: kind, mode: mode)
             sockets.made.append(path)
             return socket.release()
         }
-        if !hasStream, let descriptor = try make("ingest_socket", .stream) { sockets.ingest.append(.listener(descriptor, name: "ingest.sock")) }
+        if !hasStream, let descriptor = try make("ingest_socket", .stream) {
+            sockets.ingest.append(.listener(descriptor, name: "ingest.sock"))
+        }
         if !hasDatagram, let descriptor = try make("ingest_datagram_socket", .datagram) {
             sockets.ingest.append(.datagram(descriptor, name: "ingest.dgram"))
         }
@@ -173,7 +178,8 @@ public final class Daemon: @unchecked Sendable {
             log: log,
             isAllowed: { [configuration] peer in
                 if peer.userID == 0 || peer.userID == ownUser { return true }
-                return Groups.contains(user: peer.userID, primaryGroup: peer.groupID, group: configuration.withLock { $0.text("control_group") })
+                return Groups.contains(
+                    user: peer.userID, primaryGroup: peer.groupID, group: configuration.withLock { $0.text("control_group") })
             }, handle: { handlers.handle($0) })
         _ = try WorkerThread("rnn-control") { [log] in
             do { try server.run(listener: listener) } catch { log.error("the control thread ended", ["reason": "\(error)"]) }
@@ -257,7 +263,8 @@ public final class Daemon: @unchecked Sendable {
             version: options.version, startedAt: startedAt, now: Clocks.wall(), ingest: ingest.totals, streams: ingest.streams,
             connections: ingest.connections, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
             shards: pipeline.runners.map(\.statistics), writer: writer, alertsOpen: counts.open, alertsTotal: counts.total,
-            queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"), lastCheckpointAt: last,
+            queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"),
+            lastCheckpointAt: last,
             residentBytes: Files.residentBytes(), readingsPerSecond: rate.withLock { $0.perSecond })
     }
 
@@ -283,7 +290,10 @@ public final class Daemon: @unchecked Sendable {
             for key in differences where key.isReloadable { current.adopt(key.name, from: new) }
             let hadRules = current.streamRules
             current.streamRules = new.streamRules
-            return (differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"]), differences.filter { !$0.isReloadable }.map(\.name))
+            return (
+                differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"]),
+                differences.filter { !$0.isReloadable }.map(\.name)
+            )
         }
         let configuration = configuration.withLock { $0 }
         let settings = DaemonSettings.watch(configuration)

@@ -54,7 +54,8 @@ final class Pipeline: @unchecked Sendable {
         restored = report
         let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: Int(configuration.number("queue_batches_max"))) }
         pool = BatchPool(
-            size: Int(configuration.number("queue_batches_max")), entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
+            size: Int(configuration.number("queue_batches_max")), entryCapacity: capacity.entries, fieldCapacity: capacity.fields,
+            shards: inputs)
         let times = set.times()
         let boxes = set.take()
         units = BoundedQueue(capacity: 256)

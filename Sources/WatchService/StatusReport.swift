@@ -44,7 +44,8 @@ struct StatusReport: Sendable {
             "recent_refusals": .array(
                 refusals.map {
                     .object([
-                        "time": .string(TimeText.rfc3339($0.time / 1_000_000 * 1_000_000)), "source": .string($0.source), "line": .integer($0.line),
+                        "time": .string(TimeText.rfc3339($0.time / 1_000_000 * 1_000_000)), "source": .string($0.source),
+                        "line": .integer($0.line),
                         "error": .string($0.text),
                     ])
                 }),

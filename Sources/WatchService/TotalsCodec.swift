@@ -7,11 +7,17 @@ public enum TotalsCodec {
     public static func names(_ totals: IngestTotals, sequence: Int64) -> [(name: String, value: Int64)] {
         var list: [(String, Int64)] = [
             ("sequence", sequence), ("lines_received", totals.linesReceived), ("lines_ignored", totals.linesIgnored),
-            ("readings_accepted", totals.readingsAccepted), ("values_accepted", totals.valuesAccepted), ("bytes_received", totals.bytesReceived),
-            ("fleet_clock", totals.fleetClock.now), ("fleet_watermark", totals.fleetClock.watermark), ("fleet_step", totals.fleetClock.usualStep),
+            ("readings_accepted", totals.readingsAccepted), ("values_accepted", totals.valuesAccepted),
+            ("bytes_received", totals.bytesReceived),
+            ("fleet_clock", totals.fleetClock.now), ("fleet_watermark", totals.fleetClock.watermark),
+            ("fleet_step", totals.fleetClock.usualStep),
         ]
-        for (reason, count) in zip(LineError.Reason.allCases, totals.refused) where count > 0 { list.append(("refused." + reason.rawValue, count)) }
-        for (reason, count) in zip(DropReason.allCases, totals.dropped) where count > 0 { list.append(("dropped." + reason.rawValue, count)) }
+        for (reason, count) in zip(LineError.Reason.allCases, totals.refused) where count > 0 {
+            list.append(("refused." + reason.rawValue, count))
+        }
+        for (reason, count) in zip(DropReason.allCases, totals.dropped) where count > 0 {
+            list.append(("dropped." + reason.rawValue, count))
+        }
         return list
     }
 

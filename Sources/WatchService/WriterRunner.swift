@@ -198,7 +198,8 @@ final class WriterRunner: @unchecked Sendable {
                 for block in ready {
                     try store.store(
                         CheckpointBlock(
-                            block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload),
+                            block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams,
+                            payload: block.payload),
                         now: wall)
                 }
             }

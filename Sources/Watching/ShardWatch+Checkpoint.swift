@@ -51,7 +51,8 @@ extension ShardWatch {
         blocks[block].newestGeneration = sequence
         blocks[block].pendingWrites -= 1
         return BlockSnapshot(
-            block: Int64(block * shards + shard), sequence: sequence, layout: detector.layoutVersion, streams: streamsIn(block), payload: payload)
+            block: Int64(block * shards + shard), sequence: sequence, layout: detector.layoutVersion, streams: streamsIn(block),
+            payload: payload)
     }
 
     /// The bytes of a block: format, number of streams, streams.
@@ -164,7 +165,8 @@ extension ShardWatch {
             let slot = slots[local]
             guard slot.state != nil, slot.id != 0 else { return nil }
             return StreamTimes(
-                stream: slot.id, lastTime: extra(local).pointee.lastTime, channelTimes: slot.channels.map { channelExtra($0).pointee.lastTime })
+                stream: slot.id, lastTime: extra(local).pointee.lastTime,
+                channelTimes: slot.channels.map { channelExtra($0).pointee.lastTime })
         }
     }
 }

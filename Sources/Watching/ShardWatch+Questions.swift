@@ -45,7 +45,8 @@ extension ShardWatch {
         switch UInt8(truncatingIfNeeded: extra.pointee.warmUpReason) {
         case WarmUpReason.readings.rawValue:
             let needed = detector.profile.warmUpReadings
-            reason = "\(min(Int(extra.pointee.readings), needed)) of the \(needed) readings that must be seen before anything can be called unusual"
+            reason =
+                "\(min(Int(extra.pointee.readings), needed)) of the \(needed) readings that must be seen before anything can be called unusual"
         case WarmUpReason.gap.rawValue: reason = "readings came back after a gap; the first ones are not judged"
         default: reason = ""
         }

@@ -113,7 +113,9 @@ public struct ShardWatch: ~Copyable {
         case .evicted(let stream):
             guard let local = slotOf(stream) else { return }
             for episode in book.episodes(of: stream) {
-                if let action = book.end(stream: stream, kind: episode.alert.kind, time: extra(local).pointee.lastTime) { actions.append(action) }
+                if let action = book.end(stream: stream, kind: episode.alert.kind, time: extra(local).pointee.lastTime) {
+                    actions.append(action)
+                }
             }
             remove(local)
         case .condition(let kind, let reason, let time):
@@ -132,7 +134,9 @@ public struct ShardWatch: ~Copyable {
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
         let action: AlertAction?
         if let reason {
-            action = begin(kind, .warning, local, time) { AlertFacts(channels: [], reason: reason, contributions: [], evidence: [], context: []) }
+            action = begin(kind, .warning, local, time) {
+                AlertFacts(channels: [], reason: reason, contributions: [], evidence: [], context: [])
+            }
         } else {
             action = book.end(stream: 0, kind: kind, time: time)
         }
@@ -149,7 +153,8 @@ public struct ShardWatch: ~Copyable {
         for field in Int(entry.fieldStart)..<Int(entry.fieldStart) + fields {
             let channel = Int(batch.channels[field])
             guard channel < slots[local].channels.count else { continue }
-            inputs[count] = ChannelInput(state: slots[local].channels[channel], value: batch.values[field], index: UInt16(truncatingIfNeeded: channel))
+            inputs[count] = ChannelInput(
+                state: slots[local].channels[channel], value: batch.values[field], index: UInt16(truncatingIfNeeded: channel))
             count += 1
         }
         guard let state = slots[local].state else { return }
@@ -225,7 +230,8 @@ public struct ShardWatch: ~Copyable {
     }
 
     private mutating func judgeStuck(
-        _ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>, _ isStuckAlarm: Bool, _ actions: inout [AlertAction]
+        _ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>, _ isStuckAlarm: Bool,
+        _ actions: inout [AlertAction]
     ) {
         let stream = slots[local].id
         let known = extra.pointee.stuckChannel
@@ -291,7 +297,8 @@ public struct ShardWatch: ~Copyable {
         let time = extra.pointee.lastTime.addingReportingOverflow(silence).partialValue
         let action = begin(.stale, .warning, local, time) {
             AlertFacts(
-                channels: [], reason: Wording.stale(silentFor: Double(silence) * 1e-9, usual: usual), contributions: [], evidence: [], context: [])
+                channels: [], reason: Wording.stale(silentFor: Double(silence) * 1e-9, usual: usual), contributions: [], evidence: [],
+                context: [])
         }
         if let action { actions.append(action) }
     }

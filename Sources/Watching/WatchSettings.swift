@@ -27,7 +27,8 @@ public struct WatchSettings: Sendable {
 
     public init(
         profile: DetectorProfile = .standard, rules: EpisodeRules = EpisodeRules(closeAfter: 1_800_000_000_000),
-        staleMin: Int64 = 60_000_000_000, reportsStuck: Bool = true, policy: @escaping @Sendable (String) -> StreamPolicy = { _ in StreamPolicy() }
+        staleMin: Int64 = 60_000_000_000, reportsStuck: Bool = true,
+        policy: @escaping @Sendable (String) -> StreamPolicy = { _ in StreamPolicy() }
     ) {
         (self.profile, self.rules, self.staleMin, self.reportsStuck, self.policy) = (profile, rules, staleMin, reportsStuck, policy)
     }

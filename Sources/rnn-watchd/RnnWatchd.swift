@@ -32,7 +32,9 @@ struct RnnWatchd: ParsableCommand {
     var ingestSocket: String?
     @Option(name: .long, help: ArgumentHelp("Socket for rnnctl (control_socket).", valueName: "path"))
     var controlSocket: String?
-    @Flag(name: .long, help: "Read lines or CSV from standard input to its end, store everything, exit. Serves only sockets named on the command line.")
+    @Flag(
+        name: .long,
+        help: "Read lines or CSV from standard input to its end, store everything, exit. Serves only sockets named on the command line.")
     var stdin = false
     @Flag(name: .long, help: "Check the configuration, print all problems, change nothing.")
     var check = false

@@ -25,9 +25,13 @@ struct Alerts: ParsableCommand {
         var until: Moment?
         @Option(name: .long, help: ArgumentHelp("Streams that match this glob.", valueName: "glob"))
         var stream: String?
-        @Option(name: .long, help: ArgumentHelp("info, warning or critical.", valueName: "severity"), completion: .list(["info", "warning", "critical"]))
+        @Option(
+            name: .long, help: ArgumentHelp("info, warning or critical.", valueName: "severity"),
+            completion: .list(["info", "warning", "critical"]))
         var minSeverity: Severity = .info
-        @Option(name: .long, help: ArgumentHelp("anomaly, stale, stuck, limit or storage.", valueName: "kind"), completion: .list(["anomaly", "stale", "stuck", "limit", "storage"]))
+        @Option(
+            name: .long, help: ArgumentHelp("anomaly, stale, stuck, limit or storage.", valueName: "kind"),
+            completion: .list(["anomaly", "stale", "stuck", "limit", "storage"]))
         var kind: AlertKind?
         @Option(name: .long, help: ArgumentHelp("open or closed.", valueName: "state"), completion: .list(["open", "closed"]))
         var state: AlertState?
@@ -73,7 +77,9 @@ struct Alerts: ParsableCommand {
             members.removeAll { $0.name == "context" }
             FileOutput.output(Listing.text(members))
             let values = context.compactMap { $0["value"]?.doubleValue }
-            guard !values.isEmpty, let first = context.first?["time"]?.integerValue, let last = context.last?["time"]?.integerValue else { return }
+            guard !values.isEmpty, let first = context.first?["time"]?.integerValue, let last = context.last?["time"]?.integerValue else {
+                return
+            }
             FileOutput.output("\n\(Sparkline.text(values))\n\(TimeText.rfc3339(first)) to \(TimeText.rfc3339(last)), ")
             FileOutput.output("\(RecordTable.short(values.min() ?? 0)) to \(RecordTable.short(values.max() ?? 0))\n")
         }

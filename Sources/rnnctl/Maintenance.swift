@@ -48,7 +48,9 @@ struct Check: ParsableCommand {
 struct Restore: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Put a backup in place of the database; the daemon must not run.",
-        discussion: "EXAMPLE\n  rnnctl --state-dir /var/lib/rnn-watchd restore /mnt/usb/rnn-watchd.db\n\nThe database that was there is kept beside it as rnn-watchd.db.before.")
+        discussion:
+            "EXAMPLE\n  rnnctl --state-dir /var/lib/rnn-watchd restore /mnt/usb/rnn-watchd.db\n\nThe database that was there is kept beside it as rnn-watchd.db.before."
+    )
     @Argument(help: "The backup.", completion: .file())
     var file: String
     @OptionGroup var target: TargetOptions

@@ -38,7 +38,9 @@ struct Score: ParsableCommand {
     var profile = "default"
 
     mutating func validate() throws {
-        guard ["default", "light"].contains(profile) else { throw ValidationError("--profile: got \"\(profile)\", expected default or light") }
+        guard ["default", "light"].contains(profile) else {
+            throw ValidationError("--profile: got \"\(profile)\", expected default or light")
+        }
         if streamColumn != nil && format != .csv { throw ValidationError("--stream-column goes with --format csv") }
     }
 
@@ -203,7 +205,9 @@ struct ScoreSheet {
         }
         let stream = Array(key)
         var fields: [(name: [UInt8], value: Double)] = []
-        for field in 0..<readings.fieldCount(index) { fields.append((Array(readings.fieldName(index, field)), readings.fieldValue(index, field))) }
+        for field in 0..<readings.fieldCount(index) {
+            fields.append((Array(readings.fieldName(index, field)), readings.fieldValue(index, field)))
+        }
         let verdict = scorer.score(stream: stream, time: time, fields: fields)
         var row = Row(time: text, stream: stream, score: verdict.score, isAlarm: verdict.isAlarm)
         for channel in verdict.channels { row.channels.append((column(channel.name), channel.expected, channel.error)) }
@@ -223,7 +227,9 @@ struct ScoreSheet {
             out.append(44)
             let text = String(decoding: bytes, as: UTF8.self) + suffix
             let needsQuotes = text.utf8.contains { $0 == 44 || $0 == 34 }
-            out += Array((needsQuotes ? "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" : text).utf8)
+            out += Array(
+                (needsQuotes ? "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" : text)
+                    .utf8)
         }
         out += Array("timestamp".utf8)
         if namesStreams { out += Array(",stream".utf8) }
@@ -260,7 +266,11 @@ struct Lines: Sequence, IteratorProtocol {
     mutating func next() -> UnsafeBufferPointer<UInt8>? {
         guard let base = rest.baseAddress, rest.count > 0 else { return nil }
         let length: Int
-        if let found = memchr(base, 10, rest.count) { length = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base } else { length = rest.count }
+        if let found = memchr(base, 10, rest.count) {
+            length = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
+        } else {
+            length = rest.count
+        }
         var line = UnsafeBufferPointer(start: base, count: length)
         rest = UnsafeBufferPointer(rebasing: rest.dropFirst(length < rest.count ? length + 1 : length))
         if line.last == 13 { line = UnsafeBufferPointer(rebasing: line.dropLast()) }

@@ -42,7 +42,9 @@ struct Send: ParsableCommand {
                 try sender.attempt(path: ingestSocket)
             } catch {
                 failures = sender.acknowledged > before ? 1 : failures + 1
-                guard failures <= attemptsMax else { throw ControlError.unreachable("cannot send: \(error); gave up after \(attemptsMax) attempts") }
+                guard failures <= attemptsMax else {
+                    throw ControlError.unreachable("cannot send: \(error); gave up after \(attemptsMax) attempts")
+                }
                 if !quiet { FileOutput.error("\(error); trying again") }
                 Clocks.sleep(nanoseconds: min(5_000_000_000, 100_000_000 << Int64(min(failures, 6))))
             }

@@ -8,7 +8,8 @@ import WatchService
 import Watching
 
 struct Streams: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Look at streams and what was learned about them.", subcommands: [List.self, Show.self])
+    static let configuration = CommandConfiguration(
+        abstract: "Look at streams and what was learned about them.", subcommands: [List.self, Show.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -48,7 +49,8 @@ struct Streams: ParsableCommand {
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Counters, drops by reason, queue, storage.", discussion: "EXAMPLE\n  rnnctl status --format json | jq .readings_accepted")
+        abstract: "Counters, drops by reason, queue, storage.", discussion: "EXAMPLE\n  rnnctl status --format json | jq .readings_accepted"
+    )
     @OptionGroup var format: FormatOptions
     @OptionGroup var target: TargetOptions
 

@@ -11,7 +11,8 @@ import WatchService
 struct TargetOptions: ParsableArguments {
     @Option(name: .long, help: ArgumentHelp("Control socket of the daemon.", valueName: "path"))
     var controlSocket: String?
-    @Option(name: .long, help: ArgumentHelp("Read the database in this directory; no daemon needed.", valueName: "dir"), completion: .directory)
+    @Option(
+        name: .long, help: ArgumentHelp("Read the database in this directory; no daemon needed.", valueName: "dir"), completion: .directory)
     var stateDir: String?
 
     /// Where the daemon of the package listens.
@@ -28,8 +29,9 @@ struct TargetOptions: ParsableArguments {
         var index = 0
         while index < arguments.count {
             let argument = arguments[index]
-            guard rest.isEmpty, ["--control-socket", "--state-dir"].contains(argument) || argument.hasPrefix("--control-socket=")
-                || argument.hasPrefix("--state-dir=")
+            guard rest.isEmpty,
+                ["--control-socket", "--state-dir"].contains(argument) || argument.hasPrefix("--control-socket=")
+                    || argument.hasPrefix("--state-dir=")
             else {
                 rest += arguments[index...]
                 break
@@ -64,7 +66,9 @@ struct TargetOptions: ParsableArguments {
 
 /// How rows are printed.
 struct FormatOptions: ParsableArguments {
-    @Option(name: .long, help: ArgumentHelp("table, json, jsonl or csv.", valueName: "format"), completion: .list(["table", "json", "jsonl", "csv"]))
+    @Option(
+        name: .long, help: ArgumentHelp("table, json, jsonl or csv.", valueName: "format"),
+        completion: .list(["table", "json", "jsonl", "csv"]))
     var format: RecordTable.Format = .table
 
     func printRows(_ result: JSONValue, shown: [String]? = nil) throws {
