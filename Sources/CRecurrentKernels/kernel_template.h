@@ -243,7 +243,6 @@ static void RK(layer_backward)(const rk_layer *L, int32_t n, const rk_backward_r
             float *d = R->dg + wide + u;
             if (cell == RK_ELMAN) {
                 STORE(d, dh * RK(slope)(ca, hs, LOAD(R->h_after + row + u)));
-                STORE(R->dh_before + row + u, SPLAT(0.0f));
             } else if (cell == RK_LSTM) {
                 vf i = LOAD(t), f = LOAD(t + Hp), g = LOAD(t + 2 * Hp), o = LOAD(t + 3 * Hp);
                 vf y = RK(act)(oa, hs, ho, LOAD(R->c_after + row + u));
@@ -253,15 +252,15 @@ static void RK(layer_backward)(const rk_layer *L, int32_t n, const rk_backward_r
                 STORE(d + 2 * Hp, dc * i * RK(slope)(ca, hs, g));
                 STORE(d + 3 * Hp, dh * y * RK(slope)(ga, hs, o));
                 STORE(R->dc + row + u, dc * f);
-                STORE(R->dh_before + row + u, SPLAT(0.0f));
             } else {
                 vf r = LOAD(t), z = LOAD(t + Hp), c = LOAD(t + 2 * Hp), m = LOAD(t + 3 * Hp);
                 vf dn = dh * (one - z) * RK(slope)(ca, hs, c);
-                STORE(d, dn * m * RK(slope)(ga, hs, r));
-                STORE(d + Hp, dh * (LOAD(R->h_before + row + u) - c) * RK(slope)(ga, hs, z));
-                STORE(d + 2 * Hp, dn);
+                vf dz = dh * (LOAD(R->h_before + row + u) - c) * RK(slope)(ga, hs, z);
+                STORE(d, dn);
+                STORE(d + Hp, dn * m * RK(slope)(ga, hs, r));
+                STORE(d + 2 * Hp, dz);
                 STORE(d + 3 * Hp, dn * r);
-                STORE(R->dh_before + row + u, dh * z);
+                STORE(R->dh_before + row + u, dh * z + LOAD(R->dh_before + row + u));
             }
         }
     }

@@ -89,6 +89,43 @@ void rk_network_run(const rk_table *table, const rk_network *net, size_t n, size
                         out ? out + (ptrdiff_t)t * out_step : NULL, out_stride);
 }
 
+void rk_layer_rows(const rk_table *table, const rk_layer *layer, int32_t n, const float *x, ptrdiff_t x_stride, const float *h_in,
+                   float *h_out, const float *c_in, float *c_out, ptrdiff_t stride, float *tape, ptrdiff_t tape_stride) {
+    const float *xs[CHUNK], *hi[CHUNK], *ci[CHUNK];
+    float *ho[CHUNK], *co[CHUNK];
+    for (int32_t from = 0; from < n; from += CHUNK) {
+        const int32_t m = n - from < CHUNK ? n - from : CHUNK;
+        for (int32_t i = 0; i < m; i++) {
+            const ptrdiff_t row = (ptrdiff_t)(from + i) * stride;
+            xs[i] = x + (from + i) * x_stride;
+            hi[i] = h_in + row;
+            ho[i] = h_out + row;
+            ci[i] = c_in ? c_in + row : NULL;
+            co[i] = c_out ? c_out + row : NULL;
+        }
+        table->layer_step(layer, m, xs, hi, ho, c_in ? ci : NULL, c_out ? co : NULL, tape ? tape + from * tape_stride : NULL, tape_stride);
+    }
+}
+
+void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, const float *x, ptrdiff_t x_stride, float *out,
+                   ptrdiff_t out_stride, int32_t add) {
+    const float *xs[CHUNK];
+    float *os[CHUNK];
+    for (int32_t from = 0; from < n; from += CHUNK) {
+        const int32_t m = n - from < CHUNK ? n - from : CHUNK;
+        for (int32_t i = 0; i < m; i++) {
+            xs[i] = x + (from + i) * x_stride;
+            os[i] = out + (from + i) * out_stride;
+        }
+        table->dense(dense, m, xs, os, add);
+    }
+}
+
+void rk_column_sum(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, float *out) {
+    for (int32_t r = 0; r < rows; r++)
+        for (int32_t m = 0; m < M; m++) out[m] += a[r * lda + m];
+}
+
 size_t rk_first_not_finite(const float *x, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(x[i])) return i;

@@ -60,8 +60,9 @@ typedef struct rk_backward_rows {
     const float *h_after;  /* [B][Hp] */
     const float *c_before; /* [B][Hp] LSTM */
     const float *c_after;  /* [B][Hp] LSTM */
-    float *dg;            /* out [B][A*Hp] dL/d(preactivation) in accumulator order */
-    float *dh_before;     /* out [B][Hp] the part of dL/dh of the earlier step that does not pass the weights */
+    float *dg;            /* out [B][A*Hp] dL/d(preactivation): Elman 1, LSTM i,f,g,o, GRU n from the input, r, z, n from the state
+                             (so that the first three meet weight_ih, the last three weight_hh); may be the tape itself */
+    float *dh_before;     /* [B][Hp] the part of dL/dh of the earlier step that does not pass the weights is added */
 } rk_backward_rows;
 
 typedef struct rk_table {
@@ -111,6 +112,14 @@ void rk_network_run(const rk_table *table, const rk_network *network, size_t n, 
                     ptrdiff_t x_step, float *state, ptrdiff_t state_stride, const uint32_t *rows, float *out, ptrdiff_t out_stride,
                     ptrdiff_t out_step);
 
+/* layer_step for n rows with constant strides (floats per stream): training. c may be NULL. */
+void rk_layer_rows(const rk_table *table, const rk_layer *layer, int32_t n, const float *x, ptrdiff_t x_stride, const float *h_in,
+                   float *h_out, const float *c_in, float *c_out, ptrdiff_t stride, float *tape, ptrdiff_t tape_stride);
+/* dense for n rows with constant strides. */
+void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, const float *x, ptrdiff_t x_stride, float *out,
+                   ptrdiff_t out_stride, int32_t add);
+/* out[m] += sum_r a[r*lda + m] */
+void rk_column_sum(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, float *out);
 /* The index of the first value that is NaN or infinite, or n. */
 size_t rk_first_not_finite(const float *x, size_t n);
 /* Sum of squares in double. */
