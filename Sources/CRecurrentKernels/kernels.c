@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define RK_SCRATCH 16384
-/* Beyond this bound the rational form would leave [-1, 1] or lose monotony; it reaches 1 within 1 ulp there. */
-#define RK_TANH_BOUND 7.90531110763549805f
+/* tanh rounds to 1 beyond 9.02; 1 / (1 + exp(87)) is the smallest value before underflow. */
+#define RK_TANH_BOUND 9.1f
+#define RK_SIGMOID_BOUND 87.0f
 #define RK_JOIN2(a, b) a##_##b
 #define RK_JOIN(a, b) RK_JOIN2(a, b)
 
