@@ -233,8 +233,10 @@ public final class BackPropagation {
                     table, rows: steps * streamCount, into: layer.hiddenGradients.pointer + streamCount * layer.width, stride: layer.width)
             }
             layer.backward(table, steps: steps, streams: streamCount)
-            let below = l == 0 ? UnsafePointer(inputs.pointer) : UnsafePointer(layers[l - 1].hidden.pointer + streamCount * layers[l - 1].width)
-            layer.weightGradients(table, from: below, stride: l == 0 ? inputStride : layers[l - 1].width, rows: steps * streamCount, streams: streamCount)
+            let below =
+                l == 0 ? UnsafePointer(inputs.pointer) : UnsafePointer(layers[l - 1].hidden.pointer + streamCount * layers[l - 1].width)
+            layer.weightGradients(
+                table, from: below, stride: l == 0 ? inputStride : layers[l - 1].width, rows: steps * streamCount, streams: streamCount)
         }
         if let inputGradient {
             inputGradient.clear()

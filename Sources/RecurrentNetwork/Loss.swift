@@ -30,7 +30,8 @@ public enum Loss: Sendable, Equatable {
 
     func validate() throws(NetworkError) {
         switch self {
-        case .huber(let delta) where !(delta > 0 && delta.isFinite): throw .unsupported("use Huber delta \(delta): expected a positive number")
+        case .huber(let delta) where !(delta > 0 && delta.isFinite):
+            throw .unsupported("use Huber delta \(delta): expected a positive number")
         case .quantile(let levels) where levels.isEmpty || !levels.allSatisfy({ $0 > 0 && $0 < 1 }):
             throw .unsupported("use quantile levels \(levels): expected numbers between 0 and 1")
         default: return

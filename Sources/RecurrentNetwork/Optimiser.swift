@@ -56,7 +56,10 @@ public struct Optimiser: Sendable, Equatable {
     /// Continues from what `exported` gave.
     public mutating func restore(stepCount: Int64, first: [Float], second: [Float]) throws(NetworkError) {
         guard first.count == self.first.count, second.count == self.second.count, stepCount >= 0 else {
-            throw .snapshot(reason: "got optimiser memory of \(first.count) and \(second.count) values, expected \(self.first.count) and \(self.second.count)")
+            throw .snapshot(
+                reason:
+                    "got optimiser memory of \(first.count) and \(second.count) values, expected \(self.first.count) and \(self.second.count)"
+            )
         }
         try checkFinite(first, "optimiser memory")
         try checkFinite(second, "optimiser memory")

@@ -121,7 +121,8 @@ public final class Trainer {
     }
 
     /// The batches to the end of the epoch. `onStep` returns false to pause; then nil is returned and training can go on or be exported.
-    public func runEpoch(runner: ShardRunner? = nil, onStep: (TrainingStep) -> Bool = { _ in true }) throws(NetworkError) -> TrainingEpoch? {
+    public func runEpoch(runner: ShardRunner? = nil, onStep: (TrainingStep) -> Bool = { _ in true }) throws(NetworkError) -> TrainingEpoch?
+    {
         let running = epoch
         while epoch == running {
             let report = try step(runner: runner)
@@ -205,7 +206,11 @@ public final class Trainer {
             from += share
         }
         let batchJobs = BatchJobs(jobs: jobs, weights: weights, targetSize: targetSize, loss: options.loss, ignored: options.ignoredSteps)
-        if let runner, jobs.count > 1 { runner(jobs.count) { batchJobs.run($0) } } else { for index in jobs.indices { batchJobs.run(index) } }
+        if let runner, jobs.count > 1 {
+            runner(jobs.count) { batchJobs.run($0) }
+        } else {
+            for index in jobs.indices { batchJobs.run(index) }
+        }
         return try combine(jobs, total: chosen.count)
     }
 

@@ -17,7 +17,9 @@ public struct TrainingSeries: Sendable, Equatable {
         try RecurrentModel.check("target size", targetSize, 1...RecurrentModel.widthMax)
         count = inputs.count / inputSize
         guard inputs.count == count * inputSize else { throw .shape(tensor: "input", expected: [count, inputSize], got: [inputs.count]) }
-        guard targets.count == count * targetSize else { throw .shape(tensor: "target", expected: [count, targetSize], got: [targets.count]) }
+        guard targets.count == count * targetSize else {
+            throw .shape(tensor: "target", expected: [count, targetSize], got: [targets.count])
+        }
         try checkFinite(inputs, "training input")
         try checkFinite(targets, "training target")
         self.inputs = inputs

@@ -5,54 +5,54 @@ import Testing
 
 @Suite("ONNX")
 struct ONNXTests {
-  static let files = Fixtures.names(prefix: "onnx_", suffix: ".onnx")
+    static let files = Fixtures.names(prefix: "onnx_", suffix: ".onnx")
 
-  @Test("the fixtures are there")
-  func fixturesExist() { #expect(Self.files.count >= 29) }
+    @Test("the fixtures are there")
+    func fixturesExist() { #expect(Self.files.count >= 29) }
 
-  @Test(
-    "a model exported by PyTorch or Keras computes what onnxruntime computes, within 1e-5",
-    arguments: files)
-  func parity(file: String) throws {
-    let model = try ONNX.readModel(Fixtures.bytes(file))
-    let expected = try Safetensors.read(
-      Fixtures.bytes(file.replacing(".onnx", with: ".safetensors")))
-    let x = try #require(expected.tensors.first { $0.name == "x" })
-    let y = try #require(expected.tensors.first { $0.name == "y" })
-    let engine = try RecurrentEngine(model: model)
-    var state = RecurrentState(for: engine)
-    let outputs = try engine.predict(x.values, state: &state)
-    let error = relativeError(
-      expected.metadata["rows"] == "last" ? Array(outputs.suffix(y.values.count)) : outputs,
-      y.values)
-    print("parity \(file): \(error)")
-    #expect(error < 1e-5)
-  }
-
-  @Test(
-    "writing and reading gives the same numbers",
-    arguments: [CellKind.elman, .lstm, .gru, .gruResetBefore], [1, 3])
-  func roundTrip(cell: CellKind, layers: Int) throws {
-    let model = try RecurrentModel(
-      cell: cell, inputSize: 2, hiddenSize: 5, layerCount: layers, outputSize: 3,
-      outputActivation: .sigmoid, seed: 7)
-    #expect(try ONNX.readModel(try ONNX.writeModel(model)) == model)
-  }
-
-  @Test("a file cut at any byte or with any byte changed is an error or a model, never a trap")
-  func damage() throws {
-    let model = try RecurrentModel(
-      cell: .gru, inputSize: 1, hiddenSize: 2, layerCount: 2, outputSize: 1, seed: 3)
-    let bytes = try ONNX.writeModel(model)
-    for length in 0..<bytes.count - 1 { _ = try? ONNX.readModel(Array(bytes.prefix(length))) }
-    for at in bytes.indices {
-      for change: UInt8 in [0xFF, 0x80, 0x01, 0x07] {
-        var damaged = bytes
-        damaged[at] ^= change
-        _ = try? ONNX.readModel(damaged)
-      }
+    @Test(
+        "a model exported by PyTorch or Keras computes what onnxruntime computes, within 1e-5",
+        arguments: files)
+    func parity(file: String) throws {
+        let model = try ONNX.readModel(Fixtures.bytes(file))
+        let expected = try Safetensors.read(
+            Fixtures.bytes(file.replacing(".onnx", with: ".safetensors")))
+        let x = try #require(expected.tensors.first { $0.name == "x" })
+        let y = try #require(expected.tensors.first { $0.name == "y" })
+        let engine = try RecurrentEngine(model: model)
+        var state = RecurrentState(for: engine)
+        let outputs = try engine.predict(x.values, state: &state)
+        let error = relativeError(
+            expected.metadata["rows"] == "last" ? Array(outputs.suffix(y.values.count)) : outputs,
+            y.values)
+        print("parity \(file): \(error)")
+        #expect(error < 1e-5)
     }
-    #expect(throws: ModelFileError.self) { try ONNX.readModel([]) }
-    #expect(throws: ModelFileError.self) { try ONNX.readModel(Array(repeating: 0xFF, count: 64)) }
-  }
+
+    @Test(
+        "writing and reading gives the same numbers",
+        arguments: [CellKind.elman, .lstm, .gru, .gruResetBefore], [1, 3])
+    func roundTrip(cell: CellKind, layers: Int) throws {
+        let model = try RecurrentModel(
+            cell: cell, inputSize: 2, hiddenSize: 5, layerCount: layers, outputSize: 3,
+            outputActivation: .sigmoid, seed: 7)
+        #expect(try ONNX.readModel(try ONNX.writeModel(model)) == model)
+    }
+
+    @Test("a file cut at any byte or with any byte changed is an error or a model, never a trap")
+    func damage() throws {
+        let model = try RecurrentModel(
+            cell: .gru, inputSize: 1, hiddenSize: 2, layerCount: 2, outputSize: 1, seed: 3)
+        let bytes = try ONNX.writeModel(model)
+        for length in 0..<bytes.count - 1 { _ = try? ONNX.readModel(Array(bytes.prefix(length))) }
+        for at in bytes.indices {
+            for change: UInt8 in [0xFF, 0x80, 0x01, 0x07] {
+                var damaged = bytes
+                damaged[at] ^= change
+                _ = try? ONNX.readModel(damaged)
+            }
+        }
+        #expect(throws: ModelFileError.self) { try ONNX.readModel([]) }
+        #expect(throws: ModelFileError.self) { try ONNX.readModel(Array(repeating: 0xFF, count: 64)) }
+    }
 }
