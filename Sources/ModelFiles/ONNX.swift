@@ -209,6 +209,9 @@ struct ONNXInterpreter {
             return .opaque(isZero: false, count: nil)
         case "Expand", "Slice", "Reshape", "Transpose", "Tile":
             return .opaque(isZero: zero(inputs.first), count: sliceCount(node, inputs))
+        case "Loop", "Scan", "If":
+            throw refuse(
+                node, "got a cell written as \(node.operation), expected RNN, LSTM or GRU (store the weights as safetensors instead)")
         default: return .opaque(isZero: false, count: nil)
         }
     }

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Writes Tests/Fixtures/models: what PyTorch, Keras and onnxruntime compute for small recurrent models.
 
-    python3 -m venv /tmp/v && /tmp/v/bin/pip install torch onnx onnxscript onnxruntime safetensors numpy
-    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [keras]
+    python3 -m venv /tmp/v && /tmp/v/bin/pip install torch onnx onnxscript onnxruntime safetensors numpy keras
+    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [external] [keras]
+    python3 -m venv /tmp/k && /tmp/k/bin/pip install tensorflow-cpu keras tf2onnx onnxruntime safetensors
+    /tmp/k/bin/python Tests/Fixtures/make_model_fixtures.py keras-onnx
 
 Without arguments: every part whose packages are installed. Each file records its versions, seed and shapes in its metadata.
 torch_<case>.safetensors
@@ -197,10 +199,7 @@ def make_keras():
     for index, (name, cell, layers, extra) in enumerate(cases):
         keras.utils.set_random_seed(SEED + index)
         layer = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[cell]
-        stack = [layer(h + 2 * n, return_sequences=True, bias_initializer="glorot_uniform", **extra) if cell != "gru"
-                 else layer(h + 2 * n, return_sequences=True, bias_initializer="random_normal", **extra) for n in range(layers)]
-        if cell != "gru":
-            stack = [layer(h + 2 * n, return_sequences=True, bias_initializer="random_normal", **extra) for n in range(layers)]
+        stack = [layer(h + 2 * n, return_sequences=True, bias_initializer="random_normal", **extra) for n in range(layers)]
         model = keras.Sequential([keras.Input((steps, i))] + stack + [keras.layers.Dense(o, activation="tanh")])
         tensors = {}
         for n, part in enumerate(stack):
@@ -222,10 +221,73 @@ def make_keras():
         print("keras", name)
 
 
+def make_keras_onnx():
+    """Keras's own ONNX export (tf2onnx): an LSTM operator for LSTM; GRU and SimpleRNN become Loop, which is not supported."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    import keras
+    import numpy as np
+    import onnxruntime
+    import tensorflow
+    import tf2onnx
+    from safetensors.numpy import save_file
+
+    i, h, o, steps = 3, 5, 2, 7
+    for index, (name, layers, last) in enumerate((("lstm_1", 1, False), ("lstm_3", 3, False), ("lstm_2_last", 2, True), ("gru", 1, False))):
+        keras.utils.set_random_seed(SEED + index)
+        layer = keras.layers.GRU if name == "gru" else keras.layers.LSTM
+        model = keras.Sequential([keras.Input((steps, i))]
+                                 + [layer(h + n, return_sequences=not last or n + 1 < layers, bias_initializer="random_normal") for n in range(layers)]
+                                 + [keras.layers.Dense(o, bias_initializer="random_normal", activation="sigmoid" if last else None)])
+        x = np.random.default_rng(SEED + index).normal(size=(steps, i)).astype(np.float32)
+        expected = np.asarray(model(x[None]))
+        path = os.path.join(HERE, f"{'unsupported' if name == 'gru' else 'onnx'}_keras_{name}.onnx")
+        model.export(path, format="onnx", verbose=False)
+        if name == "gru":
+            continue
+        session = onnxruntime.InferenceSession(path)
+        y = session.run(None, {session.get_inputs()[0].name: x[None]})[0]
+        assert np.abs(y - expected).max() < 1e-5
+        save_file({"x": x, "y": np.ascontiguousarray(y.reshape(-1, o))}, path.replace(".onnx", ".safetensors"), metadata={
+            "keras": keras.__version__, "tensorflow": tensorflow.__version__, "tf2onnx": tf2onnx.__version__,
+            "onnxruntime": onnxruntime.__version__, "seed": str(SEED + index), "rows": "last" if last else "all"})
+        print(os.path.basename(path), os.path.getsize(path))
+
+
+def make_external():
+    """One export of the dynamo exporter with its weights in a second file, as it writes by default."""
+    import numpy as np
+    import onnxruntime
+    import torch
+    from safetensors.numpy import save_file
+    from torch import nn
+
+    torch.manual_seed(SEED)
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(2, 24, batch_first=True)
+            self.head = nn.Linear(24, 1)
+
+        def forward(self, x):
+            return self.head(self.lstm(x)[0])
+
+    path = os.path.join(HERE, "external_lstm.onnx")
+    torch.onnx.export(Model().eval(), (torch.randn(1, 6, 2),), path, dynamo=True, external_data=True, verbose=False)
+    x = np.random.default_rng(SEED).normal(size=(6, 2)).astype(np.float32)
+    session = onnxruntime.InferenceSession(path)
+    y = session.run(None, {session.get_inputs()[0].name: x[None]})[0][0]
+    save_file({"x": x, "y": np.ascontiguousarray(y)}, path.replace(".onnx", ".safetensors"), metadata={"torch": torch.__version__})
+
+
 if __name__ == "__main__":
     os.makedirs(HERE, exist_ok=True)
-    for part in sys.argv[1:] or ["torch", "onnx", "keras"]:
+    parts = {"torch": make_torch, "onnx": make_onnx, "external": make_external, "keras": make_keras, "keras-onnx": make_keras_onnx}
+    for part in sys.argv[1:] or list(parts):
         try:
-            {"torch": make_torch, "onnx": make_onnx, "keras": make_keras}[part]()
+            parts[part]()
         except ImportError as error:
             print(f"{part}: skipped, {error}", file=sys.stderr)
+    for name in os.listdir(HERE):
+        os.chmod(os.path.join(HERE, name), 0o644)
