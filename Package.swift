@@ -30,12 +30,15 @@ let package = Package(
         .target(name: "CNumberText"),
         // The detector's kernels: one template, one copy per instruction set, chosen at run time.
         .target(name: "CDetectionKernels", exclude: ["kernels.inc", "both.inc"], cSettings: kernelFlags),
+        // Forward and backward kernels of the trained cells, in the same manner.
+        .target(name: "CRecurrentKernels", exclude: ["kernel_template.h"], cSettings: kernelFlags),
 
         // floor 0
         .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
         .target(name: "TimeSeries"),
         // Real readings of this machine, for `rnnctl sample`.
         .target(name: "MachineSample"),
+        .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
         .target(name: "Readings"),
         .target(
@@ -44,6 +47,7 @@ let package = Package(
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
+        .target(name: "ModelFiles", dependencies: ["RecurrentNetwork"]),
         .target(name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")]),
 
         // floor 2
@@ -85,5 +89,15 @@ let package = Package(
                 "Simulation", "Store", "Tabular", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        // Benchmarks and quality runs; not installed.
+        .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
+        .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
+
+        // tests
+        .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
+        .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
+        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
     ]
 )
