@@ -90,6 +90,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Benchmarks and quality runs; not installed.
+        .executableTarget(
+            name: "rnn-bench",
+            dependencies: ["Alerting", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 
