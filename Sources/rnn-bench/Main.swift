@@ -20,6 +20,7 @@ struct Bench {
         if parts.isEmpty || parts.contains("streams") { streams(rounds) }
         if parts.isEmpty || parts.contains("age") { age() }
         if parts.isEmpty || parts.contains("memory") { memory() }
+        if parts.contains("intake") { intake() }
     }
 
     private static func value(_ name: String, _ arguments: ArraySlice<String>) -> String? {
@@ -135,6 +136,13 @@ struct Bench {
             if reference == 0 { reference = result[0] }
             if [1, 2, 5, 10, 20].contains(step) { row("after \((step + 1) * 50_000) readings", result, reference: reference) }
         }
+    }
+
+    /// Parse and intake alone, for a profiler.
+    private static func intake() {
+        let load = Workload(streams: 10_000, channels: 6, lines: 200_000)
+        let pipe = Pipe(nil, channels: 6)
+        for _ in 0..<20 { pipe.run(load) }
     }
 
     private static func memory() {
