@@ -279,12 +279,11 @@ static void RK(layer_backward)(const rk_layer *L, int32_t n, const rk_backward_r
     }
 }
 
-/* C tile of P rows by Q vectors, summed over `rows`. */
-INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
-                           ptrdiff_t ldc) {
+/* C tile of P rows by Q vectors, summed over `rows`; a and b packed [rows][P] and [rows][Q vectors]. */
+INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *a, const float *b, float *c, ptrdiff_t ldc) {
     vf acc[RK_P][2];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) acc[p][q] = LOAD(c + p * ldc + q * RK_V);
-    for (int32_t r = 0; r < rows; r++, a += lda, b += ldb) {
+    for (int32_t r = 0; r < rows; r++, a += P, b += Q * RK_V) {
         vf bs[2];
         UNROLL for (int q = 0; q < Q; q++) bs[q] = LOAD(b + q * RK_V);
         UNROLL for (int p = 0; p < P; p++) {
@@ -295,21 +294,35 @@ INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) STORE(c + p * ldc + q * RK_V, acc[p][q]);
 }
 
+/* out [tiles of `width` columns][rows][width], the last tiles narrower (`narrow` columns each). Rows lie a power of two apart: read in
+ * place, a tile would keep hitting the same few cache sets. */
+static void RK(outer_pack)(int32_t rows, const float *x, ptrdiff_t ldx, int32_t columns, int32_t width, int32_t narrow, float *out) {
+    for (int32_t m = 0; m < columns;) {
+        const int32_t w = m + width <= columns ? width : narrow;
+        for (int32_t r = 0; r < rows; r++, out += w)
+            for (int32_t i = 0; i < w; i++) out[i] = x[r * ldx + m + i];
+        m += w;
+    }
+}
+
 static void RK(outer_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *b, ptrdiff_t ldb, int32_t N, float *c,
-                          ptrdiff_t ldc) {
-    for (int32_t from = 0; from < rows; from += 128) {
-        int32_t r = rows - from < 128 ? rows - from : 128;
-        const float *ar = a + from * lda, *br = b + from * ldb;
+                          ptrdiff_t ldc, float *scratch) {
+    for (int32_t from = 0; from < rows; from += RK_OUTER_ROWS) {
+        const int32_t R = rows - from < RK_OUTER_ROWS ? rows - from : RK_OUTER_ROWS;
+        float *ap = scratch, *bp = scratch + (ptrdiff_t)R * M;
+        RK(outer_pack)(R, a + from * lda, lda, M, RK_P, 1, ap);
+        RK(outer_pack)(R, b + from * ldb, ldb, N, 2 * RK_V, RK_V, bp);
         for (int32_t q = 0; q < N;) {
             const int two = q + 2 * RK_V <= N;
+            const float *bt = bp + (ptrdiff_t)q * R;
             int32_t m = 0;
             for (; m + RK_P <= M; m += RK_P) {
-                if (two) RK(outer_tile)(RK_P, 2, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
-                else RK(outer_tile)(RK_P, 1, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
+                if (two) RK(outer_tile)(RK_P, 2, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
+                else RK(outer_tile)(RK_P, 1, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
             }
             for (; m < M; m++) {
-                if (two) RK(outer_tile)(1, 2, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
-                else RK(outer_tile)(1, 1, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
+                if (two) RK(outer_tile)(1, 2, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
+                else RK(outer_tile)(1, 1, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
             }
             q += two ? 2 * RK_V : RK_V;
         }
