@@ -135,7 +135,9 @@ public struct Attribution: Sendable, Equatable {
         return work.inputGradients(steps: steps)
     }
 
-    private static func last(of model: RecurrentModel, _ window: [Float], _ output: Int, _ start: RecurrentState?) throws(NetworkError) -> Float {
+    private static func last(of model: RecurrentModel, _ window: [Float], _ output: Int, _ start: RecurrentState?) throws(NetworkError)
+        -> Float
+    {
         let engine = try RecurrentEngine(model: model)
         var state = start?.repeated(count: 1, for: engine) ?? RecurrentState(for: engine)
         let y = try engine.predict(window, state: &state)
@@ -143,7 +145,9 @@ public struct Attribution: Sendable, Equatable {
         return y.indices.contains(at) ? y[at] : 0
     }
 
-    private static func meanLoss(_ engine: RecurrentEngine, _ inputs: [Float], _ series: TrainingSeries, _ loss: Loss) throws(NetworkError) -> Double {
+    private static func meanLoss(_ engine: RecurrentEngine, _ inputs: [Float], _ series: TrainingSeries, _ loss: Loss) throws(NetworkError)
+        -> Double
+    {
         var state = RecurrentState(for: engine)
         let y = try engine.predict(inputs, state: &state)
         var unused = [Float](repeating: 0, count: engine.outputSize)

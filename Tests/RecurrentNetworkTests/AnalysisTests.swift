@@ -3,7 +3,8 @@ import Testing
 
 @Suite("Explaining a network")
 struct AnalysisTests {
-    @Test("integrated gradients add up to the change of the output; gradient times input and occlusion agree with them for a linear network")
+    @Test(
+        "integrated gradients add up to the change of the output; gradient times input and occlusion agree with them for a linear network")
     func attributions() throws {
         for cell in [CellKind.elman, .lstm, .gru] {
             var draw = Draw(21)
@@ -43,7 +44,9 @@ struct AnalysisTests {
         #expect(importance.loss < 1e-12 && importance.rises[1] < 1e-12 && importance.rises[0] > 1e-6)
     }
 
-    @Test("with contracting weights the gradient of an Elman network vanishes with the lag at the rate of its weight; an LSTM whose forget gate is open keeps it")
+    @Test(
+        "with contracting weights the gradient of an Elman network vanishes with the lag at the rate of its weight; an LSTM whose forget gate is open keeps it"
+    )
     func vanishing() throws {
         var elman = try RecurrentModel(cell: .elman, inputSize: 1, hiddenSize: 1, outputSize: 1, candidateActivation: .linear, seed: 1)
         elman.layers[0].inputWeights = [1]
