@@ -9,7 +9,8 @@ import PackageDescription
 // floor 3  Ingest   Watching   Store   Control   Notify
 // floor 2  LineFormats   Alerting   Evaluation   Simulation
 // floor 1  Detection   ModelFiles   Configuration
-// floor 0  TimeSeries   Readings   RecurrentNetwork   Platform   Tabular   Migrations   (and the C targets beneath them)
+// floor 0  Readings   RecurrentNetwork   Platform   Tabular   Migrations
+// ground   TimeSeries (moments, spans and running statistics: pure, used everywhere) and the C targets
 
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
@@ -36,9 +37,11 @@ let package = Package(
         // Forward and backward kernels of the trained cells, in the same manner.
         .target(name: "CRecurrentKernels", exclude: ["kernel_template.h"], cSettings: kernelFlags),
 
-        // floor 0
-        .target(name: "Platform", dependencies: ["CPlatform", "CSystemd"]),
+        // Pure beneath floor 0
         .target(name: "TimeSeries"),
+
+        // floor 0
+        .target(name: "Platform", dependencies: ["CPlatform", "CSystemd", "TimeSeries"]),
         // Real readings of this machine, for `rnnctl sample`.
         .target(name: "MachineSample"),
         .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
@@ -51,18 +54,18 @@ let package = Package(
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
         .target(name: "ModelFiles", dependencies: ["RecurrentNetwork"]),
-        .target(name: "Configuration", dependencies: [.product(name: "TOMLKit", package: "TOMLKit")]),
+        .target(name: "Configuration", dependencies: ["TimeSeries", .product(name: "TOMLKit", package: "TOMLKit")]),
 
         // floor 2
         .target(name: "Alerting", dependencies: ["Detection"]),
-        .target(name: "LineFormats", dependencies: ["CNumberText"], swiftSettings: ownedHotPath),
-        .target(name: "Simulation"),
+        .target(name: "LineFormats", dependencies: ["CNumberText", "TimeSeries"], swiftSettings: ownedHotPath),
+        .target(name: "Simulation", dependencies: ["Tabular", "TimeSeries"]),
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
         .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"], swiftSettings: ownedHotPath),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
-        .target(name: "Notify", dependencies: ["Alerting", "Platform"]),
+        .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
         .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
 
@@ -71,7 +74,7 @@ let package = Package(
             name: "WatchService",
             dependencies: [
                 "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Notify", "Platform", "Readings",
-                "Store", "Tabular", "Watching",
+                "Store", "Tabular", "TimeSeries", "Watching",
             ]),
         .target(
             name: "CommandLineTool",
@@ -89,7 +92,7 @@ let package = Package(
             dependencies: [
                 "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform",
                 "Readings",
-                "Simulation", "Store", "Tabular", "WatchService", "Watching",
+                "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Benchmarks and quality runs; not installed.

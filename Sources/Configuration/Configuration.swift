@@ -1,4 +1,5 @@
 import TOMLKit
+import TimeSeries
 
 /// A problem in a configuration file: where it is, what was found, what was expected.
 public struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConvertible {
@@ -25,20 +26,20 @@ public struct ConfigurationErrors: Error, Sendable, CustomStringConvertible {
 public struct StreamRule: Sendable, Equatable {
     public var match: String
     public var ignore = false
-    /// False alarms per nanosecond; nil: as the top level says.
-    public var falseAlarms: Double?
+    /// nil: as the top level says.
+    public var falseAlarms: EventRate?
     public var staleAfter: Int64?
     public var severityMin = "info"
 }
 
 /// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
 public struct Configuration: Sendable, Equatable {
-    /// A value after validation: durations in nanoseconds, sizes in bytes, rates in events per nanosecond.
+    /// A value after validation: durations in nanoseconds, sizes in bytes.
     enum Value: Sendable, Equatable {
         case text(String)
         case number(Int64)
         case flag(Bool)
-        case rate(Double?)
+        case rate(EventRate?)
     }
 
     private var values: [String: Value] = [:]
@@ -53,8 +54,8 @@ public struct Configuration: Sendable, Equatable {
     /// A count, a duration in nanoseconds, a size in bytes, or a file mode.
     public func number(_ name: String) -> Int64 { if case .number(let number)? = values[name] { number } else { 0 } }
     public func flag(_ name: String) -> Bool { if case .flag(let flag)? = values[name] { flag } else { false } }
-    /// Events per nanosecond; nil for none.
-    public func rate(_ name: String) -> Double? { if case .rate(let rate)? = values[name] { rate } else { nil } }
+    /// nil for none.
+    public func rate(_ name: String) -> EventRate? { if case .rate(let rate)? = values[name] { rate } else { nil } }
 
     /// Sets a key from text, as a command-line option does. false: the key is unknown or the text does not fit.
     public mutating func set(_ name: String, to text: String) -> Bool {
@@ -111,9 +112,10 @@ public struct Configuration: Sendable, Equatable {
         case .choice(let names): return names.contains(text) ? .text(text) : nil
         case .flag: return text == "true" ? .flag(true) : text == "false" ? .flag(false) : nil
         case .count(let range): return Int64(text).flatMap { range.contains($0) ? .number($0) : nil }
-        case .duration(let range): return Units.duration(text).flatMap { range.contains($0) ? .number($0) : nil }
+        case .duration(let range):
+            return (try? TimeSpan(parsing: text)).flatMap { range.contains($0.nanoseconds) ? .number($0.nanoseconds) : nil }
         case .size(let range): return Units.size(text).flatMap { range.contains($0) ? .number($0) : nil }
-        case .rate: return text.isEmpty ? .rate(nil) : Units.rate(text).map { .rate($0) }
+        case .rate: return text.isEmpty ? .rate(nil) : (try? EventRate(parsing: text)).flatMap { $0.count > 0 ? .rate($0) : nil }
         case .mode: return Int64(text, radix: 8).flatMap { (0...0o777).contains($0) ? .number($0) : nil }
         }
     }

@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// One setting: the only place where its name, default, meaning and unit stand. The sample file, the man page and the
 /// checks are all made from `Key.all`.
 public struct Key: Sendable {
@@ -26,7 +28,7 @@ public struct Key: Sendable {
             case .flag: "true or false"
             case .count(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
             case .duration(let range):
-                "a duration with unit such as \"90s\" from \(Units.text(duration: range.lowerBound)) to \(Units.text(duration: range.upperBound))"
+                "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
             case .rate: "a rate such as \"1/week\" or \"\""
             case .mode: "an octal mode such as \"0660\""

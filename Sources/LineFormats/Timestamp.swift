@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// How many nanoseconds one unit of a numeric timestamp is.
 public enum TimeUnit: Sendable {
     /// By size, the rule of InfluxDB 3: below 5e9 seconds, below 5e12 milliseconds, below 5e15 microseconds, else nanoseconds.
@@ -142,104 +144,9 @@ enum Timestamp {
         return power
     }
 
-    // MARK: Calendar
-
-    /// RFC 3339 and its usual relaxations: `2014-04-01T00:00:00Z`, a space or small `t` for the T, a fraction, `±hh:mm`,
-    /// `±hhmm` or nothing (UTC) for the zone, no seconds, or the date alone.
-    /// - Returns: nil when the bytes `start ..< end` are not that or the time does not fit in Int64.
+    /// RFC 3339 and the relaxations of ``TimeText``; nil when the bytes `start ..< end` are not that.
     static func calendar(_ b: Bytes, _ start: Int, _ end: Int) -> Int64? {
-        var c = CalendarCursor(b: b.prefix(end), i: start)
-        guard let year = c.digits(4), c.take(Ascii.minus), let month = c.digits(2), c.take(Ascii.minus), let day = c.digits(2),
-            let days = dayNumber(year, month, day)
-        else { return nil }
-        if c.atEnd { return nanoseconds(days * 86_400, 0) }
-        guard c.take(Ascii.space) || c.take(0x54) || c.take(0x74) else { return nil }
-        guard let hour = c.digits(2), hour < 24, c.take(Ascii.colon), let minute = c.digits(2), minute < 60 else { return nil }
-        var second = 0
-        var fraction = 0
-        if c.take(Ascii.colon) {
-            // 60 is a leap second: it is counted into the next minute.
-            guard let written = c.digits(2), written <= 60 else { return nil }
-            second = written
-            if c.take(Ascii.dot) || c.take(Ascii.comma) {
-                guard let digits = c.fraction() else { return nil }
-                fraction = digits
-            }
-        }
-        guard let offsetSeconds = c.zone(), c.atEnd else { return nil }
-        return nanoseconds(days * 86_400 + hour * 3600 + minute * 60 + second - offsetSeconds, fraction)
-    }
-
-    private static func nanoseconds(_ seconds: Int, _ fraction: Int) -> Int64? {
-        Int64(exactly: Int128(seconds) * 1_000_000_000 + Int128(fraction))
-    }
-
-    /// Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, chrono-compatible low-level date algorithms).
-    private static func dayNumber(_ year: Int, _ month: Int, _ day: Int) -> Int? {
-        guard month >= 1, month <= 12, day >= 1, day <= daysIn(month, year) else { return nil }
-        let y = month <= 2 ? year - 1 : year
-        let era = (y >= 0 ? y : y - 399) / 400
-        let yearOfEra = y - era * 400
-        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
-        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
-        return era * 146_097 + dayOfEra - 719_468
-    }
-
-    private static func daysIn(_ month: Int, _ year: Int) -> Int {
-        switch month {
-        case 2: return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
-        case 4, 6, 9, 11: return 30
-        default: return 31
-        }
-    }
-}
-
-/// A place in a calendar text.
-private struct CalendarCursor {
-    let b: Bytes
-    var i: Int
-
-    var atEnd: Bool { i >= b.count }
-
-    mutating func take(_ byte: UInt8) -> Bool {
-        guard i < b.count, b[i] == byte else { return false }
-        i += 1
-        return true
-    }
-
-    /// Exactly `count` digits.
-    mutating func digits(_ count: Int) -> Int? {
-        guard i + count <= b.count else { return nil }
-        var value = 0
-        for k in 0..<count {
-            guard Ascii.isDigit(b[i + k]) else { return nil }
-            value = value * 10 + Int(b[i + k] - Ascii.zero)
-        }
-        i += count
-        return value
-    }
-
-    /// One or more digits as nanoseconds; from the tenth on they are cut off.
-    mutating func fraction() -> Int? {
-        let start = i
-        var value = 0
-        var unit = 100_000_000
-        while i < b.count, Ascii.isDigit(b[i]) {
-            value += Int(b[i] - Ascii.zero) * unit
-            unit /= 10
-            i += 1
-        }
-        return i > start ? value : nil
-    }
-
-    /// Seconds east of UTC; nothing means UTC.
-    mutating func zone() -> Int? {
-        if atEnd || take(0x5A) || take(0x7A) { return 0 }
-        let isWest = i < b.count && b[i] == Ascii.minus
-        guard take(Ascii.minus) || take(Ascii.plus), let hours = digits(2), hours < 24 else { return nil }
-        _ = take(Ascii.colon)
-        guard let minutes = digits(2), minutes < 60 else { return nil }
-        let seconds = hours * 3600 + minutes * 60
-        return isWest ? -seconds : seconds
+        precondition(start >= 0 && start <= end && end <= b.count)
+        return TimeText.parse(UnsafeBufferPointer(start: b.base + start, count: end - start).span)
     }
 }

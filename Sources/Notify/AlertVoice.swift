@@ -1,5 +1,6 @@
 import Alerting
 import Platform
+import TimeSeries
 
 /// Says each step of an alert once: a structured journal entry under systemd, a log line elsewhere.
 public struct AlertVoice: Sendable {

@@ -1,4 +1,5 @@
 import Glibc
+import TimeSeries
 
 /// Structured lines on standard error: `time level message key=value`, or journald priority prefixes under systemd.
 public struct Log: Sendable {
@@ -25,7 +26,7 @@ public struct Log: Sendable {
     /// Writes one line in one `write`. `fields` follow the message in the given order.
     public func write(_ level: Level, _ message: String, _ fields: KeyValuePairs<String, String> = [:]) {
         guard level <= self.level else { return }
-        var line = underJournal ? "<\(level.rawValue)>" : "\(TimeText.rfc3339(Clocks.wall() / 1_000_000 * 1_000_000)) \(level.name) "
+        var line = underJournal ? "<\(level.rawValue)>" : "\(TimeText.milliseconds(Clocks.wall())) \(level.name) "
         line += message
         for (key, value) in fields {
             let quoted = value.utf8.contains { $0 <= 32 || $0 == 34 }

@@ -1,35 +1,28 @@
+import Tabular
+import TimeSeries
+
 extension DetectionReport {
     /// The report for people: a table and three lines below it.
     public var table: String {
-        var lines = [["fault", "injected", "found", "channel right", "median delay", "longest delay", "seen as"]]
-        for row in rows + [total] {
-            lines.append([
-                row.fault, "\(row.injected)", "\(row.found)", "\(row.channelRight)", row.medianDelayNs.map(TimeText.brief) ?? "-",
-                row.longestDelayNs.map(TimeText.brief) ?? "-", row.alertKinds.map { "\($0.kind) \($0.count)" }.joined(separator: ", "),
-            ])
+        let columns = ["fault", "injected", "found", "channel right", "median delay", "longest delay", "seen as"]
+        let cells = (rows + [total]).map { row -> [JSONValue] in
+            let seen = row.alertKinds.map { "\($0.kind) \($0.count)" }.joined(separator: ", ")
+            return [
+                .string(row.fault), .integer(Int64(row.injected)), .integer(Int64(row.found)), .integer(Int64(row.channelRight)),
+                .optional(row.medianDelayNs.map { TimeSpan(nanoseconds: $0).brief }),
+                .optional(row.longestDelayNs.map { TimeSpan(nanoseconds: $0).brief }), .string(seen),
+            ]
         }
-        let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-        var text = ""
-        for line in lines {
-            var padded = ""
-            for (column, cell) in line.enumerated() {
-                let spaces = String(repeating: " ", count: widths[column] - cell.count)
-                let isText = column == 0 || column == line.count - 1
-                padded += (column == 0 ? "" : "  ") + (isText ? cell + spaces : spaces + cell)
-            }
-            while padded.last == " " { padded.removeLast() }
-            text += padded + "\n"
-        }
-        return text + "\n" + summary
+        return RecordTable(columns: columns, rows: cells).text(.table) + "\n" + summary
     }
 
     private var summary: String {
         let fitting = alerts - falseAlerts.count
         var text = "\(total.found) of \(total.injected) injected faults found\n"
         text += "\(alerts) alerts: \(fitting) fit a fault (\(repeats) of them repeats), \(falseAlerts.count) false\n"
-        text += "\(TimeText.decimal(falsePerDay, 2)) false alerts per day in \(TimeText.decimal(days, 1)) days"
+        text += "\(NumberText.fixed(falsePerDay, 2)) false alerts per day in \(NumberText.fixed(days, 1)) days"
         if let streams, streams > 0 {
-            text += " of \(streams) streams (\(TimeText.decimal(falsePerDay / Double(streams), 3)) per stream and day)"
+            text += " of \(streams) streams (\(NumberText.fixed(falsePerDay / Double(streams), 3)) per stream and day)"
         }
         return text + "\n"
     }
@@ -38,26 +31,31 @@ extension DetectionReport {
     /// `median_delay_seconds`, `longest_delay_seconds`, `alert_kinds`), `total` (the same), `alerts`, `fitting`, `repeats`,
     /// `false_alerts`, `false_per_day`, `precision`, `days`, `streams` and `false_list` (array of `stream`, `kind`, `opened_at`).
     public var json: String {
-        let fields = [
-            "\"faults\":[\(rows.map(Self.json).joined(separator: ","))]", "\"total\":\(Self.json(total))", "\"alerts\":\(alerts)",
-            "\"fitting\":\(alerts - falseAlerts.count)", "\"repeats\":\(repeats)", "\"false_alerts\":\(falseAlerts.count)",
-            "\"false_per_day\":\(TimeText.decimal(falsePerDay, 4))", "\"precision\":\(TimeText.decimal(precision, 4))",
-            "\"days\":\(TimeText.decimal(days, 4))", "\"streams\":\(streams.map { "\($0)" } ?? "null")",
-            "\"false_list\":[\(falseAlerts.map(Self.json).joined(separator: ","))]",
-        ]
-        return "{\(fields.joined(separator: ","))}\n"
+        let object: JSONValue = .object([
+            "faults": .array(rows.map(Self.json)), "total": Self.json(total), "alerts": .integer(Int64(alerts)),
+            "fitting": .integer(Int64(alerts - falseAlerts.count)), "repeats": .integer(Int64(repeats)),
+            "false_alerts": .integer(Int64(falseAlerts.count)), "false_per_day": Self.rounded(falsePerDay),
+            "precision": Self.rounded(precision), "days": Self.rounded(days), "streams": .optional(streams.map { Int64($0) }),
+            "false_list": .array(
+                falseAlerts.map {
+                    .object([
+                        "stream": .string($0.stream), "kind": .string($0.kind), "opened_at": .string(TimeText.rfc3339($0.openedNs)),
+                    ])
+                }),
+        ])
+        return object.compact + "\n"
     }
 
-    private static func json(_ row: Row) -> String {
-        func seconds(_ ns: Int64?) -> String { ns.map { TimeText.decimal(Double($0) / 1e9, 3) } ?? "null" }
-        let kinds = row.alertKinds.map { "\(JSONValue.quoted($0.kind)):\($0.count)" }.joined(separator: ",")
-        return "{\"fault\":\(JSONValue.quoted(row.fault)),\"injected\":\(row.injected),\"found\":\(row.found),"
-            + "\"channel_right\":\(row.channelRight),\"median_delay_seconds\":\(seconds(row.medianDelayNs)),"
-            + "\"longest_delay_seconds\":\(seconds(row.longestDelayNs)),\"alert_kinds\":{\(kinds)}}"
+    private static func json(_ row: Row) -> JSONValue {
+        func seconds(_ ns: Int64?) -> JSONValue { .optional(ns.map { Double($0 / 1_000_000) / 1000 }) }
+        return .object([
+            "fault": .string(row.fault), "injected": .integer(Int64(row.injected)), "found": .integer(Int64(row.found)),
+            "channel_right": .integer(Int64(row.channelRight)), "median_delay_seconds": seconds(row.medianDelayNs),
+            "longest_delay_seconds": seconds(row.longestDelayNs),
+            "alert_kinds": .object(row.alertKinds.map { JSONValue.Member($0.kind, .integer(Int64($0.count))) }),
+        ])
     }
 
-    private static func json(_ alert: RaisedAlert) -> String {
-        "{\"stream\":\(JSONValue.quoted(alert.stream)),\"kind\":\(JSONValue.quoted(alert.kind)),"
-            + "\"opened_at\":\"\(TimeText.rfc3339(ns: alert.openedNs))\"}"
-    }
+    /// Four decimals.
+    private static func rounded(_ value: Double) -> JSONValue { .number((value * 1e4).rounded() / 1e4) }
 }

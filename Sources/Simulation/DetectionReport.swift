@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// How well a detector's alerts fit the injected faults: a pure function of both.
 ///
 /// An alert fits a fault when it concerns the same stream and opens within `start - slackBefore ... end + slackAfter`. A fault is
@@ -86,7 +88,7 @@ public struct DetectionReport: Sendable, Equatable {
         streams = labels.streams
         let times = faults.flatMap { [$0.startNs, $0.endNs] } + alerts.map(\.openedNs)
         let span = labels.spanNs ?? (times.min() ?? 0)..<(times.max() ?? 0)
-        days = (Double(span.upperBound) - Double(span.lowerBound)) / Double(TimeText.dayNs)
+        days = (Double(span.upperBound) - Double(span.lowerBound)) / Double(TimeSpan.day.nanoseconds)
     }
 
     private static func row(_ name: String, _ pairs: [(fault: FaultLabel, alert: RaisedAlert?)]) -> Row {

@@ -1,3 +1,6 @@
+import Tabular
+import TimeSeries
+
 extension FaultLabels {
     /// First line of the table form.
     static let csvHeader = "stream,channels,fault,start,end,start_ns,end_ns"
@@ -10,12 +13,13 @@ extension FaultLabels {
         var text = ""
         if let spanNs {
             text +=
-                "# simulated \(TimeText.rfc3339(ns: spanNs.lowerBound)) \(TimeText.rfc3339(ns: spanNs.upperBound)) streams \(streams ?? 0)\n"
+                "# simulated \(TimeText.rfc3339(spanNs.lowerBound)) \(TimeText.rfc3339(spanNs.upperBound)) streams \(streams ?? 0)\n"
         }
         text += Self.csvHeader + "\n"
         for label in labels {
-            let times = "\(TimeText.rfc3339(ns: label.startNs)),\(TimeText.rfc3339(ns: label.endNs)),\(label.startNs),\(label.endNs)"
-            text += "\(Self.csvQuoted(label.stream)),\(Self.csvQuoted(label.channels.joined(separator: " "))),\(label.fault),\(times)\n"
+            let times = "\(TimeText.rfc3339(label.startNs)),\(TimeText.rfc3339(label.endNs)),\(label.startNs),\(label.endNs)"
+            text +=
+                "\(RecordTable.csvField(label.stream)),\(RecordTable.csvField(label.channels.joined(separator: " "))),\(label.fault),\(times)\n"
         }
         return text
     }
@@ -25,14 +29,17 @@ extension FaultLabels {
     public var jsonLines: String {
         var text = ""
         if let spanNs {
-            let (start, end) = (TimeText.rfc3339(ns: spanNs.lowerBound), TimeText.rfc3339(ns: spanNs.upperBound))
-            text += "{\"simulated\":{\"start\":\"\(start)\",\"end\":\"\(end)\",\"streams\":\(streams ?? 0)}}\n"
+            let (start, end) = (TimeText.rfc3339(spanNs.lowerBound), TimeText.rfc3339(spanNs.upperBound))
+            let run: JSONValue = .object(["start": .string(start), "end": .string(end), "streams": .integer(Int64(streams ?? 0))])
+            text += JSONValue.object(["simulated": run]).compact + "\n"
         }
         for label in labels {
-            let channels = label.channels.map(JSONValue.quoted).joined(separator: ",")
-            text += "{\"stream\":\(JSONValue.quoted(label.stream)),\"channels\":[\(channels)],\"fault\":\(JSONValue.quoted(label.fault)),"
-            text += "\"start\":\"\(TimeText.rfc3339(ns: label.startNs))\",\"end\":\"\(TimeText.rfc3339(ns: label.endNs))\","
-            text += "\"start_ns\":\(label.startNs),\"end_ns\":\(label.endNs)}\n"
+            let object: JSONValue = .object([
+                "stream": .string(label.stream), "channels": .array(label.channels.map { .string($0) }), "fault": .string(label.fault),
+                "start": .string(TimeText.rfc3339(label.startNs)), "end": .string(TimeText.rfc3339(label.endNs)),
+                "start_ns": .integer(label.startNs), "end_ns": .integer(label.endNs),
+            ])
+            text += object.compact + "\n"
         }
         return text
     }
@@ -49,10 +56,8 @@ extension FaultLabels {
 
     private init(json bytes: [UInt8]) throws(SimulationError) {
         self.init(labels: [])
-        var reader = JSONReader(bytes, what: "labels")
-        var row = 0
-        while let value = try reader.next() {
-            row += 1
+        var reader = JSONReader(bytes)
+        while let value = try reader.next(of: "labels") {
             if let run = value["simulated"] {
                 if let start = run["start"]?.timeNs, let end = run["end"]?.timeNs, start <= end { spanNs = start..<end }
                 if case .integer(let count)? = run["streams"], count > 0 { streams = Int(count) }
@@ -60,7 +65,7 @@ extension FaultLabels {
             }
             guard let stream = value["stream"]?.text, let fault = value["fault"]?.text,
                 let start = (value["start"] ?? value["start_ns"])?.timeNs, let end = (value["end"] ?? value["end_ns"])?.timeNs, start <= end
-            else { throw .file(what: "labels", line: row, reason: "expected an object with stream, fault, start, end") }
+            else { throw .file(what: "labels", line: reader.line, reason: "expected an object with stream, fault, start, end") }
             labels.append(FaultLabel(stream: stream, channels: value["channels"]?.texts ?? [], fault: fault, startNs: start, endNs: end))
         }
     }
@@ -75,9 +80,9 @@ extension FaultLabels {
                 continue
             }
             let cells = Self.csvCells(text)
-            guard cells.count >= 5, let start = try? TimeText.nanoseconds(rfc3339: cells[3]),
-                let end = try? TimeText.nanoseconds(rfc3339: cells[4]), start <= end, TimeText.fileTimesNs.contains(start),
-                TimeText.fileTimesNs.contains(end)
+            guard cells.count >= 5, let start = TimeText.instant(cells[3]),
+                let end = TimeText.instant(cells[4]), start <= end, JSONValue.fileTimesNs.contains(start),
+                JSONValue.fileTimesNs.contains(end)
             else { throw .file(what: "labels", line: number + 1, reason: "expected \(Self.csvHeader)") }
             let channels = cells[1].split(separator: " ").map(String.init)
             labels.append(FaultLabel(stream: cells[0], channels: channels, fault: cells[2], startNs: start, endNs: end))
@@ -86,16 +91,11 @@ extension FaultLabels {
 
     private mutating func readComment(_ text: String) {
         let words = text.split(separator: " ").map(String.init)
-        guard words.count >= 4, words[1] == "simulated", let start = try? TimeText.nanoseconds(rfc3339: words[2]),
-            let end = try? TimeText.nanoseconds(rfc3339: words[3]), start <= end
+        guard words.count >= 4, words[1] == "simulated", let start = TimeText.instant(words[2]),
+            let end = TimeText.instant(words[3]), start <= end
         else { return }
         spanNs = start..<end
         if words.count >= 6, words[4] == "streams", let count = Int(words[5]), count > 0 { streams = count }
-    }
-
-    private static func csvQuoted(_ text: String) -> String {
-        guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-        return "\"" + text.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
 
     /// Cells of one line; a quote inside quotes is written twice (RFC 4180).

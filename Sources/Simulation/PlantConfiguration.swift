@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// What to simulate. Two equal configurations give the same bytes.
 public struct PlantConfiguration: Sendable, Equatable {
     /// Number of machines, each one stream; 1 to ``streamsMax``.
@@ -20,7 +22,7 @@ public struct PlantConfiguration: Sendable, Equatable {
     /// Most machines one plant can have.
     public static let streamsMax = 100_000
     /// Longest span, 20 years in nanoseconds.
-    public static let spanMaxNs: Int64 = 20 * 366 * TimeText.dayNs
+    public static let spanMaxNs: Int64 = 20 * 366 * TimeSpan.day.nanoseconds
 
     /// A plant of `spanNs` nanoseconds from `startNs` (nanoseconds since 1970), other settings at their defaults.
     public init(startNs: Int64, spanNs: Int64) {
@@ -29,7 +31,7 @@ public struct PlantConfiguration: Sendable, Equatable {
     }
 
     /// The learning period that is used, in nanoseconds.
-    public var effectiveLearningNs: Int64 { learningNs ?? min(5 * TimeText.dayNs, spanNs / 5 * 2) }
+    public var effectiveLearningNs: Int64 { learningNs ?? min(5 * TimeSpan.day.nanoseconds, spanNs / 5 * 2) }
 
     /// End of the span (exclusive), nanoseconds since 1970.
     public var endNs: Int64 { startNs + spanNs }
@@ -39,7 +41,7 @@ public struct PlantConfiguration: Sendable, Equatable {
         try Self.require((1...Self.streamsMax).contains(streams), "streams", "\(streams)", "1 to \(Self.streamsMax)")
         try Self.require((1_000_000...3_600_000_000_000).contains(intervalNs), "interval", "\(intervalNs) ns", "1ms to 1h")
         try Self.require((intervalNs...Self.spanMaxNs).contains(spanNs), "span", "\(spanNs) ns", "one interval to 20 years")
-        let yearNs = 366 * TimeText.dayNs
+        let yearNs = 366 * TimeSpan.day.nanoseconds
         try Self.require((0...200 * yearNs).contains(startNs), "start", "\(startNs) ns", "a time from 1970 to 2169")
         try Self.require(
             (0...Self.spanMaxNs).contains(effectiveLearningNs), "learning period", "\(effectiveLearningNs) ns", "0 to 20 years")

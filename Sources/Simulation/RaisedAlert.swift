@@ -1,3 +1,5 @@
+import Tabular
+
 /// What the report needs to know of one alert.
 public struct RaisedAlert: Sendable, Equatable {
     /// Canonical key of the stream.
@@ -26,12 +28,12 @@ public struct RaisedAlert: Sendable, Equatable {
     /// whose unit is told by its size). Others are ignored. Throws when a row has no `stream` or no readable `opened_at`.
     public static func list(json bytes: [UInt8]) throws(SimulationError) -> [RaisedAlert] {
         var alerts: [RaisedAlert] = []
-        var reader = JSONReader(bytes, what: "alerts")
-        while let value = try reader.next() {
+        var reader = JSONReader(bytes)
+        while let value = try reader.next(of: "alerts") {
             let rows: [JSONValue] = if case .array(let items) = value { items } else { [value] }
             for row in rows {
                 guard let stream = row["stream"]?.text, let opened = row["opened_at"]?.timeNs else {
-                    throw .file(what: "alerts", line: alerts.count + 1, reason: "expected rows with stream and opened_at")
+                    throw .file(what: "alerts", line: reader.line, reason: "expected rows with stream and opened_at")
                 }
                 alerts.append(
                     RaisedAlert(

@@ -1,5 +1,3 @@
-import FoundationEssentials
-
 /// A JSON document as a value; objects keep the order of their members when written.
 public enum JSONValue: Sendable, Equatable {
     case null
@@ -51,13 +49,10 @@ public enum JSONValue: Sendable, Equatable {
         }
     }
 
-    /// Reads one document. Errors: text with what the decoder found.
+    /// Reads one document. Errors: with line and column, also when more text follows it.
     public static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
-        do {
-            return try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
-        } catch {
-            throw JSONError(description: "cannot parse JSON: \(JSONError.short(error))")
-        }
+        var reader = JSONReader(bytes)
+        return try reader.only()
     }
 
     /// Compact text on one line. Non-finite numbers become null.
@@ -134,52 +129,5 @@ public enum JSONValue: Sendable, Equatable {
             }
         }
         out += "\""
-    }
-}
-
-/// A document that is not JSON.
-public struct JSONError: Error, CustomStringConvertible {
-    public var description: String
-
-    fileprivate static func short(_ error: any Error) -> String {
-        if case DecodingError.dataCorrupted(let context) = error {
-            if let underlying = context.underlyingError { return "\(underlying)" }
-            return context.debugDescription
-        }
-        return "\(error)"
-    }
-}
-
-extension JSONValue: Decodable {
-    private struct Name: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    public init(from decoder: any Decoder) throws {
-        if let container = try? decoder.container(keyedBy: Name.self) {
-            self = .object(try container.allKeys.map { Member($0.stringValue, try container.decode(JSONValue.self, forKey: $0)) })
-            return
-        }
-        if var container = try? decoder.unkeyedContainer() {
-            var items: [JSONValue] = []
-            while !container.isAtEnd { items.append(try container.decode(JSONValue.self)) }
-            self = .array(items)
-            return
-        }
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Int64.self) {
-            self = .integer(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else {
-            self = .string(try container.decode(String.self))
-        }
     }
 }

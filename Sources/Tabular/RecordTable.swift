@@ -56,9 +56,13 @@ public struct RecordTable: Sendable, Equatable {
                 line += numeric[column] ? padding + cell : cell + (isLast ? "" : padding)
                 if !isLast { line += "  " }
             }
-            return line + "\n"
+            return line
         }
-        return lines.joined()
+        return lines.map { line in
+            var line = line
+            while line.last == " " { line.removeLast() }
+            return line + "\n"
+        }.joined()
     }
 
     /// A value as bare text: strings unquoted, null empty, arrays joined by a space, objects as JSON.
@@ -74,7 +78,7 @@ public struct RecordTable: Sendable, Equatable {
     private static func short(_ value: JSONValue) -> String {
         switch value {
         case .null: return "-"
-        case .number(let number): return RecordTable.short(number)
+        case .number(let number): return NumberText.short(number)
         case .string(let text):
             // A control character must not reach a terminal.
             return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
@@ -82,40 +86,8 @@ public struct RecordTable: Sendable, Equatable {
         }
     }
 
-    /// About five significant digits, for people.
-    public static func short(_ number: Double) -> String {
-        guard number.isFinite else { return "-" }
-        if number == number.rounded(), abs(number) < 1e9 { return String(Int64(number)) }
-        let magnitude = abs(number)
-        if magnitude >= 1e9 || magnitude < 1e-4 {
-            var exponent = 0
-            var mantissa = number
-            while abs(mantissa) >= 10 {
-                mantissa /= 10
-                exponent += 1
-            }
-            while abs(mantissa) < 1 {
-                mantissa *= 10
-                exponent -= 1
-            }
-            return decimal(mantissa, 3) + "e" + String(exponent)
-        }
-        let digits = magnitude >= 1000 ? 1 : magnitude >= 100 ? 2 : magnitude >= 10 ? 3 : 4
-        return decimal(number, digits)
-    }
-
-    private static func decimal(_ number: Double, _ digits: Int) -> String {
-        var scale = 1.0
-        for _ in 0..<digits { scale *= 10 }
-        let scaled = Int64((abs(number) * scale).rounded())
-        var fraction = String(scaled % Int64(scale))
-        fraction = String(repeating: "0", count: digits - fraction.count) + fraction
-        while fraction.last == "0" { fraction.removeLast() }
-        let whole = String(scaled / Int64(scale))
-        return (number < 0 && scaled != 0 ? "-" : "") + (fraction.isEmpty ? whole : whole + "." + fraction)
-    }
-
-    private static func csvField(_ text: String) -> String {
+    /// A field as RFC 4180 wants it: quoted when it has a comma, a quote or a line end.
+    public static func csvField(_ text: String) -> String {
         guard text.utf8.contains(where: { $0 == 44 || $0 == 34 || $0 == 10 || $0 == 13 }) else { return text }
         var out = "\""
         for character in text.unicodeScalars {

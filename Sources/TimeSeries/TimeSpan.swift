@@ -33,6 +33,11 @@ public struct TimeSpan: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// Shorter before longer.
     public static func < (a: TimeSpan, b: TimeSpan) -> Bool { a.nanoseconds < b.nanoseconds }
 
+    /// A second, an hour and a day.
+    public static let second = TimeSpan(nanoseconds: 1_000_000_000)
+    public static let hour = TimeSpan(nanoseconds: 3_600_000_000_000)
+    public static let day = TimeSpan(nanoseconds: 86_400_000_000_000)
+
     private static let units: [(names: [String], nanoseconds: Int64)] = [
         (["year", "years", "y"], 31_536_000_000_000_000), (["month", "months"], 2_592_000_000_000_000),
         (["week", "weeks", "w"], 604_800_000_000_000), (["d", "day", "days"], 86_400_000_000_000),
@@ -40,10 +45,14 @@ public struct TimeSpan: Hashable, Comparable, Sendable, CustomStringConvertible 
         (["s", "sec", "second", "seconds"], 1_000_000_000), (["ms"], 1_000_000), (["us"], 1000), (["ns"], 1),
     ]
 
-    /// Reads `5min`, `1h30min`, `1.5h`, or a bare unit (`week` = one week).
+    /// Reads `5min`, `1h30min`, `1.5h`, `0`, or a bare unit (`week` = one week); large and small letters are the same.
     public init(parsing text: String) throws(TimeSpanError) {
-        var rest = Substring(text.filter { $0 != " " })
+        var rest = Substring(text.filter { $0 != " " && $0 != "\t" }.lowercased())
         guard !rest.isEmpty else { throw .noNumber(text) }
+        if rest == "0" {
+            nanoseconds = 0
+            return
+        }
         var total: Double = 0
         while !rest.isEmpty {
             let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
@@ -59,12 +68,29 @@ public struct TimeSpan: Hashable, Comparable, Sendable, CustomStringConvertible 
         nanoseconds = Int64(total.rounded())
     }
 
-    /// The shortest exact text, largest units first, e.g. `1h30min`.
+    /// The name of the unit that this span is exactly one of.
+    var unitName: String? { Self.units.first { $0.nanoseconds == nanoseconds }?.names[0] }
+
+    /// In two figures of the largest fitting unit, for people: `45s`, `12min`, `3.5h`, `2.1d`.
+    public var brief: String {
+        func tenths(_ unit: TimeSpan) -> String {
+            let tenths = Int64((Double(nanoseconds) / Double(unit.nanoseconds) * 10).rounded())
+            return "\(tenths < 0 ? "-" : "")\(tenths.magnitude / 10).\(tenths.magnitude % 10)"
+        }
+        return switch seconds.magnitude {
+        case ..<120: "\(Int64(seconds.rounded()))s"
+        case ..<7200: "\(Int64((seconds / 60).rounded()))min"
+        case ..<172_800: "\(tenths(.hour))h"
+        default: "\(tenths(.day))d"
+        }
+    }
+
+    /// The shortest exact text in days and smaller units, e.g. `1h30min`, `365d`.
     public var description: String {
         guard nanoseconds != 0 else { return "0s" }
         var rest = nanoseconds.magnitude
         var text = nanoseconds < 0 ? "-" : ""
-        for unit in Self.units where unit.names[0] != "month" && unit.names[0] != "year" {
+        for unit in Self.units.dropFirst(3) {
             let count = rest / unit.nanoseconds.magnitude
             if count > 0 { text += "\(count)\(unit.names[0])" }
             rest -= count * unit.nanoseconds.magnitude
@@ -99,11 +125,9 @@ public struct EventRate: Hashable, Sendable, CustomStringConvertible {
     /// Mean seconds between events; infinite for a rate of zero.
     public var secondsBetween: Double { count > 0 ? per.seconds / count : .infinity }
 
-    /// The text that `init(parsing:)` reads back to the same rate.
+    /// The text that `init(parsing:)` reads back to the same rate; a span of one unit is named without a number: `1/week`.
     public var description: String {
         let number = count == count.rounded() && count < 1e15 ? "\(Int64(count))" : "\(count)"
-        let span = "\(per)"
-        return
-            "\(number)/\(span.hasPrefix("1") && !(span.dropFirst().first?.isNumber ?? false) && !span.dropFirst().contains(where: \.isNumber) ? String(span.dropFirst()) : span)"
+        return "\(number)/\(per.unitName ?? per.description)"
     }
 }

@@ -5,6 +5,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import TimeSeries
 import Watching
 
 /// What the daemon answers on its control socket. Used from the control thread only.
@@ -40,7 +41,7 @@ final class ControlHandlers: @unchecked Sendable {
         case "alerts.query": return ControlProtocol.result(try StoreQuestions.alerts(try open(), arguments))
         case "alerts.show": return try StoreQuestions.alert(try open(), arguments)
         case "checkpoints.list":
-            return ControlProtocol.result(try open().checkpointList(timeText: TimeText.rfc3339))
+            return ControlProtocol.result(try open().checkpointList(timeText: TimeText.milliseconds))
         case "checkpoints.write": return try writeCheckpoints()
         case "streams.list": return ControlProtocol.result(try streams(arguments))
         case "streams.show": return try stream(arguments)

@@ -9,7 +9,7 @@ import Watching
 enum DaemonSettings {
     static func watch(_ configuration: Configuration) -> WatchSettings {
         let base = StreamPolicy(
-            secondsBetweenFalseAlarms: configuration.rate("false_alarms").map { 1e-9 / $0 } ?? .infinity,
+            secondsBetweenFalseAlarms: configuration.rate("false_alarms")?.secondsBetween ?? .infinity,
             staleAfter: configuration.number("stale_after"))
         return WatchSettings(
             profile: configuration.text("profile") == "light" ? .light : .standard,
@@ -18,7 +18,7 @@ enum DaemonSettings {
             policy: { key in
                 guard let rule = configuration.rule(for: key) else { return base }
                 return StreamPolicy(
-                    secondsBetweenFalseAlarms: rule.falseAlarms.map { 1e-9 / $0 } ?? base.secondsBetweenFalseAlarms,
+                    secondsBetweenFalseAlarms: rule.falseAlarms?.secondsBetween ?? base.secondsBetweenFalseAlarms,
                     staleAfter: rule.staleAfter ?? base.staleAfter, severityMin: Severity(rawValue: rule.severityMin) ?? .info)
             })
     }

@@ -3,6 +3,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import TimeSeries
 import Watching
 
 /// What a state directory tells without a daemon: learned state is restored in memory, nothing is written.
@@ -52,7 +53,7 @@ public enum OfflineState {
             "readings_dropped": group("dropped."), "streams": .integer(Int64(try reader.streams().count)),
             "alerts_open": .integer(alerts.open),
             "alerts_total": .integer(alerts.total), "queue_fill": .number(0),
-            "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.rfc3339($0)) } ?? .null,
+            "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.milliseconds($0)) } ?? .null,
             "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .integer(0),
         ])
     }

@@ -3,6 +3,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import TimeSeries
 
 /// The numbers behind `rnnctl status` and the metrics file.
 struct StatusReport: Sendable {
@@ -28,7 +29,7 @@ struct StatusReport: Sendable {
         let refused = zip(LineError.Reason.allCases, ingest.refused).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         let dropped = zip(DropReason.allCases, ingest.dropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         return .object([
-            "version": .string(version), "started_at": .string(TimeText.rfc3339(startedAt / 1_000_000_000 * 1_000_000_000)),
+            "version": .string(version), "started_at": .string(TimeText.seconds(startedAt)),
             "uptime_seconds": .integer((now - startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
             "lines_refused": .object(refused), "lines_ignored": .integer(ingest.linesIgnored),
             "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
@@ -36,7 +37,7 @@ struct StatusReport: Sendable {
             "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
             "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
-            "last_checkpoint": lastCheckpointAt.map { .string(TimeText.rfc3339($0)) } ?? .null,
+            "last_checkpoint": lastCheckpointAt.map { .string(TimeText.milliseconds($0)) } ?? .null,
             "checkpoint_blocks_written": .integer(writer.checkpoints), "commits": .integer(writer.commits),
             "bytes_received": .integer(ingest.bytesReceived), "bytes_written": .integer(writer.payloadBytes),
             "database_bytes": .integer(databaseBytes), "storage_problem": .optional(writer.problem),
@@ -44,7 +45,7 @@ struct StatusReport: Sendable {
             "recent_refusals": .array(
                 refusals.map {
                     .object([
-                        "time": .string(TimeText.rfc3339($0.time / 1_000_000 * 1_000_000)), "source": .string($0.source),
+                        "time": .string(TimeText.milliseconds($0.time)), "source": .string($0.source),
                         "line": .integer($0.line),
                         "error": .string($0.text),
                     ])

@@ -4,6 +4,7 @@ import Control
 import Platform
 import Store
 import Tabular
+import TimeSeries
 import WatchService
 
 struct Alerts: ParsableCommand {
@@ -81,7 +82,7 @@ struct Alerts: ParsableCommand {
                 return
             }
             FileOutput.output("\n\(Sparkline.text(values))\n\(TimeText.rfc3339(first)) to \(TimeText.rfc3339(last)), ")
-            FileOutput.output("\(RecordTable.short(values.min() ?? 0)) to \(RecordTable.short(values.max() ?? 0))\n")
+            FileOutput.output("\(NumberText.short(values.min() ?? 0)) to \(NumberText.short(values.max() ?? 0))\n")
         }
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MachineSample
 import Simulation
+import TimeSeries
 
 /// This machine's own readings on stdout.
 struct Sample: ParsableCommand {
@@ -16,8 +17,8 @@ struct Sample: ParsableCommand {
               rnnctl sample --count 30 | rnn-watchd --stdin --state-dir ./state
             """)
 
-    @Option(help: ArgumentHelp("Time between two samples, at least 10ms.", valueName: "duration"))
-    var interval: String = "1s"
+    @Option(help: ArgumentHelp("Time between two samples, 10ms to 1d.", valueName: "duration"), transform: TimeSpan.option)
+    var interval = TimeSpan.second
 
     @Option(help: ArgumentHelp("Stop after this many samples (default: go on until nobody reads).", valueName: "number"))
     var count: Int?
@@ -27,12 +28,14 @@ struct Sample: ParsableCommand {
 
     mutating func validate() throws {
         if let count, count < 1 { throw ValidationError("--count: got \(count), expected 1 or more") }
-        _ = try intervalNs()
+        guard interval >= TimeSpan(nanoseconds: 10_000_000), interval <= .day else {
+            throw ValidationError("--interval: got \(interval), expected 10ms to 1d")
+        }
     }
 
     mutating func run() throws {
         StandardStreams.ignoreBrokenPipes()
-        let interval = try intervalNs()
+        let interval = interval.nanoseconds
         var sampler = MachineSampler(host: host ?? MachineSampler.hostName())
         var dueNs = StandardStreams.monotonicNs()
         // Rates need a sample before the first one that is shown.
@@ -47,13 +50,5 @@ struct Sample: ParsableCommand {
             dueNs = max(dueNs, StandardStreams.monotonicNs() - interval)
             rest -= 1
         }
-    }
-
-    private func intervalNs() throws -> Int64 {
-        let ns = try TimeText.nanoseconds(duration: interval)
-        guard ns >= 10_000_000, ns <= 86_400_000_000_000 else {
-            throw ValidationError("--interval: got \(interval), expected 10ms to 1d")
-        }
-        return ns
     }
 }

@@ -7,8 +7,9 @@ import LineFormats
 import Platform
 import Readings
 import Tabular
-import WatchService
+import TimeSeries
 import Watching
+import WatchService
 
 struct Score: ParsableCommand {
     static let configuration = CommandConfiguration(

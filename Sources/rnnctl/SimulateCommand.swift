@@ -1,5 +1,6 @@
 import ArgumentParser
 import Simulation
+import TimeSeries
 
 /// A plant of sensors on stdout.
 struct Simulate: ParsableCommand {
@@ -37,18 +38,23 @@ struct Simulate: ParsableCommand {
     @Flag(help: "As fast as stdout takes it (the default).")
     var fast = false
 
-    @Option(help: ArgumentHelp("Time of the first reading, such as 2026-01-05T00:00:00Z.", valueName: "time"))
-    var start: String?
+    @Option(
+        help: ArgumentHelp("Time of the first reading, such as 2026-01-05T00:00:00Z, or now.", valueName: "time"),
+        transform: Boundary.option)
+    var start: Boundary?
 
     @Option(
-        help: ArgumentHelp("End of the simulated time: a time or 'now' (the default; with --rate the start is now).", valueName: "time"))
-    var end: String?
+        help: ArgumentHelp("End of the simulated time: a time or now (the default; with --rate the start is now).", valueName: "time"),
+        transform: Boundary.option)
+    var end: Boundary?
 
-    @Option(help: ArgumentHelp("Time between two readings of a stream.", valueName: "duration"))
-    var interval: String = "60s"
+    @Option(help: ArgumentHelp("Time between two readings of a stream.", valueName: "duration"), transform: TimeSpan.option)
+    var interval = TimeSpan(nanoseconds: 60_000_000_000)
 
-    @Option(help: ArgumentHelp("Time without faults at the beginning (default: 5d, at most 40 % of the hours).", valueName: "duration"))
-    var learning: String?
+    @Option(
+        help: ArgumentHelp("Time without faults at the beginning (default: 5d, at most 40 % of the hours).", valueName: "duration"),
+        transform: TimeSpan.option)
+    var learning: TimeSpan?
 
     @Option(help: ArgumentHelp("Factor on the size of the faults: 1 is visible in a plot, 0.5 is hard.", valueName: "factor"))
     var faultSize: Double = 1
@@ -90,25 +96,40 @@ struct Simulate: ParsableCommand {
     /// The settings; times are aligned to the interval so that the same command within one interval gives the same bytes.
     private func plantConfiguration(nowNs: Int64) throws -> PlantConfiguration {
         let spanNs = Int64((hours * 3600e9).rounded())
-        let intervalNs = try TimeText.nanoseconds(duration: interval)
+        let intervalNs = interval.nanoseconds
         let aligned = intervalNs > 0 ? nowNs / intervalNs * intervalNs : nowNs
-        let startNs: Int64
-        if let start, start != "now" {
-            startNs = try TimeText.nanoseconds(rfc3339: start)
-        } else if start == "now" || (rate != nil && end == nil) {
-            startNs = aligned
-        } else if let end, end != "now" {
-            startNs = try TimeText.nanoseconds(rfc3339: end) - spanNs
-        } else {
-            startNs = aligned - spanNs
-        }
+        let startNs: Int64 =
+            if let start {
+                start.nanoseconds ?? aligned
+            } else if rate != nil && end == nil {
+                aligned
+            } else {
+                (end?.nanoseconds ?? aligned).subtractingReportingOverflow(spanNs).partialValue
+            }
         var configuration = PlantConfiguration(startNs: startNs, spanNs: spanNs)
         configuration.streams = streams
         configuration.seed = seed
         configuration.intervalNs = intervalNs
         configuration.faults = try FaultKind.list(faults)
         configuration.faultSize = faultSize
-        configuration.learningNs = try learning.map { try TimeText.nanoseconds(duration: $0) }
+        configuration.learningNs = learning?.nanoseconds
         return configuration
+    }
+}
+
+extension Simulate {
+    /// A moment on the command line: a time, or now.
+    struct Boundary {
+        /// nil: now.
+        var nanoseconds: Int64?
+
+        /// Reads an option's value.
+        static func option(_ text: String) throws -> Boundary {
+            if text == "now" { return Boundary() }
+            guard let time = TimeText.instant(text) else {
+                throw ValidationError("expected a time such as 2026-11-23T09:00:00Z, or now")
+            }
+            return Boundary(nanoseconds: time)
+        }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Simulation
+import TimeSeries
 
 /// Alerts against labels.
 struct SimulateReport: ParsableCommand {
@@ -27,11 +28,15 @@ struct SimulateReport: ParsableCommand {
     @Option(help: ArgumentHelp("Rows of alerts query --format json or jsonl; - for stdin.", valueName: "file"))
     var alerts: String
 
-    @Option(help: ArgumentHelp("How long after the end of a fault an alert still fits it.", valueName: "duration"))
-    var slack: String = "30m"
+    @Option(
+        help: ArgumentHelp("How long after the end of a fault an alert still fits it.", valueName: "duration"),
+        transform: TimeSpan.option)
+    var slack = TimeSpan(nanoseconds: 1_800_000_000_000)
 
-    @Option(help: ArgumentHelp("How long before the start of a fault an alert already fits it.", valueName: "duration"))
-    var slackBefore: String = "2m"
+    @Option(
+        help: ArgumentHelp("How long before the start of a fault an alert already fits it.", valueName: "duration"),
+        transform: TimeSpan.option)
+    var slackBefore = TimeSpan(nanoseconds: 120_000_000_000)
 
     @Option(help: "table or json.")
     var format: Format = .table
@@ -41,8 +46,8 @@ struct SimulateReport: ParsableCommand {
         let known = try FaultLabels(parsing: StandardStreams.readAll(labels))
         let raised = try RaisedAlert.list(json: StandardStreams.readAll(alerts))
         let report = DetectionReport(
-            labels: known, alerts: raised, slackBeforeNs: try TimeText.nanoseconds(duration: slackBefore),
-            slackAfterNs: try TimeText.nanoseconds(duration: slack))
+            labels: known, alerts: raised, slackBeforeNs: slackBefore.nanoseconds,
+            slackAfterNs: slack.nanoseconds)
         _ = try StandardStreams.writeOut(format == .json ? report.json : report.table)
     }
 }

@@ -4,8 +4,9 @@ import Control
 import Platform
 import Store
 import Tabular
-import WatchService
+import TimeSeries
 import Watching
+import WatchService
 
 struct Streams: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -70,7 +71,7 @@ struct Checkpoints: ParsableCommand {
 
         func run() throws {
             try format.printRows(
-                try target.ask("checkpoints.list") { ControlProtocol.result(try $0.checkpointList(timeText: TimeText.rfc3339)) })
+                try target.ask("checkpoints.list") { ControlProtocol.result(try $0.checkpointList(timeText: TimeText.milliseconds)) })
         }
     }
 

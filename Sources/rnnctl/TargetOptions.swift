@@ -5,6 +5,7 @@ import Control
 import Platform
 import Store
 import Tabular
+import TimeSeries
 import WatchService
 
 /// Which daemon or state directory a command is about.
@@ -105,7 +106,7 @@ enum Listing {
                 for item in items { out += indent + "  " + line(item) + "\n" }
             case .array(let items) where items.isEmpty: out += name + "  -\n"
             case .null: out += name + "  -\n"
-            case .number(let number): out += name + "  " + RecordTable.short(number) + "\n"
+            case .number(let number): out += name + "  " + NumberText.short(number) + "\n"
             default: out += name + "  " + RecordTable.plain(member.value) + "\n"
             }
         }
@@ -115,9 +116,16 @@ enum Listing {
     private static func line(_ item: JSONValue) -> String {
         guard case .object(let members) = item else { return RecordTable.plain(item) }
         return members.map {
-            if case .number(let number) = $0.value { return "\($0.name)=\(RecordTable.short(number))" }
+            if case .number(let number) = $0.value { return "\($0.name)=\(NumberText.short(number))" }
             return "\($0.name)=\(RecordTable.plain($0.value))"
         }.joined(separator: "  ")
+    }
+}
+
+extension TimeSpan {
+    /// Reads an option's value.
+    static func option(_ text: String) throws -> TimeSpan {
+        do { return try TimeSpan(parsing: text) } catch { throw ValidationError(error.description) }
     }
 }
 
@@ -125,8 +133,8 @@ enum Listing {
 struct Moment: ExpressibleByArgument {
     let nanoseconds: Int64
     init?(argument: String) {
-        if let span = Units.duration(argument) {
-            nanoseconds = Clocks.wall() - span
+        if let span = try? TimeSpan(parsing: argument) {
+            nanoseconds = Clocks.wall() - span.nanoseconds
         } else if let time = TimeText.parse(argument) {
             nanoseconds = time
         } else {
