@@ -12,6 +12,9 @@ import PackageDescription
 // floor 0  Readings   RecurrentNetwork   Platform   Tabular   Migrations
 // ground   TimeSeries (moments, spans and running statistics: pure, used everywhere) and the C targets
 
+// Leaves out what nothing refers to; static Swift brings much of it.
+let leanLinking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--gc-sections"], .when(configuration: .release))]
+
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
 let package = Package(
@@ -31,6 +34,8 @@ let package = Package(
         .target(name: "CNumberText"),
         // The detector's kernels: one template, one copy per instruction set, chosen at run time.
         .target(name: "CDetectionKernels", exclude: ["kernels.inc", "both.inc"], cSettings: kernelFlags),
+        // Forward and backward kernels of the trained cells, in the same manner.
+        .target(name: "CRecurrentKernels", exclude: ["kernel_template.h"], cSettings: kernelFlags),
 
         // Pure beneath floor 0
         .target(name: "TimeSeries"),
@@ -39,6 +44,7 @@ let package = Package(
         .target(name: "Platform", dependencies: ["CPlatform", "CSystemd", "TimeSeries"]),
         // Real readings of this machine, for `rnnctl sample`.
         .target(name: "MachineSample"),
+        .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
         .target(name: "Readings"),
         .target(
@@ -47,6 +53,7 @@ let package = Package(
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
+        .target(name: "ModelFiles", dependencies: ["RecurrentNetwork"]),
         .target(name: "Configuration", dependencies: ["TimeSeries", .product(name: "TOMLKit", package: "TOMLKit")]),
 
         // floor 2
@@ -88,5 +95,17 @@ let package = Package(
                 "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        // Benchmarks and quality runs; not installed.
+        .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
+        .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
+
+        // tests
+        .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
+        .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
+        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "TabularTests", dependencies: ["Tabular"]),
+        .testTarget(name: "TimeSeriesTests", dependencies: ["TimeSeries"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Tabular", "TimeSeries"]),
     ]
 )

@@ -8,20 +8,6 @@
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
 
-#define CDK_TABLE(R, S)                                                                                                       \
-  typedef struct {                                                                                                            \
-    void (*reservoir)(R *, const R *, const R *, const R *, const R *, R, int32_t);                                            \
-    int32_t (*rls)(R *, const R *, R *, R, R, int32_t);                                                                        \
-    R (*dot)(const R *, const R *, int32_t);                                                                                   \
-    void (*axpy)(R *, const R *, R, int32_t);                                                                                  \
-    int32_t (*nearest)(const R *, const R *, int32_t, int32_t, R *);                                                           \
-    void (*add)(R *, R, int32_t);                                                                                              \
-    void (*scale)(R *, R, int32_t);                                                                                            \
-    double (*sum)(const R *, int32_t);                                                                                         \
-  } table_##S;
-CDK_TABLE(float, f32)
-CDK_TABLE(double, f64)
-
 typedef float v8f __attribute__((ext_vector_type(8)));
 typedef double v8d __attribute__((ext_vector_type(8)));
 typedef v8f v8fu __attribute__((aligned(4)));
@@ -66,23 +52,24 @@ typedef v8d v8du __attribute__((aligned(8)));
 #include "both.inc"
 #undef SET
 #pragma clang attribute pop
-static const char *chosen = "sse2";
-static table_f32 best_f32 = {sse2_f32_reservoir, sse2_f32_rls, sse2_f32_dot, sse2_f32_axpy, sse2_f32_nearest, sse2_f32_add, sse2_f32_scale, sse2_f32_sum};
-static table_f64 best_f64 = {sse2_f64_reservoir, sse2_f64_rls, sse2_f64_dot, sse2_f64_axpy, sse2_f64_nearest, sse2_f64_add, sse2_f64_scale, sse2_f64_sum};
-int cdk_use_instruction_set(const char *name) {
+static int runs(const char *name) {
   __builtin_cpu_init();
-  if (!strcmp(name, "sse2")) { best_f32 = sse2_f32_entry; best_f64 = sse2_f64_entry; chosen = "sse2"; return 0; }
-  if (!strcmp(name, "avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    best_f32 = avx2_f32_entry; best_f64 = avx2_f64_entry; chosen = "avx2"; return 0;
-  }
-  if (!strcmp(name, "avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")
-      && __builtin_cpu_supports("avx512bw")) {
-    best_f32 = avx512_f32_entry; best_f64 = avx512_f64_entry; chosen = "avx512"; return 0;
-  }
-  return -1;
+  if (!strcmp(name, "sse2")) return 1;
+  if (!strcmp(name, "avx2")) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return !strcmp(name, "avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
+         && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
 }
+#define PICK(S) (!runs(name) ? 0 : name[0] == 's' ? &sse2_##S##_entry : name[3] == '2' ? &avx2_##S##_entry : &avx512_##S##_entry)
+static const char *chosen = "sse2";
+static const cdk_table_f32 *best_f32 = &sse2_f32_entry;
+static const cdk_table_f64 *best_f64 = &sse2_f64_entry;
+const cdk_table_f32 *cdk_kernels_f32(const char *name) { return PICK(f32); }
+const cdk_table_f64 *cdk_kernels_f64(const char *name) { return PICK(f64); }
+/* Before main, hence before any thread could be inside a kernel. */
 __attribute__((constructor)) static void choose(void) {
-  if (cdk_use_instruction_set("avx512") && cdk_use_instruction_set("avx2")) cdk_use_instruction_set("sse2");
+  chosen = runs("avx512") ? "avx512" : runs("avx2") ? "avx2" : "sse2";
+  best_f32 = cdk_kernels_f32(chosen);
+  best_f64 = cdk_kernels_f64(chosen);
 }
 #else
 #if defined(__aarch64__)
@@ -94,23 +81,24 @@ static const char *chosen = "portable";
 #endif
 #define SET(name) CAT(only_, name)
 #include "both.inc"
-#define best_f32 only_f32_entry
-#define best_f64 only_f64_entry
-int cdk_use_instruction_set(const char *name) { return strcmp(name, chosen) ? -1 : 0; }
+#define best_f32 (&only_f32_entry)
+#define best_f64 (&only_f64_entry)
+const cdk_table_f32 *cdk_kernels_f32(const char *name) { return strcmp(name, chosen) ? 0 : best_f32; }
+const cdk_table_f64 *cdk_kernels_f64(const char *name) { return strcmp(name, chosen) ? 0 : best_f64; }
 #endif
 const char *cdk_instruction_set(void) { return chosen; }
 
 #define CDK_DEFINE(R, S)                                                                                                          \
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
-    best_##S.reservoir(h, w, win, bias, leak, x, n);                                                                              \
+    best_##S->reservoir(h, w, win, bias, leak, x, n);                                                                              \
   }                                                                                                                              \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n) { return best_##S.rls(p, phi, g, lambda, cap, n); }     \
-  R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S.dot(a, b, n); }                                               \
-  void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S.axpy(y, x, a, n); }                                               \
-  int32_t cdk_nearest_##S(const R *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S.nearest(p, s, m, d, q); }          \
-  void cdk_add_##S(R *a, R v, int32_t n) { best_##S.add(a, v, n); }                                                                \
-  void cdk_scale_##S(R *a, R v, int32_t n) { best_##S.scale(a, v, n); }                                                            \
-  double cdk_sum_##S(const R *a, int32_t n) { return best_##S.sum(a, n); }
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n) { return best_##S->rls(p, phi, g, lambda, cap, n); }     \
+  R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S->dot(a, b, n); }                                               \
+  void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S->axpy(y, x, a, n); }                                               \
+  int32_t cdk_nearest_##S(const R *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
+  void cdk_add_##S(R *a, R v, int32_t n) { best_##S->add(a, v, n); }                                                                \
+  void cdk_scale_##S(R *a, R v, int32_t n) { best_##S->scale(a, v, n); }                                                            \
+  double cdk_sum_##S(const R *a, int32_t n) { return best_##S->sum(a, n); }
 CDK_DEFINE(float, f32)
 CDK_DEFINE(double, f64)
 

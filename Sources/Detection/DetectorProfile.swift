@@ -36,6 +36,10 @@ public struct DetectorProfile: Sendable {
     public var gapIntervals: Double
     /// Readings after a gap during which no alarm is raised.
     public var gapHoldReadings: Int
+    /// Differences enter the jump statistics clipped at so many of their deviations; infinity for none.
+    public var jumpClip: Double
+    /// True if a counter that starts over is taken as going on.
+    public var unwrapsCounters: Bool
     /// True if a stuck channel raises an alarm of its own.
     public var stuckAlarms: Bool
 
@@ -44,7 +48,8 @@ public struct DetectorProfile: Sendable {
         name: String, rule: DetectionRule, weights: ReservoirWeights, horizons: [Int] = [1, 4, 16], prototypes: Int = 64,
         jumpWindow: Int = 300,
         calibratorBins: Int = 400, calibratorWidth: Double = 0.03, threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
-        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, stuckAlarms: Bool = true
+        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 20,
+        unwrapsCounters: Bool = true, stuckAlarms: Bool = true
     ) {
         self.name = name
         self.rule = rule
@@ -60,6 +65,8 @@ public struct DetectorProfile: Sendable {
         self.holdStep = holdStep
         self.gapIntervals = gapIntervals
         self.gapHoldReadings = gapHoldReadings
+        self.jumpClip = jumpClip
+        self.unwrapsCounters = unwrapsCounters
         self.stuckAlarms = stuckAlarms
     }
 
@@ -70,7 +77,7 @@ public struct DetectorProfile: Sendable {
     /// For very many streams: the same architecture with 12 units and coarse calibration.
     public static let light = DetectorProfile(
         name: "light", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
-        prototypes: 16, jumpWindow: 64, calibratorBins: 64, calibratorWidth: 0.09, threshold: 2.03)
+        prototypes: 16, jumpWindow: 48, calibratorBins: 64, calibratorWidth: 0.09, threshold: 2.03)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(
@@ -80,7 +87,7 @@ public struct DetectorProfile: Sendable {
     /// The rule calibrated per stream as published: 64 units, 256 prototypes, no gap handling.
     public static let calibratedPerStream = DetectorProfile(
         name: "rw2", rule: .calibratedPerStream, weights: .shipped, prototypes: 256, threshold: 2.03, gapIntervals: .infinity,
-        stuckAlarms: false)
+        jumpClip: .infinity, unwrapsCounters: false, stuckAlarms: false)
 
     /// The named profiles.
     public static let all: [DetectorProfile] = [.standard, .light, .ranksPerChannel, .calibratedPerStream]

@@ -58,7 +58,7 @@ extension Engine {
     ) -> ChannelStatistics {
         let p = input.state
         let c = p.assumingMemoryBound(to: Channel.self)
-        let value = clipped(input.value, 1e100)
+        let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
         let prediction = predict(p, value, hasClock)
@@ -82,7 +82,8 @@ extension Engine {
         line.novelty = noveltyDistance(p, c, z) + 1e-3
         line.record = c.pointee.record.step(value, age: age)
         line.local = c.pointee.local.step(value, age: age)
-        line.jump = c.pointee.jump.step(value, age: age, fresh: resumed, ring: array(p, layout.jumpAt), length: profile.jumpWindow)
+        line.jump = c.pointee.jump.step(
+            value, age: age, fresh: resumed, clip: profile.jumpClip, ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line.takesPart = takesPart(c)
         if c.pointee.stuck.step(value) && line.takesPart { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, line.takesPart)

@@ -40,7 +40,7 @@ extension Engine {
     private mutating func channelScore(_ input: ChannelInput, _ hasClock: Bool, _ verdict: inout Verdict) -> Double {
         let p = input.state
         let c = p.assumingMemoryBound(to: Channel.self)
-        let value = clipped(input.value, 1e100)
+        let value = seenValue(c, input.value)
         let t = c.pointee.age
         let age = Double(t)
         let prediction = predict(p, value, hasClock)

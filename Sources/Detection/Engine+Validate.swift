@@ -19,7 +19,7 @@ extension Engine {
         guard c.pointee.age < 1 << 60, c.pointee.resumedAt <= c.pointee.age, c.pointee.bornAt <= c.pointee.seenAt, c.pointee.clockSeen <= 1
         else { throw .outOfRange("channel age") }
         guard c.pointee.novelty.isSane(slots: profile.prototypes) else { throw .outOfRange("novelty memory") }
-        guard c.pointee.stuck.isSane, c.pointee.jump.isSane else { throw .outOfRange("jump or stuck statistics") }
+        guard c.pointee.stuck.isSane, c.pointee.jump.isSane, c.pointee.counter.isSane else { throw .outOfRange("jump or stuck statistics") }
         guard c.pointee.normalizer.moments.variance >= 0, c.pointee.normalizer.moments.mean.isFinite,
             c.pointee.normalizer.moments.variance.isFinite
         else { throw .outOfRange("normaliser") }

@@ -289,6 +289,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             dimension: noveltyCore.unitCount)
     }
 
+    /// The value as the statistics see it: limited, and unwrapped if it is a counter.
+    @inline(__always)
+    func seenValue(_ c: UnsafeMutablePointer<Channel>, _ raw: Double) -> Double {
+        let value = clipped(raw, 1e100)
+        guard profile.unwrapsCounters else { return value }
+        c.pointee.counter.observe(value)
+        return value + c.pointee.counter.base
+    }
+
     /// True if the channel has no usable reading just before this one; ages what must age then.
     @inline(__always)
     func resume(_ c: UnsafeMutablePointer<Channel>, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double) -> Bool {
@@ -311,10 +320,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return true
     }
 
-    /// True if the channel may take part in the score: as old as its stream, or past its own warm-up.
+    /// True if the channel may take part in the score: as old as its stream, or past its own warm-up, and not just back after a gap.
     @inline(__always)
     func takesPart(_ c: UnsafeMutablePointer<Channel>) -> Bool {
-        c.pointee.bornAt == 0 || c.pointee.age >= UInt64(profile.warmUpReadings)
+        (c.pointee.bornAt == 0 || c.pointee.age >= UInt64(profile.warmUpReadings))
+            && (c.pointee.resumedAt == 0 || c.pointee.age >= c.pointee.resumedAt + UInt64(profile.gapHoldReadings))
     }
 
     /// The channel's line in the verdict, except its contribution.
@@ -325,10 +335,12 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         _ takesPart: Bool
     ) {
         guard verdict.channelCount < verdict.channelStorage.count else { return }
+        let expected = prediction.expected - c.pointee.counter.base
         let half = 4 * c.pointee.residual[0].scale * prediction.spread
         verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
-            index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: input.value, expected: prediction.expected,
-            bandLow: prediction.expected - half, bandHigh: prediction.expected + half, error: standardised, contribution: 0)
+            index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100),
+            expected: expected,
+            bandLow: expected - half, bandHigh: expected + half, error: standardised, contribution: 0)
         verdict.channelCount += 1
     }
 }

@@ -29,6 +29,7 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var jump = Jump<Scalar>()
     var novelty = StateNovelty()
     var stuck = StuckDetector()
+    var counter = CounterUnwrap()
 }
 
 /// The scalars at the beginning of a stream's block.

@@ -87,17 +87,21 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
     private var count: UInt64 = 0
 
     /// |difference - mean| / deviation of the window before it. `fresh`: there is no previous reading to compare with (first, or after a gap).
+    /// `clip`: from the 31st on, differences enter the window clipped at so many deviations, so that one huge jump does not hide the next.
     @inline(__always)
-    mutating func step(_ value: Double, age: Double, fresh: Bool, ring: UnsafeMutablePointer<Scalar>, length: Int) -> Double {
-        let difference = age == 0 || fresh ? 0 : value - last
+    mutating func step(
+        _ value: Double, age: Double, fresh: Bool, clip: Double, ring: UnsafeMutablePointer<Scalar>, length: Int
+    ) -> Double {
+        var difference = age == 0 || fresh ? 0 : value - last
         last = value
         if fresh && age > 0 { return 0 }
         let n = Double(min(count, UInt64(length)))
         var evidence = 0.0
         if count >= 10 {
             let mean = sum / n
-            let variance = sumOfSquares / n - mean * mean
-            evidence = abs(difference - mean) / (max(variance, 0).squareRoot() + 1e-9 + 1e-3 * abs(mean))
+            let deviation = max(sumOfSquares / n - mean * mean, 0).squareRoot()
+            evidence = abs(difference - mean) / (deviation + 1e-9 + 1e-3 * abs(mean))
+            if clip < .infinity && count >= 30 && deviation > 0 { difference = mean + clipped(difference - mean, clip * deviation) }
         }
         push(difference, ring, length)
         return evidence

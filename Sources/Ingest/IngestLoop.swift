@@ -125,8 +125,8 @@ final class IngestLoop {
     }
     private var alwaysReady: [UInt64] = []
 
-    /// Waits for readiness and handles it once. Returns the monotonic time.
-    func round(_ intake: inout Intake) -> Int64 {
+    /// Waits for readiness and handles it once.
+    func round(_ intake: inout Intake) {
         var ready: [Poller.Event] = []
         poller.poller.wait(timeoutMilliseconds: alwaysReady.isEmpty ? 200 : 0) { ready.append($0) }
         let arrival = Clocks.monotonic()
@@ -149,7 +149,6 @@ final class IngestLoop {
             idleCheckedAt = arrival
             closeIdle(arrival, &intake)
         }
-        return arrival
     }
 
     private var wakeup: Wakeup?

@@ -103,9 +103,8 @@ public final class IngestServer: @unchecked Sendable {
         try loop.open(sources, wakeup: wakeup)
         var intake = intake
         var isStopping = false
-        var publishedAt: Int64 = 0
         while !isStopping && !loop.isDone {
-            let now = loop.round(&intake)
+            loop.round(&intake)
             for command in inbox.withLock({ commands in
                 defer { commands.removeAll() }
                 return commands
@@ -124,16 +123,12 @@ public final class IngestServer: @unchecked Sendable {
                     defer { waiting.removeAll(keepingCapacity: true) }
                     return waiting
                 })
-            if now - publishedAt > 100_000_000 {
-                publishedAt = now
-                publish(loop, intake)
-            }
+            publish(loop, intake)
         }
         loop.finish(&intake)
         publish(loop, intake)
     }
 
-    /// Writes the acknowledgements that came after the end of `run`; nothing else is served any more.
     private func publish(_ loop: IngestLoop, _ intake: borrowing Intake) {
         snapshot.withLock { snapshot in
             snapshot.totals = intake.totals

@@ -39,6 +39,35 @@ struct Bytes {
         return Bytes(base: base, count: end)
     }
 
+    /// Index of the first byte that is not an ordinary printable ASCII character of a name: `=`, `,`, `\`, space, control or
+    /// beyond ASCII.
+    @inline(always)
+    func plainRunEnd(_ start: Int) -> Int {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var i = start
+        // Eight bytes at once, see LineParser.headEnd; the subtraction of 0x21 finds the bytes below it.
+        while i &+ 8 <= count {
+            let word = self.word(i)
+            let equals = word ^ (ones &* UInt64(Ascii.equals))
+            let commas = word ^ (ones &* UInt64(Ascii.comma))
+            let slashes = word ^ (ones &* UInt64(Ascii.backslash))
+            let deletes = word ^ (ones &* UInt64(Ascii.delete))
+            let marks = ((equals &- ones) & ~equals) | ((commas &- ones) & ~commas) | ((slashes &- ones) & ~slashes)
+            let others = ((word &- (ones &* 0x21)) & ~word) | ((deletes &- ones) & ~deletes) | word
+            let found = (marks | others) & (ones &* 0x80)
+            if found != 0 { return i &+ (found.trailingZeroBitCount &>> 3) }
+            i &+= 8
+        }
+        while i < count {
+            let byte = self[i]
+            if byte <= Ascii.space || byte >= Ascii.delete || byte == Ascii.equals || byte == Ascii.comma || byte == Ascii.backslash {
+                break
+            }
+            i &+= 1
+        }
+        return i
+    }
+
     func skipBlanks(_ start: Int) -> Int {
         var i = start
         while i < count, self[i] == Ascii.space || self[i] == Ascii.tab { i += 1 }

@@ -64,41 +64,12 @@ extension LineParser {
     @inline(always)
     private mutating func readFieldName(_ b: Bytes, _ i: inout Int) throws(LineError) -> NameRef {
         let start = i
-        i = Self.plainNameEnd(b, start)
+        i = b.plainRunEnd(start)
         let length = i &- start
         if length > 0, length <= limits.nameBytesMax, b.peek(i) == Ascii.equals {
             return NameRef(offset: Int32(truncatingIfNeeded: start), count: Int32(truncatingIfNeeded: length))
         }
         return try readOddFieldName(b, &i, start)
-    }
-
-    /// Index of the first byte that is not an ordinary printable ASCII character of a name: `=`, `,`, `\`, space, control or
-    /// beyond ASCII.
-    @inline(always)
-    private static func plainNameEnd(_ b: Bytes, _ start: Int) -> Int {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        var i = start
-        // Eight bytes at once, see headEnd; the subtraction of 0x21 finds the bytes below it.
-        while i &+ 8 <= b.count {
-            let word = b.word(i)
-            let equals = word ^ (ones &* UInt64(Ascii.equals))
-            let commas = word ^ (ones &* UInt64(Ascii.comma))
-            let slashes = word ^ (ones &* UInt64(Ascii.backslash))
-            let deletes = word ^ (ones &* UInt64(Ascii.delete))
-            let marks = ((equals &- ones) & ~equals) | ((commas &- ones) & ~commas) | ((slashes &- ones) & ~slashes)
-            let others = ((word &- (ones &* 0x21)) & ~word) | ((deletes &- ones) & ~deletes) | word
-            let found = (marks | others) & (ones &* 0x80)
-            if found != 0 { return i &+ (found.trailingZeroBitCount &>> 3) }
-            i &+= 8
-        }
-        while i < b.count {
-            let byte = b[i]
-            if byte <= Ascii.space || byte >= Ascii.delete || byte == Ascii.equals || byte == Ascii.comma || byte == Ascii.backslash {
-                break
-            }
-            i &+= 1
-        }
-        return i
     }
 
     /// A field key that is empty, long, escaped or not ASCII.

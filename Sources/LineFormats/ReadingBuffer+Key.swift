@@ -100,6 +100,7 @@ extension ReadingBuffer {
         guard b.count <= limits.nameBytesMax else {
             throw shifted(b, .nameTooLong, 0, b.count, object, "at most nameBytesMax bytes", column)
         }
+        if b.plainRunEnd(0) == b.count { return }
         var place = 0
         switch UTF8Check.judge(b, 0, b.count, place: &place) {
         case .fine: return
@@ -136,6 +137,11 @@ extension ReadingBuffer {
     /// Appends a name with the backslashes that `unescape` takes away again. Room must have been reserved.
     private mutating func appendEscaped(_ name: NameRef, escapeEquals: Bool) {
         let b = bytes(name)
+        if b.plainRunEnd(0) == b.count {
+            // Never in need of growth, so that `b` may lie in this very arena.
+            text.append(contentsOf: b.base, count: b.count)
+            return
+        }
         for i in 0..<b.count {
             if Self.needsBackslash(b, i, escapeEquals: escapeEquals) { text.append(Ascii.backslash) }
             text.append(b[i])

@@ -36,6 +36,7 @@ struct Options {
     var metricGiven = false
     var published: String?
     var corpora: [String] = []
+    var isSpeed = false
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
@@ -55,6 +56,7 @@ struct Options {
             case "--no-clock": clock = false
             case "--published": published = try value()
             case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
+            case "--speed": isSpeed = true
             case "--gap": profile.gapIntervals = Double(try value()) ?? profile.gapIntervals
             case "--stuck": profile.stuckAlarms = try value() == "1"
             case "--prototypes": profile.prototypes = Int(try value()) ?? profile.prototypes
@@ -71,10 +73,12 @@ struct Options {
             default: corpora.append(a)
             }
         }
+        if isSpeed { return }
         guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
     }
 
     func run() throws {
+        if isSpeed { return speed() }
         for path in corpora {
             let corpus = try Corpus(path, clock: clock)
             if let published {
@@ -89,6 +93,15 @@ struct Options {
         var buffer = [CChar](repeating: 0, count: 64)
         withVaList([Int32(digits), x]) { _ = vsnprintf(&buffer, 64, "%.*f", $0) }
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    private func speed() {
+        let d = Detector(profile: profile)
+        print("\(profile.name): \(d.streamStateBytes) bytes a stream, \(d.channelStateBytes) bytes a channel, \(Detector.instructionSet)")
+        for (streams, channels) in [(1, 1), (100, 1), (1000, 1), (10_000, 1), (100, 8)] {
+            let ns = Speed.measure(profile, streams: streams, channels: channels)
+            print("  \(streams) streams of \(channels): \(fixed(ns, 0)) ns a reading, \(fixed(1e6 / ns, 0)) k readings/s")
+        }
     }
 
     private func evaluate(_ corpus: Corpus, _ path: String, _ seed: Int) throws {

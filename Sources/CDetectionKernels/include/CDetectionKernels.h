@@ -20,10 +20,6 @@
 
 /* Name of the instruction set in use: "avx512", "avx2", "sse2", "neon" or "portable". */
 const char *cdk_instruction_set(void);
-/* For tests and benchmarks: use the named set from now on. Returns 0, or -1 if this processor cannot run it.
- * Not to be called while another thread runs a kernel. */
-int cdk_use_instruction_set(const char *name);
-
 #define CDK_DECLARE(R, S)                                                                                                       \
   /* Leaky tanh units: h <- (1 - leak) h + leak tanh(win x + bias + W h). W column by column (n x n), h in place. */              \
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n);                          \
@@ -45,6 +41,24 @@ int cdk_use_instruction_set(const char *name);
 
 CDK_DECLARE(float, f32)
 CDK_DECLARE(double, f64)
+
+/* All kernels of one instruction set, as called by the functions above. */
+#define CDK_TABLE(R, S)                                                                                                         \
+  typedef struct {                                                                                                              \
+    void (*reservoir)(R *, const R *, const R *, const R *, const R *, R, int32_t);                                             \
+    int32_t (*rls)(R *, const R *, R *, R, R, int32_t);                                                                         \
+    R (*dot)(const R *, const R *, int32_t);                                                                                    \
+    void (*axpy)(R *, const R *, R, int32_t);                                                                                   \
+    int32_t (*nearest)(const R *, const R *, int32_t, int32_t, R *);                                                            \
+    void (*add)(R *, R, int32_t);                                                                                               \
+    void (*scale)(R *, R, int32_t);                                                                                             \
+    double (*sum)(const R *, int32_t);                                                                                          \
+  } cdk_table_##S;
+CDK_TABLE(float, f32)
+CDK_TABLE(double, f64)
+/* The kernels of a named instruction set, for tests and benchmarks; NULL if this processor cannot run it. */
+const cdk_table_f32 *cdk_kernels_f32(const char *name);
+const cdk_table_f64 *cdk_kernels_f64(const char *name);
 
 /* Slot with the smallest entry of a[0..<n] (lowest slot on a tie). */
 int32_t cdk_oldest_u32(const uint32_t *a, int32_t n);

@@ -1,0 +1,114 @@
+/* Instances of the kernel template and their choice at run time. */
+#include "recurrent_kernels.h"
+
+#include <float.h>
+#include <string.h>
+
+#define RK_SCRATCH 16384
+/* tanh rounds to 1 beyond 9.02; 1 / (1 + exp(87)) is the smallest value before underflow. */
+#define RK_TANH_BOUND 9.1f
+#define RK_SIGMOID_BOUND 87.0f
+#define RK_JOIN2(a, b) a##_##b
+#define RK_JOIN(a, b) RK_JOIN2(a, b)
+
+#pragma STDC FP_CONTRACT ON
+/* Every function that passes a vector is inlined into its caller: no call crosses an ABI. */
+#pragma clang diagnostic ignored "-Wpsabi"
+
+int32_t rk_gates(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3; }
+int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK_GRU_RESET_BEFORE ? 3 : 4; }
+
+#if defined(__x86_64__)
+
+#define RK_V 4
+#define RK_M1 6
+#define RK_M4 2
+#define RK_P 4
+#define RK_LABEL "sse2"
+#define RK(n) RK_JOIN(n, sse2)
+#include "kernel_template.h"
+
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define RK_V 8
+#define RK_M1 8
+#define RK_M4 3
+#define RK_P 6
+#define RK_LABEL "avx2"
+#define RK(n) RK_JOIN(n, avx2)
+#include "kernel_template.h"
+/* The sixteen-lane geometry of AVX-512 on pairs of AVX2 registers: lets a machine without AVX-512 test it. */
+#define RK_V 16
+#define RK_M1 3
+#define RK_M4 2
+#define RK_P 3
+#define RK_LABEL "avx2x2"
+#define RK(n) RK_JOIN(n, avx2x2)
+#include "kernel_template.h"
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), apply_to = function)
+#define RK_V 16
+#define RK_M1 8
+#define RK_M4 6
+#define RK_P 8
+#define RK_LABEL "avx512"
+#define RK(n) RK_JOIN(n, avx512)
+#include "kernel_template.h"
+#pragma clang attribute pop
+
+static const rk_table *const rk_tables[] = {&table_avx512, &table_avx2, &table_sse2, &table_avx2x2};
+
+int32_t rk_table_usable(int32_t index) {
+    __builtin_cpu_init();
+    switch (index) {
+    case 0:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+               && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+    case 1:
+    case 3: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case 2: return 1;
+    default: return 0;
+    }
+}
+
+#elif defined(__aarch64__)
+
+#define RK_V 4
+#define RK_M1 8
+#define RK_M4 4
+#define RK_P 8
+#define RK_LABEL "neon"
+#define RK(n) RK_JOIN(n, neon)
+#include "kernel_template.h"
+
+static const rk_table *const rk_tables[] = {&table_neon};
+int32_t rk_table_usable(int32_t index) { return index == 0; }
+
+#else
+
+#define RK_V 4
+#define RK_M1 4
+#define RK_M4 2
+#define RK_P 4
+#define RK_LABEL "portable"
+#define RK(n) RK_JOIN(n, portable)
+#include "kernel_template.h"
+
+static const rk_table *const rk_tables[] = {&table_portable};
+int32_t rk_table_usable(int32_t index) { return index == 0; }
+
+#endif
+
+#define RK_TABLES ((int32_t)(sizeof rk_tables / sizeof rk_tables[0]))
+
+const rk_table *rk_table_at(int32_t index) { return index >= 0 && index < RK_TABLES ? rk_tables[index] : NULL; }
+
+const rk_table *rk_best(void) {
+    static const rk_table *chosen; /* every thread that races here writes the same value */
+    const rk_table *table = __atomic_load_n(&chosen, __ATOMIC_ACQUIRE);
+    if (table) return table;
+    for (int32_t i = 0; i < RK_TABLES && !table; i++)
+        if (rk_table_usable(i)) table = rk_tables[i];
+    __atomic_store_n(&chosen, table, __ATOMIC_RELEASE);
+    return table;
+}

@@ -1,0 +1,733 @@
+import RecurrentNetwork
+
+/// ONNX models made of RNN, LSTM and GRU operators (or an Elman network unrolled by PyTorch's exporter) and one dense readout.
+///
+/// The graph is followed from its input, so that exports of PyTorch (both exporters), tf2onnx and Keras all fit: Transpose, Squeeze,
+/// Reshape, Slice, Gather around the cells are checked to keep time, batch and features apart, and taking the last reading is accepted
+/// since the program predicts after every reading anyway. Everything else is an error that names the node.
+public enum ONNX {
+    /// The model in `bytes`.
+    /// - Parameter externalData: contents of the files that `externalFiles(in:)` names, by that name.
+    public static func readModel(
+        _ bytes: [UInt8], externalData: [String: [UInt8]] = [:], options: ModelReadOptions = .init()
+    ) throws(ModelFileError) -> RecurrentModel {
+        let graph = try ONNXParser.parse(bytes, external: externalData)
+        var interpreter = ONNXInterpreter(graph)
+        var model = try interpreter.run()
+        if let activation = options.readoutActivation { model.readout?.activation = activation }
+        if let activation = options.elmanActivation {
+            for l in model.layers.indices where model.layers[l].cell == .elman {
+                model.layers[l].candidateActivation = activation
+            }
+        }
+        do { try model.validate() } catch { throw .network(error) }
+        return model
+    }
+
+    /// Names of the data files beside the model that `readModel` needs (PyTorch writes `model.onnx.data`); often none.
+    public static func externalFiles(in bytes: [UInt8]) throws(ModelFileError) -> [String] {
+        try ONNXParser.parse(bytes, external: nil).externalFiles
+    }
+}
+
+/// Walks the nodes in order and collects layers.
+struct ONNXInterpreter {
+    private let graph: ONNXGraph
+    private var values: [String: ONNXValue] = [:]
+    private var layers: [RecurrentLayer] = []
+    private var unrolled: [UnrolledElman] = []
+
+    init(_ graph: ONNXGraph) { self.graph = graph }
+
+    /// An Elman layer found step by step.
+    struct UnrolledElman {
+        var depth: Int
+        var activation: Activation
+        var inputWeights: ONNXGraph.Tensor
+        var bias: [Float]
+        var recurrentWeights: ONNXGraph.Tensor?
+        var steps = 1
+        var layer: Int?
+    }
+
+    mutating func run() throws(ModelFileError) -> RecurrentModel {
+        for tensor in graph.tensors { values[tensor.name] = .constant(tensor) }
+        for input in graph.inputs where values[input.name] == nil {
+            let rank = input.shape?.count ?? 3
+            values[input.name] = .signal(.init(.layer(depth: 0), axes: (0..<rank).map { .input($0) }))
+        }
+        for node in graph.nodes { try evaluate(node) }
+        var best: (score: Int, signal: ONNXSignal)?
+        for name in graph.outputs {
+            guard case .signal(let signal)? = values[name] else { continue }
+            let score = score(signal)
+            if score > best?.score ?? 0 { best = (score, signal) }
+        }
+        guard let best else {
+            throw .unsupported(
+                node: "graph output \(graph.outputs)",
+                reason: "got no recurrent layer, expected RNN, LSTM or GRU")
+        }
+        let readout = try finish(best.signal)
+        return RecurrentModel(layers: layers, readout: readout)
+    }
+
+    private func score(_ signal: ONNXSignal) -> Int {
+        switch signal.content {
+        case .values(.layer(let depth)): depth == 0 ? 0 : 2 * depth
+        case .values(.step): 1
+        case .linear: 2 * RecurrentModel.layerCountMax + 2
+        }
+    }
+
+    // MARK: nodes
+
+    private mutating func evaluate(_ node: ONNXGraph.Node) throws(ModelFileError) {
+        guard node.domain.isEmpty || node.domain == "ai.onnx" else {
+            throw .unsupported(
+                node: node.label, reason: "got domain '\(node.domain)', expected standard ONNX operators")
+        }
+        if ["RNN", "LSTM", "GRU"].contains(node.operation) { return try recurrent(node) }
+        if node.operation == "Constant" { return try constant(node) }
+        var inputs: [ONNXValue] = []
+        for name in node.inputs {
+            if name.isEmpty { continue }
+            guard let value = values[name] else {
+                throw .malformed(offset: 0, reason: "got node '\(node.label)' with unknown input '\(name)'")
+            }
+            inputs.append(value)
+        }
+        let result = try apply(node, inputs)
+        for (index, name) in node.outputs.enumerated() where !name.isEmpty {
+            values[name] = index == 0 ? result : .opaque(isZero: false, count: nil)
+        }
+    }
+
+    private mutating func constant(_ node: ONNXGraph.Node) throws(ModelFileError) {
+        guard let name = node.outputs.first else { return }
+        if case .tensor(let tensor)? = node.attributes["value"] {
+            values[name] = .constant(tensor)
+        } else if let value = node.integer("value_int") {
+            values[name] = .constant(.init(name: name, shape: [], integers: [value]))
+        } else if let list = node.integers("value_ints") {
+            values[name] = .constant(.init(name: name, shape: [list.count], integers: list))
+        } else if let value = node.float("value_float") {
+            values[name] = .constant(.init(name: name, shape: [], floats: [value]))
+        } else if let list = node.floats("value_floats") {
+            values[name] = .constant(.init(name: name, shape: [list.count], floats: list))
+        } else {
+            throw .unsupported(node: node.label, reason: "got a constant that is no tensor")
+        }
+    }
+
+    private mutating func apply(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
+        -> ONNXValue
+    {
+        let constants = inputs.compactMap { if case .constant(let tensor) = $0 { tensor } else { nil } }
+        let dependsOnInput = inputs.contains {
+            if case .signal = $0 { true } else if case .stack = $0 { true } else { false }
+        }
+        if node.operation == "Shape" { return shapeOf(inputs.first) }
+        guard dependsOnInput else {
+            if constants.count == inputs.count, let folded = ONNXFolding.fold(node, constants) {
+                return .constant(folded)
+            }
+            return try derived(node, inputs)
+        }
+        let isJoin = node.operation == "Concat"
+        if isJoin { return try concatenate(node, inputs) }
+        if node.operation == "Add", inputs.count == 2 { return try add(node, inputs[0], inputs[1]) }
+        if node.operation == "Gather", case .stack(let parts)? = inputs.first {
+            return try pick(node, parts, inputs)
+        }
+        guard case .signal(let signal)? = inputs.first else {
+            throw .unsupported(node: node.label, reason: "got the readings as a second operand")
+        }
+        let rest = inputs.dropFirst().map { value -> ONNXGraph.Tensor? in
+            if case .constant(let tensor) = value { tensor } else { nil }
+        }
+        switch node.operation {
+        case "Identity", "Dropout", "Cast": return .signal(signal)
+        case "Transpose": return .signal(try transpose(node, signal))
+        case "Squeeze": return .signal(try squeeze(node, signal, rest.first ?? nil))
+        case "Unsqueeze": return .signal(try unsqueeze(node, signal, rest.first ?? nil))
+        case "Reshape": return .signal(try reshape(node, signal, inputs.dropFirst().first))
+        case "Flatten": return .signal(try reshape(node, signal, .opaque(isZero: false, count: 2)))
+        case "Slice": return .signal(try slice(node, signal, [nil] + rest))
+        case "Gather": return .signal(try gather(node, signal, rest.first ?? nil))
+        case "MatMul": return .signal(try multiply(node, signal, rest.first ?? nil, bias: nil))
+        case "Gemm": return .signal(try gemm(node, signal, rest))
+        case "Tanh": return .signal(try activate(node, signal, .tanh))
+        case "Sigmoid": return .signal(try activate(node, signal, .sigmoid))
+        case "Relu": return .signal(try activate(node, signal, .relu))
+        default:
+            throw .unsupported(
+                node: node.label,
+                reason: "got operator '\(node.operation)', expected recurrent layers and one dense readout")
+        }
+    }
+
+    /// Values computed from shapes and initial states.
+    private func derived(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
+        -> ONNXValue
+    {
+        func zero(_ value: ONNXValue?) -> Bool {
+            switch value {
+            case .constant(let tensor): !tensor.floats.isEmpty && tensor.floats.allSatisfy { $0 == 0 }
+            case .opaque(let isZero, _): isZero
+            default: false
+            }
+        }
+        func count(_ value: ONNXValue?) -> Int? {
+            switch value {
+            case .constant(let tensor):
+                tensor.shape.count <= 1 ? tensor.floats.count + tensor.integers.count : nil
+            case .opaque(_, let count): count
+            default: nil
+            }
+        }
+        switch node.operation {
+        case "ConstantOfShape":
+            var isZero = true
+            if case .tensor(let tensor)? = node.attributes["value"] {
+                isZero = tensor.floats.allSatisfy { $0 == 0 }
+            }
+            return .opaque(isZero: isZero, count: nil)
+        case "Concat":
+            let counts = inputs.map { count($0) }
+            let total = counts.contains(nil) ? nil : counts.reduce(0) { $0 + ($1 ?? 0) }
+            return .opaque(isZero: inputs.allSatisfy { zero($0) }, count: total)
+        case "Gather":
+            return .opaque(isZero: zero(inputs.first), count: count(inputs.dropFirst().first))
+        case "Unsqueeze", "Squeeze", "Cast", "Identity":
+            return .opaque(isZero: zero(inputs.first), count: count(inputs.first))
+        case "MatMul", "Mul":
+            return .opaque(isZero: zero(inputs.first) || zero(inputs.dropFirst().first), count: nil)
+        case "Add":
+            if zero(inputs.first), case .constant? = inputs.last { return inputs[1] }
+            if zero(inputs.last), case .constant? = inputs.first { return inputs[0] }
+            return .opaque(isZero: false, count: nil)
+        case "Expand", "Slice", "Reshape", "Transpose", "Tile":
+            return .opaque(isZero: zero(inputs.first), count: sliceCount(node, inputs))
+        case "Loop", "Scan", "If":
+            throw refuse(
+                node, "got a cell written as \(node.operation), expected RNN, LSTM or GRU (store the weights as safetensors instead)")
+        default: return .opaque(isZero: false, count: nil)
+        }
+    }
+
+    private func sliceCount(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) -> Int? {
+        guard node.operation == "Slice", case .opaque(_, let size?)? = inputs.first else { return nil }
+        let tensors = inputs.map { value -> ONNXGraph.Tensor? in
+            if case .constant(let tensor) = value { tensor } else { nil }
+        }
+        guard let cut = SliceArguments(node, tensors, rank: 1)?.cuts.first, cut.step == 1 else {
+            return nil
+        }
+        let from = min(max(cut.start < 0 ? cut.start &+ size : cut.start, 0), size)
+        return min(max(cut.end < 0 ? cut.end &+ size : cut.end, from), size) - from
+    }
+
+    private func shapeOf(_ value: ONNXValue?) -> ONNXValue {
+        switch value {
+        case .signal(let signal): .opaque(isZero: false, count: signal.axes.count)
+        case .constant(let tensor):
+            .constant(.init(name: "", shape: [tensor.shape.count], integers: tensor.shape))
+        default: .opaque(isZero: false, count: nil)
+        }
+    }
+
+    // MARK: axes
+
+    private func refuse(_ node: ONNXGraph.Node, _ reason: String) -> ModelFileError {
+        .unsupported(node: node.label, reason: reason)
+    }
+
+    private func transpose(_ node: ONNXGraph.Node, _ signal: ONNXSignal) throws(ModelFileError)
+        -> ONNXSignal
+    {
+        let order = node.integers("perm") ?? Array(signal.axes.indices.reversed())
+        guard order.sorted() == Array(signal.axes.indices) else {
+            throw refuse(node, "got perm \(order) for \(signal.axes.count) axes")
+        }
+        var out = signal
+        out.axes = order.map { signal.axes[$0] }
+        return out
+    }
+
+    private func squeeze(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ argument: ONNXGraph.Tensor?)
+        throws(ModelFileError) -> ONNXSignal
+    {
+        let count = signal.axes.count
+        let given = (node.integers("axes") ?? argument?.integers)?.map { $0 < 0 ? $0 + count : $0 }
+        let gone = given ?? signal.axes.indices.filter { signal.axes[$0] == .one }
+        for axis in gone {
+            guard signal.axes.indices.contains(axis) else {
+                throw refuse(node, "got axis \(axis) of \(count)")
+            }
+            switch signal.axes[axis] {
+            case .one, .batch, .input: continue
+            default:
+                throw refuse(node, "got a squeeze of the \(signal.axes[axis]) axis, expected one of size 1")
+            }
+        }
+        var out = signal
+        out.axes = signal.axes.enumerated().filter { !gone.contains($0.offset) }.map(\.element)
+        return out
+    }
+
+    private func unsqueeze(
+        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ argument: ONNXGraph.Tensor?
+    ) throws(ModelFileError) -> ONNXSignal {
+        let axes = node.integers("axes") ?? argument?.integers ?? []
+        var out = signal
+        for axis in axes.map({ $0 < 0 ? $0 + signal.axes.count + axes.count : $0 }).sorted() {
+            guard axis >= 0, axis <= out.axes.count else { throw refuse(node, "got axis \(axis)") }
+            out.axes.insert(.one, at: axis)
+        }
+        return out
+    }
+
+    private func reshape(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ shape: ONNXValue?)
+        throws(ModelFileError) -> ONNXSignal
+    {
+        let rank: Int? =
+            switch shape {
+            case .constant(let tensor): tensor.integers.count
+            case .opaque(_, let count): count
+            default: nil
+            }
+        guard let rank, rank > 0 else { throw refuse(node, "got a shape of unknown length") }
+        var out = signal
+        while out.axes.count > rank, let one = out.axes.firstIndex(of: .one) {
+            out.axes.remove(at: one)
+        }
+        let isFeatureLast = { (axes: [ONNXSignal.Axis]) in
+            switch axes.last {
+            case .feature, .input: true
+            default: false
+            }
+        }
+        if out.axes.count > rank {
+            guard rank == 2, isFeatureLast(out.axes), let last = out.axes.last else {
+                throw refuse(
+                    node,
+                    "got a reshape from axes \(signal.axes) to \(rank), which mixes time, batch and features")
+            }
+            out.axes = [.merged, last]
+        } else if out.axes.count < rank {
+            guard out.axes.first == .merged, rank == 3 else {
+                guard rank == signal.axes.count + 1 else {
+                    throw refuse(node, "got a reshape from axes \(signal.axes) to \(rank)")
+                }
+                out.axes.insert(.one, at: 0)
+                return out
+            }
+            out.axes = [.batch, .time] + out.axes.suffix(1)
+        }
+        return out
+    }
+
+    private func slice(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ arguments: [ONNXGraph.Tensor?])
+        throws(ModelFileError) -> ONNXSignal
+    {
+        guard let cuts = SliceArguments(node, arguments, rank: signal.axes.count) else {
+            throw refuse(node, "got bounds that are not constant")
+        }
+        var out = signal
+        for cut in cuts.cuts {
+            guard cut.step == 1 else {
+                throw refuse(node, "got step \(cut.step), expected 1 (no reversed or thinned time)")
+            }
+            let isWhole = cut.start == 0 && cut.end >= Int(Int32.max)
+            switch signal.axes[cut.axis] {
+            case .one where cut.start <= 0: continue
+            case _ where isWhole: continue
+            case .time, .input:
+                if cut.start == -1, cut.end >= Int(Int32.max) {
+                    guard signal.axes[cut.axis] == .time else {
+                        throw refuse(node, "got a cut of the input axis \(cut.axis)")
+                    }
+                } else if cut.start >= 0, cut.end == cut.start + 1, out.time == nil {
+                    out.time = cut.start
+                } else {
+                    throw refuse(node, "got readings \(cut.start)..<\(cut.end), expected all or the last")
+                }
+                out.axes[cut.axis] = .one
+            default: throw refuse(node, "got a cut of the \(signal.axes[cut.axis]) axis")
+            }
+        }
+        out.moveTimeIntoTerms()
+        return out
+    }
+
+    private func gather(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ indices: ONNXGraph.Tensor?)
+        throws(ModelFileError) -> ONNXSignal
+    {
+        let raw = node.integer("axis") ?? 0
+        let axis = raw < 0 ? raw + signal.axes.count : raw
+        guard let indices, indices.integers.count == 1, signal.axes.indices.contains(axis) else {
+            throw refuse(node, "got indices that are not one constant")
+        }
+        let index = indices.integers[0]
+        var out = signal
+        switch signal.axes[axis] {
+        case .one:
+            guard index == 0 || index == -1 else {
+                throw refuse(node, "got index \(index) of an axis of size 1")
+            }
+        case .time where index == -1: break
+        case .time, .input:
+            guard index >= 0, out.time == nil else {
+                throw refuse(node, "got index \(index) of the \(signal.axes[axis]) axis")
+            }
+            out.time = index
+        default: throw refuse(node, "got one element of the \(signal.axes[axis]) axis")
+        }
+        if indices.shape.isEmpty { out.axes.remove(at: axis) } else { out.axes[axis] = .one }
+        out.moveTimeIntoTerms()
+        return out
+    }
+
+    private func pick(_ node: ONNXGraph.Node, _ parts: [ONNXSignal], _ inputs: [ONNXValue])
+        throws(ModelFileError) -> ONNXValue
+    {
+        guard case .constant(let indices)? = inputs.dropFirst().first, indices.integers.count == 1,
+            (node.integer("axis") ?? 0) == 0
+        else {
+            throw refuse(node, "got indices that are not one constant")
+        }
+        let index = indices.integers[0] < 0 ? indices.integers[0] + parts.count : indices.integers[0]
+        guard parts.indices.contains(index) else {
+            throw refuse(node, "got index \(indices.integers[0]) of \(parts.count) layers")
+        }
+        var out = parts[index]
+        if indices.shape.isEmpty { out.axes.removeFirst() }
+        return .signal(out)
+    }
+
+    private mutating func concatenate(_ node: ONNXGraph.Node, _ inputs: [ONNXValue])
+        throws(ModelFileError) -> ONNXValue
+    {
+        var parts: [ONNXSignal] = []
+        for input in inputs {
+            switch input {
+            case .signal(let signal): parts.append(signal)
+            case .stack(let signals): parts += signals
+            default: throw refuse(node, "got readings joined with constants")
+            }
+        }
+        guard let first = parts.first else { throw refuse(node, "got nothing to join") }
+        if parts.count == 1 { return .signal(first) }
+        let raw = node.integer("axis") ?? 0
+        let axis = raw < 0 ? raw + first.axes.count : raw
+        guard first.axes.indices.contains(axis) else { throw refuse(node, "got axis \(raw)") }
+        if case .values(.step(let cell, 0)) = first.content {
+            for (time, part) in parts.enumerated() {
+                guard case .values(.step(cell, time)) = part.content else {
+                    throw refuse(node, "got steps out of order")
+                }
+            }
+            guard parts.count == unrolled[cell].steps, first.axes[axis] == .one else {
+                throw refuse(node, "got \(parts.count) of \(unrolled[cell].steps) steps")
+            }
+            var out = ONNXSignal(.layer(depth: try close(cell, node)), axes: first.axes)
+            out.axes[axis] = .time
+            return .signal(out)
+        }
+        guard axis == 0, first.axes.first == .one else {
+            throw refuse(node, "got a join of network values along axis \(axis)")
+        }
+        return .stack(parts)
+    }
+
+    // MARK: arithmetic
+
+    private func multiply(
+        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ weights: ONNXGraph.Tensor?, bias: [Float]?
+    ) throws(ModelFileError) -> ONNXSignal {
+        guard let weights, weights.shape.count == 2, !weights.floats.isEmpty else {
+            throw refuse(node, "got a product that is not by a constant matrix")
+        }
+        guard case .values(let source) = signal.content else {
+            throw .unexpected(
+                tensor: weights.name, shape: weights.shape,
+                reason: "got a second dense layer at node '\(node.label)', expected one readout")
+        }
+        switch signal.axes.last {
+        case .feature, .input: break
+        default:
+            throw refuse(
+                node,
+                "got a product over the \(signal.axes.last.map { "\($0)" } ?? "missing") axis, expected the features"
+            )
+        }
+        let inputs = width(of: source)
+        guard inputs == nil || inputs == weights.shape[0] else {
+            throw .shape(
+                tensor: weights.name, expected: [inputs ?? 0, weights.shape[1]], got: weights.shape)
+        }
+        var out = signal
+        out.content = .linear(
+            [.init(source: source, time: signal.time, weights: weights)],
+            bias: bias ?? Array(repeating: 0, count: weights.shape[1]),
+            width: weights.shape[1])
+        out.axes[out.axes.count - 1] = .feature
+        return out
+    }
+
+    private func width(of source: ONNXSignal.Source) -> Int? {
+        switch source {
+        case .layer(0): nil
+        case .layer(let depth): depth <= layers.count ? layers[depth - 1].hiddenSize : nil
+        case .step(let cell, _): unrolled[cell].bias.count
+        }
+    }
+
+    private func gemm(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ rest: [ONNXGraph.Tensor?])
+        throws(ModelFileError) -> ONNXSignal
+    {
+        guard (node.integer("transA") ?? 0) == 0 else { throw refuse(node, "got transA 1, expected 0") }
+        guard var weights = rest.first ?? nil, weights.shape.count == 2 else {
+            throw refuse(node, "got weights that are not constant")
+        }
+        if (node.integer("transB") ?? 0) != 0, let turned = ONNXFolding.transpose(weights, [1, 0]) {
+            let name = weights.name
+            weights = turned
+            weights.name = name
+        }
+        let (alpha, beta) = (node.float("alpha") ?? 1, node.float("beta") ?? 1)
+        weights.floats = weights.floats.map { $0 * alpha }
+        var bias = [Float](repeating: 0, count: weights.shape[1])
+        if rest.count > 1 {
+            guard let given = rest[1] else { throw refuse(node, "got a bias that is not constant") }
+            guard given.floats.count == bias.count || given.floats.count == 1 else {
+                throw .shape(tensor: given.name, expected: [bias.count], got: given.shape)
+            }
+            bias = bias.indices.map { given.floats[given.floats.count == 1 ? 0 : $0] * beta }
+        }
+        return try multiply(node, signal, weights, bias: bias)
+    }
+
+    private func add(_ node: ONNXGraph.Node, _ a: ONNXValue, _ b: ONNXValue) throws(ModelFileError)
+        -> ONNXValue
+    {
+        switch (a, b) {
+        case (.signal(let signal), .opaque(isZero: true, _)),
+            (.opaque(isZero: true, _), .signal(let signal)):
+            return .signal(signal)
+        case (.signal(let signal), .constant(let tensor)), (.constant(let tensor), .signal(let signal)):
+            guard case .linear(let terms, let bias, let width) = signal.content else {
+                throw refuse(node, "got a constant added outside a dense layer")
+            }
+            guard tensor.floats.count == width || tensor.floats.count == 1,
+                tensor.shape.last ?? 1 == tensor.floats.count
+            else {
+                throw .shape(tensor: tensor.name, expected: [width], got: tensor.shape)
+            }
+            var out = signal
+            let sum = bias.indices.map { bias[$0] + tensor.floats[tensor.floats.count == 1 ? 0 : $0] }
+            out.content = .linear(terms, bias: sum, width: width)
+            while out.axes.count < tensor.shape.count { out.axes.insert(.one, at: 0) }
+            return .signal(out)
+        case (.signal(let one), .signal(let other)):
+            guard case .linear(let terms, let bias, let width) = one.content,
+                case .linear(let moreTerms, let moreBias, let otherWidth) = other.content,
+                width == otherWidth
+            else {
+                throw refuse(
+                    node, "got a sum of two network values (a skip connection), expected a plain stack")
+            }
+            var out = one.axes.count >= other.axes.count ? one : other
+            out.content = .linear(
+                terms + moreTerms, bias: zip(bias, moreBias).map { $0 + $1 }, width: width)
+            return .signal(out)
+        default: throw refuse(node, "got operands that are neither readings nor constants")
+        }
+    }
+
+    private mutating func activate(
+        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation
+    ) throws(ModelFileError) -> ONNXSignal {
+        guard case .linear(let terms, let bias, _) = signal.content else {
+            throw refuse(node, "got an activation that is not after a dense layer")
+        }
+        let layerTerms = terms.filter { if case .layer = $0.source { true } else { false } }
+        let stepTerms = terms.filter { if case .step = $0.source { true } else { false } }
+        if layerTerms.count == 1, let term = layerTerms.first, let time = term.time,
+            case .layer(let depth) = term.source, stepTerms.count <= 1
+        {
+            return try unrolledStep(
+                node, signal, activation, depth, time, term.weights, stepTerms.first, bias)
+        }
+        guard terms.count == 1 else { throw refuse(node, "got \(terms.count) summed products") }
+        activations.append((terms[0].weights.name, activation))
+        return signal
+    }
+
+    private var activations: [(weights: String, activation: Activation)] = []
+
+    private mutating func unrolledStep(
+        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation, _ depth: Int,
+        _ time: Int, _ weights: ONNXGraph.Tensor,
+        _ previous: ONNXSignal.Term?, _ bias: [Float]
+    ) throws(ModelFileError) -> ONNXSignal {
+        var out = signal
+        out.time = nil
+        guard let previous, case .step(let cell, let before) = previous.source else {
+            guard time == 0 else { throw refuse(node, "got step \(time) without a recurrent product") }
+            unrolled.append(
+                .init(depth: depth, activation: activation, inputWeights: weights, bias: bias))
+            out.content = .values(.step(cell: unrolled.count - 1, time: 0))
+            return out
+        }
+        let known = unrolled[cell]
+        let sameBias = zip(known.bias, bias).allSatisfy { abs($0 - $1) <= 1e-5 * max(1, abs($0)) }
+        guard known.depth == depth, time == before + 1, known.steps == time,
+            known.activation == activation, sameBias,
+            known.inputWeights.floats == weights.floats,
+            known.recurrentWeights == nil || known.recurrentWeights?.floats == previous.weights.floats
+        else {
+            throw refuse(
+                node, "got step \(time) of an unrolled network with other weights than the step before")
+        }
+        unrolled[cell].recurrentWeights = previous.weights
+        unrolled[cell].steps += 1
+        out.content = .values(.step(cell: cell, time: time))
+        return out
+    }
+
+    /// The unrolled cell becomes a layer; returns its depth.
+    private mutating func close(_ cell: Int, _ node: ONNXGraph.Node) throws(ModelFileError) -> Int {
+        if let layer = unrolled[cell].layer { return layer + 1 }
+        let found = unrolled[cell]
+        guard found.depth == layers.count else {
+            throw refuse(node, "got a branch after layer \(found.depth), expected a plain stack")
+        }
+        guard let recurrent = found.recurrentWeights,
+            let input = ONNXFolding.transpose(found.inputWeights, [1, 0]),
+            let turned = ONNXFolding.transpose(recurrent, [1, 0])
+        else {
+            throw refuse(
+                node, "got a network unrolled over one reading, its recurrent weights are not in the file")
+        }
+        let hidden = found.bias.count
+        guard turned.shape == [hidden, hidden] else {
+            throw .shape(tensor: recurrent.name, expected: [hidden, hidden], got: recurrent.shape)
+        }
+        var layer = RecurrentLayer(
+            cell: .elman, inputSize: input.shape[1], hiddenSize: hidden,
+            candidateActivation: found.activation)
+        layer.inputWeights = input.floats
+        layer.recurrentWeights = turned.floats
+        layer.inputBias = found.bias
+        try append(layer, node)
+        unrolled[cell].layer = layers.count - 1
+        return layers.count
+    }
+
+    private mutating func append(_ layer: RecurrentLayer, _ node: ONNXGraph.Node)
+        throws(ModelFileError)
+    {
+        guard layers.count < RecurrentModel.layerCountMax else {
+            throw .unexpected(
+                tensor: node.label, shape: [layer.inputSize, layer.hiddenSize],
+                reason: "got more than \(RecurrentModel.layerCountMax) recurrent layers")
+        }
+        layers.append(layer)
+    }
+
+    private mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) -> DenseLayer? {
+        let node = ONNXGraph.Node(name: graph.outputs.first ?? "", operation: "output")
+        switch signal.content {
+        case .values(let source):
+            try expectLast(source, node)
+            return nil
+        case .linear(let terms, let bias, let width):
+            guard terms.count == 1, let term = terms.first,
+                let turned = ONNXFolding.transpose(term.weights, [1, 0])
+            else {
+                throw refuse(node, "got a sum of products, expected one dense readout")
+            }
+            if let time = term.time, !(graph.inputs.first?.shape ?? []).prefix(2).contains(time + 1) {
+                throw refuse(
+                    node, "got the output after reading \(time), expected every reading's or the last one's")
+            }
+            try expectLast(term.source, node)
+            var dense = DenseLayer(inputSize: term.weights.shape[0], outputSize: width)
+            dense.weights = turned.floats
+            dense.bias = bias
+            let used = activations.filter { $0.weights == term.weights.name }
+            guard used.count <= 1 else {
+                throw refuse(node, "got \(used.count) activations after the readout, expected one")
+            }
+            dense.activation = used.first?.activation ?? .linear
+            return dense
+        }
+    }
+
+    private mutating func expectLast(_ source: ONNXSignal.Source, _ node: ONNXGraph.Node)
+        throws(ModelFileError)
+    {
+        let depth =
+            switch source {
+            case .layer(let depth): depth
+            case .step(let cell, let time):
+                time + 1 == unrolled[cell].steps ? try close(cell, node) : 0
+            }
+        guard depth == layers.count, depth > 0 else {
+            throw refuse(node, "got an output of layer \(depth) of \(layers.count), expected the last")
+        }
+    }
+
+    // MARK: RNN, LSTM, GRU
+
+    private mutating func recurrent(_ node: ONNXGraph.Node) throws(ModelFileError) {
+        guard case .signal(let signal)? = node.input(0).flatMap({ values[$0] }),
+            case .values(var source) = signal.content
+        else {
+            throw refuse(
+                node, "got an input that is not the readings or the layer before (an extra layer in front?)"
+            )
+        }
+        if case .step(let cell, _) = source { source = .layer(depth: try close(cell, node)) }
+        guard source == .layer(depth: layers.count) else {
+            throw refuse(node, "got a branch, expected a plain stack of layers")
+        }
+        let timeFirst = (node.integer("layout") ?? 0) == 0
+        let expected: [ONNXSignal.Axis] =
+            timeFirst ? [.time, .batch, .feature] : [.batch, .time, .feature]
+        guard signal.axes.count == 3, signal.time == nil else {
+            throw refuse(node, "got input axes \(signal.axes), expected \(expected)")
+        }
+        for (got, wanted) in zip(signal.axes, expected) {
+            switch (got, wanted) {
+            case (.input, _), (.one, .batch): continue
+            case (let got, let wanted) where got == wanted: continue
+            default: throw refuse(node, "got input axes \(signal.axes), expected \(expected)")
+            }
+        }
+        let layer = try ONNXRecurrentNode(node: node, values: values).layer(
+            inputSize: layers.last?.hiddenSize)
+        if case .input(let axis) = signal.axes[2],
+            let declared = graph.inputs.first(where: { $0.name == node.inputs[0] })?.shape,
+            declared.indices.contains(axis), let size = declared[axis], size != layer.inputSize
+        {
+            throw .shape(
+                tensor: node.input(1) ?? "W", expected: [1, layer.cell.gateCount * layer.hiddenSize, size],
+                got: [1, layer.cell.gateCount * layer.hiddenSize, layer.inputSize])
+        }
+        try append(layer, node)
+        let depth = layers.count
+        let outputs: [[ONNXSignal.Axis]] = [
+            timeFirst ? [.time, .one, .batch, .feature] : [.batch, .time, .one, .feature],
+            timeFirst ? [.one, .batch, .feature] : [.batch, .one, .feature],
+        ]
+        for (index, name) in node.outputs.enumerated() where !name.isEmpty {
+            values[name] =
+                index < 2
+                ? .signal(.init(.layer(depth: depth), axes: outputs[index]))
+                : .opaque(isZero: false, count: nil)
+        }
+    }
+}

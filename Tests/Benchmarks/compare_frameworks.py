@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Measures PyTorch (and onnxruntime if installed) like rnn-bench-model and prints the ratios.
+
+    python3 Tests/Benchmarks/compare_frameworks.py .build/release/rnn-bench-model [forward] [training]
+
+Runs the program first (with --export into a temporary folder), then the same cells, sizes, batches, weights, data and optimiser here,
+with as many threads as there are cores. Ratio > 1: this program is faster.
+"""
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import torch
+from torch import nn
+
+CELLS = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Model(nn.Module):
+    def __init__(self, cell, hidden):
+        super().__init__()
+        self.rnn, self.fc = CELLS[cell](1, hidden), nn.Linear(hidden, 1)
+
+    def forward(self, x, state=None):
+        y, state = self.rnn(x, state)
+        return self.fc(y), state
+
+
+def forward_ns(cell, hidden, batch):
+    model, x, state = Model(cell, hidden).eval(), torch.randn(1, batch, 1), None
+    rounds = []
+    with torch.inference_mode():
+        _, state = model(x, state)
+        repeats = max(3, int(3000 / batch))
+        for _ in range(7):
+            start = time.perf_counter()
+            for _ in range(repeats):
+                _, state = model(x, state)
+            rounds.append((time.perf_counter() - start) / repeats / batch * 1e9)
+    return statistics.median(rounds)
+
+
+def onnx_ns(cell, hidden, batch):
+    try:
+        import numpy as np
+        import onnxruntime
+    except ImportError:
+        return None
+    path = os.path.join(tempfile.gettempdir(), f"bench_{os.getpid()}.onnx")
+    op = CELLS[cell](1, hidden)
+    state = torch.zeros(1, batch, hidden)
+    args = (torch.randn(1, batch, 1), (state, state) if cell == "lstm" else state)
+    torch.onnx.export(op, args, path, dynamo=False)
+    session = onnxruntime.InferenceSession(path)
+    feeds = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()}
+    os.remove(path)
+    session.run(None, feeds)
+    rounds = []
+    repeats = max(3, int(3000 / batch))
+    for _ in range(7):
+        start = time.perf_counter()
+        for _ in range(repeats):
+            session.run(None, feeds)
+        rounds.append((time.perf_counter() - start) / repeats / batch * 1e9)
+    return statistics.median(rounds)
+
+
+def training(path, cell, hidden):
+    from safetensors import safe_open
+    with safe_open(path, "pt") as file:
+        tensors = {k: file.get_tensor(k) for k in file.keys()}
+        iterations = int(file.metadata()["iterations"])
+    x, y = tensors["x"], tensors["y"]
+    best, loss = float("inf"), None
+    for _ in range(3):
+        model = Model(cell, hidden)
+        model.load_state_dict({k[6:]: v.clone() for k, v in tensors.items() if k.startswith("model.")})
+        optimiser = torch.optim.Adam(model.parameters(), lr=0.003)
+        start = time.perf_counter()
+        for _ in range(iterations):
+            optimiser.zero_grad()
+            loss = nn.functional.mse_loss(model(x)[0], y)
+            loss.backward()
+            optimiser.step()
+        best = min(best, time.perf_counter() - start)
+    return best, float(loss)
+
+
+def main():
+    program, parts = sys.argv[1], sys.argv[2:] or ["forward", "training"]
+    torch.manual_seed(1)
+    print(f"# torch {torch.__version__}, {torch.get_num_threads()} threads, {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as folder:
+        lines = subprocess.run([program, *parts, "--export", folder], capture_output=True, text=True, check=True).stdout.splitlines()
+        print("# forward: cell hidden batch ours_ns torch_ns ratio onnxruntime_ns ratio")
+        print("# training: cell hidden our_threads ours_s torch_s ratio our_loss torch_loss loss_difference_percent")
+        seen = {}
+        for line in lines:
+            kind, *fields = line.split()
+            if kind == "forward":
+                cell, hidden, batch, ours = fields[0], int(fields[1]), int(fields[2]), float(fields[3])
+                theirs, onnx = forward_ns(cell, hidden, batch), onnx_ns(cell, hidden, batch)
+                tail = f"{onnx:.1f} {onnx / ours:.1f}" if onnx else "- -"
+                print(f"forward {cell} {hidden} {batch} {ours:.1f} {theirs:.1f} {theirs / ours:.1f} {tail}", flush=True)
+            elif kind == "training":
+                cell, hidden, threads, ours, loss = fields[0], int(fields[1]), int(fields[2]), float(fields[3]), float(fields[4])
+                if (cell, hidden) not in seen:
+                    seen[cell, hidden] = training(os.path.join(folder, f"train_{cell}_{hidden}.safetensors"), cell, hidden)
+                theirs, reached = seen[cell, hidden]
+                print(f"training {cell} {hidden} {threads} {ours:.4f} {theirs:.4f} {theirs / ours:.2f} {loss:.6f} {reached:.6f} "
+                      f"{100 * (loss / reached - 1):+.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

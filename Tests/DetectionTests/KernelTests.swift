@@ -1,0 +1,159 @@
+import CDetectionKernels
+import TimeSeries
+import Testing
+
+@testable import Detection
+
+/// The naive kernels in double: what the fast ones must give.
+private enum Naive {
+    static func reservoir(h: [Double], w: [Double], win: [Double], bias: [Double], leak: [Double], x: Double) -> [Double] {
+        let n = h.count
+        return (0..<n).map { i in
+            var u = win[i] * x + bias[i]
+            for j in 0..<n { u += w[j * n + i] * h[j] }
+            let e = exponential(2 * u)
+            return (1 - leak[i]) * h[i] + leak[i] * (1 - 2 / (e + 1))
+        }
+    }
+
+    /// Full matrix, as in any textbook.
+    static func leastSquares(p: inout [Double], phi: [Double], lambda: Double, cap: Double) -> [Double] {
+        let n = phi.count
+        let pp = (0..<n).map { i in (0..<n).reduce(0.0) { $0 + p[i * n + $1] * phi[$1] } }
+        let energy = (0..<n).reduce(0.0) { $0 + phi[$1] * pp[$1] }
+        let g = pp.map { $0 / (lambda + energy) }
+        for i in 0..<n { for j in 0..<n { p[i * n + j] = (p[i * n + j] - g[i] * pp[j]) / lambda } }
+        for i in 0..<n where p[i * n + i] > cap {
+            let s = (cap / p[i * n + i]).squareRoot()
+            for j in 0..<n {
+                p[i * n + j] *= s
+                p[j * n + i] *= s
+            }
+        }
+        return g
+    }
+}
+
+private func packed(_ i: Int, _ j: Int) -> Int {
+    let (a, b) = i / 8 >= j / 8 ? (i, j) : (j, i)
+    return (a / 8 * (a / 8 + 1) / 2 + b / 8) * 64 + 8 * (b % 8) + a % 8
+}
+
+private let sets = ["sse2", "avx2", "avx512", "neon", "portable"]
+
+@Suite("Kernels")
+struct KernelTests {
+    @Test(
+        "Every instruction set this machine runs gives the leaky tanh step of the naive kernel", arguments: sets, [8, 16, 40, 48, 72, 128])
+    func reservoir(set: String, n: Int) throws {
+        guard let f32 = cdk_kernels_f32(set), let f64 = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: UInt64(n))
+        func draw(_ count: Int, _ scale: Double) -> [Double] { (0..<count).map { _ in random.uniform(-scale, scale) } }
+        let w = draw(n * n, 1 / Double(n).squareRoot())
+        let (win, bias, leak) = (draw(n, 1), draw(n, 0.3), draw(n, 0.5).map { $0 + 0.5 })
+        var expected = draw(n, 1)
+        var h = expected
+        var single = expected.map(Float.init)
+        for x in [0, 1, -3, 8, -8.0] {
+            expected = Naive.reservoir(h: expected, w: w, win: win, bias: bias, leak: leak, x: x)
+            f64.pointee.reservoir(&h, w, win, bias, leak, x, Int32(n))
+            f32.pointee.reservoir(
+                &single, w.map(Float.init), win.map(Float.init), bias.map(Float.init), leak.map(Float.init), Float(x), Int32(n))
+        }
+        for i in 0..<n {
+            #expect(abs(h[i] - expected[i]) < 1e-13)
+            #expect(abs(Double(single[i]) - expected[i]) < 4e-6)
+        }
+    }
+
+    @Test("Every instruction set gives gain and covariance of textbook recursive least squares", arguments: sets, [8, 24, 56])
+    func leastSquares(set: String, n: Int) throws {
+        guard let f32 = cdk_kernels_f32(set), let f64 = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: 7 + UInt64(n))
+        var full = [Double](repeating: 0, count: n * n)
+        var double = [Double](repeating: 0, count: n / 8 * (n / 8 + 1) / 2 * 64)
+        for i in 0..<n {
+            full[i * n + i] = 10
+            double[packed(i, i)] = 10
+        }
+        var single = double.map(Float.init)
+        var g64 = [Double](repeating: 0, count: n)
+        var g32 = [Float](repeating: 0, count: n)
+        for _ in 0..<300 {
+            // The last feature never moves, so its variance grows and meets the cap.
+            let phi = (0..<n).map { $0 == n - 1 ? 0 : random.gaussian() }
+            let g = Naive.leastSquares(p: &full, phi: phi, lambda: 0.99, cap: 10)
+            #expect(f64.pointee.rls(&double, phi, &g64, 0.99, 10, Int32(n)) == 0)
+            #expect(f32.pointee.rls(&single, phi.map(Float.init), &g32, 0.99, 10, Int32(n)) == 0)
+            for i in 0..<n {
+                #expect(abs(g64[i] - g[i]) < 1e-10)
+                #expect(abs(Double(g32[i]) - g[i]) < 1e-3)
+            }
+        }
+        #expect(abs(full[n * n - 1] - 10) < 1e-9)
+        for i in 0..<n { for j in 0...i { #expect(abs(double[packed(i, j)] - full[i * n + j]) < 1e-9) } }
+    }
+
+    @Test("A covariance that lost positive definiteness is replaced by its diagonal and the gain is zero")
+    func repair() {
+        let n = 8
+        var p = [Float](repeating: 0, count: 64)
+        for i in 0..<n { p[packed(i, i)] = i == 3 ? -1 : 2 }
+        for j in 0..<n where j != 0 { p[packed(0, j)] = -5 }
+        for i in 0..<n where i != 0 { p[8 * 0 + i] = -5; p[8 * i] = -5 }
+        var g = [Float](repeating: 9, count: n)
+        #expect(cdk_rls_f32(&p, [Float](repeating: 1, count: n), &g, 0.99, 10, Int32(n)) == 1)
+        #expect(g.allSatisfy { $0 == 0 })
+        for i in 0..<n { for j in 0..<n { #expect(p[8 * j + i] == (i == j && i != 3 ? 2 : 0)) } }
+    }
+
+    @Test("The nearest prototype is the one a plain search finds, the lowest slot on a tie", arguments: sets)
+    func nearest(set: String) throws {
+        guard let kernels = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: 3)
+        let (slots, d) = (64, 16)
+        for _ in 0..<200 {
+            // Coarse values make ties frequent.
+            let rows = (0..<slots).map { _ in (0..<d).map { _ in Double(Int(random.uniform(0, 2))) } }
+            let s = (0..<d).map { _ in Double(Int(random.uniform(0, 2))) }
+            var laid = [Double](repeating: 0, count: slots * d)
+            for (k, row) in rows.enumerated() { for j in 0..<d { laid[k / 8 * 8 * d + 8 * j + k % 8] = row[j] } }
+            let distances = rows.map { zip($0, s).reduce(0.0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
+            let least = try #require(distances.min())
+            var found = 0.0
+            let slot = kernels.pointee.nearest(laid, s, Int32(slots), Int32(d), &found)
+            #expect(found == least)
+            #expect(Int(slot) == distances.firstIndex(of: least))
+        }
+    }
+
+    @Test("AVX2 and AVX-512 give the same bits", .enabled(if: cdk_kernels_f32("avx512") != nil))
+    func sameBits() throws {
+        let a = try #require(cdk_kernels_f32("avx2"))
+        let b = try #require(cdk_kernels_f32("avx512"))
+        var random = SeededRandom(seed: 11)
+        let n = 56
+        var p = [Float](repeating: 0, count: 28 * 64)
+        for i in 0..<n { p[packed(i, i)] = 10 }
+        var q = p
+        var (g, h) = ([Float](repeating: 0, count: n), [Float](repeating: 0, count: n))
+        for _ in 0..<100 {
+            let phi = (0..<n).map { _ in Float(random.gaussian()) }
+            _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n))
+            _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n))
+        }
+        #expect(p == q)
+        #expect(g == h)
+    }
+
+    @Test("Sums, additions and scalings work for lengths that are no multiple of eight")
+    func tails() {
+        for n in [0, 1, 7, 8, 9, 400] {
+            var a = (0..<n).map { Float($0) }
+            #expect(cdk_sum_f32(a, Int32(n)) == Double(n * max(n - 1, 0) / 2))
+            cdk_add_f32(&a, 1, Int32(n))
+            cdk_scale_f32(&a, 2, Int32(n))
+            #expect(a == (0..<n).map { 2 * Float($0 + 1) })
+        }
+    }
+}

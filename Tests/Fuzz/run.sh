@@ -1,0 +1,34 @@
+#!/bin/sh
+# Runs every libFuzzer target of the parsers, one after the other.
+#
+#   Tests/Fuzz/run.sh [seconds] [target...]        default: 60 seconds each, all targets
+#   MERGE=1 Tests/Fuzz/run.sh ...                  afterwards add what found new code to Tests/Fixtures/lines/fuzz, minimised
+#
+# Builds in .build-fuzz. Ends with 1 when a target found something; the input lies in .build-fuzz/findings.
+set -eu
+cd "$(dirname "$0")/../.."
+seconds="${1:-60}"
+[ $# -gt 0 ] && shift
+targets="${*:-influx json text csv numbers}"
+out=.build-fuzz
+corpora=Tests/Fixtures/lines/fuzz
+mkdir -p "$out/findings"
+
+clang -O1 -g -fsanitize=address -c Sources/CNumberText/number_text.c -ISources/CNumberText/include -o "$out/number_text.o"
+status=0
+for target in $targets; do
+    swiftc -O -g -sanitize=fuzzer,address -parse-as-library -swift-version 6 -module-name Fuzz -ISources/CNumberText/include \
+        Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" -o "$out/$target"
+    mkdir -p "$out/corpus/$target" "$corpora/$target"
+    echo "== $target: $seconds s"
+    "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+        -dict="Tests/Fuzz/$target.dict" -artifact_prefix="$out/findings/$target-" "$out/corpus/$target" "$corpora/$target" || status=1
+    if [ "${MERGE:-0}" = 1 ]; then
+        mkdir -p "$out/merged/$target"
+        "$out/$target" -merge=1 -max_len=512 -verbosity=0 "$out/merged/$target" "$corpora/$target" "$out/corpus/$target"
+        rm -f "$corpora/$target"/*
+        cp "$out/merged/$target"/* "$corpora/$target/"
+        rm -rf "$out/merged/$target"
+    fi
+done
+exit $status
