@@ -17,6 +17,9 @@ let leanLinking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--gc-sections"], 
 
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
+// The hot path's objects have one owner at a time (see ReadingBatch). Debug builds check every access, release builds rely on it.
+let ownedHotPath: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
+
 let package = Package(
     name: "rnn-watchd",
     dependencies: [
@@ -46,7 +49,7 @@ let package = Package(
         .target(name: "MachineSample"),
         .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
-        .target(name: "Readings"),
+        .target(name: "Readings", swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
             resources: [.embedInCode("0001_initial.sql")]),
@@ -58,13 +61,13 @@ let package = Package(
 
         // floor 2
         .target(name: "Alerting", dependencies: ["Detection"]),
-        .target(name: "LineFormats", dependencies: ["CNumberText", "TimeSeries"]),
+        .target(name: "LineFormats", dependencies: ["CNumberText", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Simulation", dependencies: ["Tabular", "TimeSeries"]),
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
-        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"]),
-        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"]),
+        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"], swiftSettings: ownedHotPath),
+        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
         .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
@@ -96,6 +99,9 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Benchmarks and quality runs; not installed.
+        .executableTarget(
+            name: "rnn-bench",
+            dependencies: ["Alerting", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 

@@ -1,6 +1,8 @@
 /* The kernels of one instruction set. Included with
  *   RK_V     lanes            RK(name)  name with the set's suffix
- *   RK_M4    streams of a tile with four accumulators each, RK_M1 with one.
+ *   RK_M4    streams of a tile with four accumulators each, RK_M1 with one, RK_MD rows of a dense tile with two
+ *   RK_U4    unit blocks of a tile of a single stream with four accumulators each, RK_U1 with one (at most RK_M1)
+ *   RK_P     rows of a tile of two vectors of a weight gradient
  * Legend: recurrent_kernels.h. */
 
 typedef float RK(vf) __attribute__((ext_vector_type(RK_V)));
@@ -74,41 +76,72 @@ INLINE void RK(products)(const int M, const int G, const int third, int32_t K, c
     }
 }
 
-/* One block of V units for M streams: accumulate, activate, write h to scratch, c and tape in place. */
+/* Activates the accumulators of V units of one stream: h to scratch, c and tape in place. */
+INLINE void RK(finish)(const int cell, const int plain, const rk_layer *L, vf *acc, const float *h, float *scratch, int32_t Hp,
+                       const float *c_in, float *c_out, float *t) {
+    const int32_t ga = plain ? RK_SIGMOID : L->gate_activation, ca = plain ? RK_TANH : L->candidate_activation;
+    const int32_t oa = plain ? RK_TANH : L->output_activation;
+    const float hs = L->hard_slope, ho = L->hard_offset;
+    vf out;
+    if (cell == RK_ELMAN) {
+        out = RK(act)(ca, hs, ho, acc[0]);
+    } else if (cell == RK_LSTM) {
+        vf i = RK(act)(ga, hs, ho, acc[0]), f = RK(act)(ga, hs, ho, acc[1]);
+        vf g = RK(act)(ca, hs, ho, acc[2]), o = RK(act)(ga, hs, ho, acc[3]);
+        vf c = f * LOAD(c_in) + i * g;
+        STORE(c_out, c);
+        vf y = RK(act)(oa, hs, ho, c);
+        out = o * y;
+        if (t) { STORE(t, i); STORE(t + Hp, f); STORE(t + 2 * Hp, g); STORE(t + 3 * Hp, o); }
+    } else {
+        vf r = RK(act)(ga, hs, ho, acc[0]), z = RK(act)(ga, hs, ho, acc[1]);
+        vf m = acc[3];
+        vf n = RK(act)(ca, hs, ho, r * m + acc[2]);
+        out = z * (LOAD(h) - n) + n;
+        if (t) { STORE(t, r); STORE(t + Hp, z); STORE(t + 2 * Hp, n); STORE(t + 3 * Hp, m); }
+    }
+    STORE(scratch, out);
+}
+
+/* One block of V units for M streams. */
 INLINE void RK(tile)(const int cell, const int plain, const int M, const rk_layer *L, int32_t u, const float *w, const float *const *x,
                      const float *const *h, float *scratch, int32_t Hp, const float *const *c_in, float *const *c_out, float *tape,
                      ptrdiff_t tape_stride) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    const int32_t ga = plain ? RK_SIGMOID : L->gate_activation, ca = plain ? RK_TANH : L->candidate_activation;
-    const int32_t oa = plain ? RK_TANH : L->output_activation;
-    const float hs = L->hard_slope, ho = L->hard_offset;
     vf acc[RK_M1][4];
     UNROLL for (int s = 0; s < M; s++) UNROLL for (int a = 0; a < A; a++) acc[s][a] = LOAD(w + a * RK_V);
     w += A * RK_V;
     RK(products)(M, G, 2, L->inputs, w, x, acc);
     w += (ptrdiff_t)L->inputs * G * RK_V;
     RK(products)(M, G, cell == RK_GRU ? 3 : 2, L->hidden, w, h, acc);
-    UNROLL for (int s = 0; s < M; s++) {
-        vf out;
-        float *t = tape ? tape + s * tape_stride + u : NULL;
-        if (cell == RK_ELMAN) {
-            out = RK(act)(ca, hs, ho, acc[s][0]);
-        } else if (cell == RK_LSTM) {
-            vf i = RK(act)(ga, hs, ho, acc[s][0]), f = RK(act)(ga, hs, ho, acc[s][1]);
-            vf g = RK(act)(ca, hs, ho, acc[s][2]), o = RK(act)(ga, hs, ho, acc[s][3]);
-            vf c = f * LOAD(c_in[s] + u) + i * g;
-            STORE(c_out[s] + u, c);
-            vf y = RK(act)(oa, hs, ho, c);
-            out = o * y;
-            if (t) { STORE(t, i); STORE(t + Hp, f); STORE(t + 2 * Hp, g); STORE(t + 3 * Hp, o); }
-        } else {
-            vf r = RK(act)(ga, hs, ho, acc[s][0]), z = RK(act)(ga, hs, ho, acc[s][1]);
-            vf m = acc[s][3];
-            vf n = RK(act)(ca, hs, ho, r * m + acc[s][2]);
-            out = z * (LOAD(h[s] + u) - n) + n;
-            if (t) { STORE(t, r); STORE(t + Hp, z); STORE(t + 2 * Hp, n); STORE(t + 3 * Hp, m); }
+    UNROLL for (int s = 0; s < M; s++)
+        RK(finish)(cell, plain, L, acc[s], h[s] + u, scratch + (ptrdiff_t)s * Hp + u, Hp, cell == RK_LSTM ? c_in[s] + u : NULL,
+                   cell == RK_LSTM ? c_out[s] + u : NULL, tape ? tape + s * tape_stride + u : NULL);
+}
+
+/* U blocks of V units for a single stream: enough independent sums to hide the latency of an addition. `size`: floats of a block. */
+INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk_layer *L, int32_t u, const float *w, ptrdiff_t size,
+                          const float *x, const float *h, float *scratch, int32_t Hp, const float *c_in, float *c_out, float *tape) {
+    const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
+    vf acc[RK_M1][4];
+    UNROLL for (int b = 0; b < U; b++) UNROLL for (int a = 0; a < A; a++) acc[b][a] = LOAD(w + b * size + a * RK_V);
+    w += A * RK_V;
+    for (int32_t k = 0; k < L->inputs; k++, w += G * RK_V) {
+        const vf xs = SPLAT(x[k]);
+        UNROLL for (int b = 0; b < U; b++)
+            UNROLL for (int g = 0; g < G; g++) acc[b][g] = LOAD(w + b * size + g * RK_V) * xs + acc[b][g];
+    }
+    for (int32_t k = 0; k < L->hidden; k++, w += G * RK_V) {
+        const vf xs = SPLAT(h[k]);
+        UNROLL for (int b = 0; b < U; b++) UNROLL for (int g = 0; g < G; g++) {
+            const int a = cell == RK_GRU && g == 2 ? 3 : g;
+            acc[b][a] = LOAD(w + b * size + g * RK_V) * xs + acc[b][a];
         }
-        STORE(scratch + (ptrdiff_t)s * Hp + u, out);
+    }
+    UNROLL for (int b = 0; b < U; b++) {
+        const int32_t at = u + b * RK_V;
+        RK(finish)(cell, plain, L, acc[b], h + at, scratch + at, Hp, cell == RK_LSTM ? c_in + at : NULL,
+                   cell == RK_LSTM ? c_out + at : NULL, tape ? tape + at : NULL);
     }
 }
 
@@ -119,7 +152,14 @@ INLINE void RK(block)(const int cell, const int plain, const rk_layer *L, int32_
     const int32_t Hp = rk_round(L->hidden);
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)(L->inputs + L->hidden) * G) * RK_V;
     const float *w = L->packed;
-    for (int32_t u = 0; u < L->hidden; u += RK_V, w += size) {
+    int32_t u = 0;
+    if (n == 1) {
+        const int U = cell == RK_ELMAN ? RK_U1 : RK_U4;
+        for (; u + (U - 1) * RK_V < L->hidden; u += U * RK_V, w += U * size)
+            RK(tile_wide)(cell, plain, U, L, u, w, size, x[0], h[0], scratch, Hp, cell == RK_LSTM ? c_in[0] : NULL,
+                          cell == RK_LSTM ? c_out[0] : NULL, tape);
+    }
+    for (; u < L->hidden; u += RK_V, w += size) {
         int32_t s = 0;
 #define RK_TILE(M)                                                                                                                     \
     RK(tile)(cell, plain, M, L, u, w, x + s, h + s, scratch + (ptrdiff_t)s *Hp, Hp, c_in ? c_in + s : NULL, c_out ? c_out + s : NULL,   \
@@ -198,34 +238,63 @@ static void RK(layer_step)(const rk_layer *L, int32_t n, const float *const *x, 
     }
 }
 
-INLINE void RK(dense_tile)(const int M, const rk_dense *D, int32_t q, const float *w, const float *const *x, float *const *out,
-                           int32_t add) {
-    vf acc[RK_M1][4];
-    UNROLL for (int s = 0; s < M; s++) acc[s][0] = LOAD(w);
-    RK(products)(M, 1, 2, D->inputs, w + RK_V, x, acc);
-    const int32_t left = D->outputs - q;
-    UNROLL for (int s = 0; s < M; s++) {
-        vf y = acc[s][0];
+/* M rows by Q blocks of V outputs. Two sums per output, over even and odd k, added at the end: a single row would otherwise wait for
+ * every addition. */
+INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t q, const float *w, ptrdiff_t size, const float *const *x,
+                           float *const *out, int32_t add) {
+    vf acc[RK_MD][2][2];
+    UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
+        acc[s][b][0] = LOAD(w + b * size);
+        acc[s][b][1] = SPLAT(0.0f);
+    }
+    w += RK_V;
+    int32_t k = 0;
+    for (; k + 2 <= D->inputs; k += 2, w += 2 * RK_V) {
+        UNROLL for (int odd = 0; odd < 2; odd++) {
+            vf xs[RK_MD];
+            UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(x[s][k + odd]);
+            UNROLL for (int b = 0; b < Q; b++) {
+                const vf wb = LOAD(w + b * size + odd * RK_V);
+                UNROLL for (int s = 0; s < M; s++) acc[s][b][odd] = wb * xs[s] + acc[s][b][odd];
+            }
+        }
+    }
+    if (k < D->inputs)
+        UNROLL for (int b = 0; b < Q; b++)
+            UNROLL for (int s = 0; s < M; s++) acc[s][b][0] = LOAD(w + b * size) * SPLAT(x[s][k]) + acc[s][b][0];
+    UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
+        const int32_t at = q + b * RK_V, left = D->outputs - at;
+        float *o = out[s] + at;
+        vf y = acc[s][b][0] + acc[s][b][1];
         if (left >= RK_V) {
-            if (add) y = y + LOAD(out[s] + q);
-            STORE(out[s] + q, RK(act)(D->activation, D->hard_slope, D->hard_offset, y));
+            if (add) y = y + LOAD(o);
+            STORE(o, RK(act)(D->activation, D->hard_slope, D->hard_offset, y));
         } else {
-            float part[RK_V] __attribute__((aligned(64)));
-            for (int32_t i = 0; i < left; i++) part[i] = add ? out[s][q + i] : 0.0f;
-            for (int32_t i = left; i < RK_V; i++) part[i] = 0.0f;
+            float part[RK_V] __attribute__((aligned(64))) = {0};
+            for (int32_t i = 0; add && i < left; i++) part[i] = o[i];
             if (add) y = y + LOAD(part);
             STORE(part, RK(act)(D->activation, D->hard_slope, D->hard_offset, y));
-            for (int32_t i = 0; i < left; i++) out[s][q + i] = part[i];
+            for (int32_t i = 0; i < left; i++) o[i] = part[i];
         }
     }
 }
 
 static void RK(dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out, int32_t add) {
     const float *w = D->packed;
-    for (int32_t q = 0; q < D->outputs; q += RK_V, w += (1 + (ptrdiff_t)D->inputs) * RK_V) {
+    const ptrdiff_t size = (1 + (ptrdiff_t)D->inputs) * RK_V;
+    for (int32_t q = 0; q < D->outputs;) {
+        const int two = q + RK_V < D->outputs;
         int32_t s = 0;
-        for (; s + RK_M1 <= n; s += RK_M1) RK(dense_tile)(RK_M1, D, q, w, x + s, out + s, add);
-        for (; s < n; s++) RK(dense_tile)(1, D, q, w, x + s, out + s, add);
+        for (; s + RK_MD <= n; s += RK_MD) {
+            if (two) RK(dense_tile)(RK_MD, 2, D, q, w, size, x + s, out + s, add);
+            else RK(dense_tile)(RK_MD, 1, D, q, w, size, x + s, out + s, add);
+        }
+        for (; s < n; s++) {
+            if (two) RK(dense_tile)(1, 2, D, q, w, size, x + s, out + s, add);
+            else RK(dense_tile)(1, 1, D, q, w, size, x + s, out + s, add);
+        }
+        q += (two + 1) * RK_V;
+        w += (two + 1) * size;
     }
 }
 
@@ -279,12 +348,11 @@ static void RK(layer_backward)(const rk_layer *L, int32_t n, const rk_backward_r
     }
 }
 
-/* C tile of P rows by Q vectors, summed over `rows`. */
-INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
-                           ptrdiff_t ldc) {
+/* C tile of P rows by Q vectors, summed over `rows`; a and b packed [rows][P] and [rows][Q vectors]. */
+INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *a, const float *b, float *c, ptrdiff_t ldc) {
     vf acc[RK_P][2];
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) acc[p][q] = LOAD(c + p * ldc + q * RK_V);
-    for (int32_t r = 0; r < rows; r++, a += lda, b += ldb) {
+    for (int32_t r = 0; r < rows; r++, a += P, b += Q * RK_V) {
         vf bs[2];
         UNROLL for (int q = 0; q < Q; q++) bs[q] = LOAD(b + q * RK_V);
         UNROLL for (int p = 0; p < P; p++) {
@@ -295,21 +363,36 @@ INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *
     UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) STORE(c + p * ldc + q * RK_V, acc[p][q]);
 }
 
+/* out [tiles of `width` columns][rows][width], the last tiles narrower (`narrow` columns each). Rows lie a power of two apart: read in
+ * place, a tile would keep hitting the same few cache sets. */
+INLINE void RK(outer_pack)(int32_t rows, const float *x, ptrdiff_t ldx, int32_t columns, const int width, const int narrow, float *out) {
+    for (int32_t r = 0; r < rows; r++, x += ldx) {
+        int32_t m = 0;
+        for (; m + width <= columns; m += width)
+            for (int32_t i = 0; i < width; i++) out[(ptrdiff_t)m * rows + r * width + i] = x[m + i];
+        for (; m < columns; m += narrow)
+            for (int32_t i = 0; i < narrow; i++) out[(ptrdiff_t)m * rows + r * narrow + i] = x[m + i];
+    }
+}
+
 static void RK(outer_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *b, ptrdiff_t ldb, int32_t N, float *c,
-                          ptrdiff_t ldc) {
-    for (int32_t from = 0; from < rows; from += 128) {
-        int32_t r = rows - from < 128 ? rows - from : 128;
-        const float *ar = a + from * lda, *br = b + from * ldb;
+                          ptrdiff_t ldc, float *scratch) {
+    for (int32_t from = 0; from < rows; from += RK_OUTER_ROWS) {
+        const int32_t R = rows - from < RK_OUTER_ROWS ? rows - from : RK_OUTER_ROWS;
+        float *ap = scratch, *bp = scratch + (ptrdiff_t)R * M;
+        RK(outer_pack)(R, a + from * lda, lda, M, RK_P, 1, ap);
+        RK(outer_pack)(R, b + from * ldb, ldb, N, 2 * RK_V, RK_V, bp);
         for (int32_t q = 0; q < N;) {
             const int two = q + 2 * RK_V <= N;
+            const float *bt = bp + (ptrdiff_t)q * R;
             int32_t m = 0;
             for (; m + RK_P <= M; m += RK_P) {
-                if (two) RK(outer_tile)(RK_P, 2, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
-                else RK(outer_tile)(RK_P, 1, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
+                if (two) RK(outer_tile)(RK_P, 2, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
+                else RK(outer_tile)(RK_P, 1, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
             }
             for (; m < M; m++) {
-                if (two) RK(outer_tile)(1, 2, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
-                else RK(outer_tile)(1, 1, r, ar + m, lda, br + q, ldb, c + m * ldc + q, ldc);
+                if (two) RK(outer_tile)(1, 2, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
+                else RK(outer_tile)(1, 1, R, ap + (ptrdiff_t)m * R, bt, c + m * ldc + q, ldc);
             }
             q += two ? 2 * RK_V : RK_V;
         }
@@ -338,6 +421,9 @@ static const rk_table RK(table) = {RK_LABEL,        RK_V,           RK(layer_ste
 #undef RK_V
 #undef RK_M1
 #undef RK_M4
+#undef RK_MD
+#undef RK_U1
+#undef RK_U4
 #undef RK_P
 #undef RK_LABEL
 #undef RK

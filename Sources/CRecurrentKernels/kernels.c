@@ -23,6 +23,9 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_V 4
 #define RK_M1 6
 #define RK_M4 2
+#define RK_MD 3
+#define RK_U1 6
+#define RK_U4 2
 #define RK_P 4
 #define RK_LABEL "sse2"
 #define RK(n) RK_JOIN(n, sse2)
@@ -32,6 +35,9 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_V 8
 #define RK_M1 8
 #define RK_M4 3
+#define RK_MD 3
+#define RK_U1 6
+#define RK_U4 2
 #define RK_P 6
 #define RK_LABEL "avx2"
 #define RK(n) RK_JOIN(n, avx2)
@@ -40,6 +46,9 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_V 16
 #define RK_M1 3
 #define RK_M4 2
+#define RK_MD 1
+#define RK_U1 3
+#define RK_U4 1
 #define RK_P 3
 #define RK_LABEL "avx2x2"
 #define RK(n) RK_JOIN(n, avx2x2)
@@ -50,6 +59,9 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_V 16
 #define RK_M1 8
 #define RK_M4 6
+#define RK_MD 6
+#define RK_U1 8
+#define RK_U4 2
 #define RK_P 8
 #define RK_LABEL "avx512"
 #define RK(n) RK_JOIN(n, avx512)
@@ -76,6 +88,9 @@ int32_t rk_table_usable(int32_t index) {
 #define RK_V 4
 #define RK_M1 8
 #define RK_M4 4
+#define RK_MD 6
+#define RK_U1 8
+#define RK_U4 4
 #define RK_P 8
 #define RK_LABEL "neon"
 #define RK(n) RK_JOIN(n, neon)
@@ -89,6 +104,9 @@ int32_t rk_table_usable(int32_t index) { return index == 0; }
 #define RK_V 4
 #define RK_M1 4
 #define RK_M4 2
+#define RK_MD 3
+#define RK_U1 4
+#define RK_U4 2
 #define RK_P 4
 #define RK_LABEL "portable"
 #define RK(n) RK_JOIN(n, portable)

@@ -9,6 +9,12 @@ public struct ReadingEntry: Sendable {
     public var time: Int64
     /// The fleet clock when it arrived: nanoseconds that all streams together have lived through (see `FleetClock`).
     public var clock: Int64
+
+    @inlinable
+    public init(stream: UInt32, fieldStart: UInt32, fieldCount: UInt32, time: Int64, clock: Int64) {
+        (self.stream, self.fieldStart, self.fieldCount) = (stream, fieldStart, fieldCount)
+        (self.time, self.clock) = (time, clock)
+    }
 }
 
 /// What happened between readings, in order of arrival.
@@ -45,8 +51,10 @@ public final class ReadingBatch: @unchecked Sendable {
     /// The fleet clock when it was closed.
     public var clock: Int64 = 0
 
-    public private(set) var entryCount = 0
-    public private(set) var fieldCount = 0
+    public var entryCount: Int { entriesUsed }
+    public var fieldCount: Int { fieldsUsed }
+    @usableFromInline var entriesUsed = 0
+    @usableFromInline var fieldsUsed = 0
     public let entries: UnsafeMutablePointer<ReadingEntry>
     public let channels: UnsafeMutablePointer<UInt16>
     public let values: UnsafeMutablePointer<Double>
@@ -75,7 +83,8 @@ public final class ReadingBatch: @unchecked Sendable {
     public var isEmpty: Bool { entryCount == 0 && notes.isEmpty && acknowledgements.isEmpty }
 
     /// Whether a reading of `fields` values fits.
-    public func hasRoom(fields: Int) -> Bool { entryCount < entryCapacity && fieldCount + fields <= fieldCapacity }
+    @inlinable
+    public func hasRoom(fields: Int) -> Bool { entriesUsed < entryCapacity && fieldsUsed + fields <= fieldCapacity }
 
     /// Appends one value of the reading that `endReading` will close.
     @inlinable
@@ -86,11 +95,13 @@ public final class ReadingBatch: @unchecked Sendable {
     }
 
     /// Closes a reading made of the values appended since the last one. At least one value must have been appended.
+    @inlinable
     public func endReading(stream: UInt32, time: Int64, clock: Int64) {
-        entries[entryCount] = ReadingEntry(
-            stream: stream, fieldStart: UInt32(fieldCount), fieldCount: UInt32(pendingEnd - fieldCount), time: time, clock: clock)
-        entryCount += 1
-        fieldCount = pendingEnd
+        entries[entriesUsed] = ReadingEntry(
+            stream: stream, fieldStart: UInt32(truncatingIfNeeded: fieldsUsed), fieldCount: UInt32(truncatingIfNeeded: pendingEnd &- fieldsUsed),
+            time: time, clock: clock)
+        entriesUsed += 1
+        fieldsUsed = pendingEnd
     }
 
     /// Forgets values appended since the last closed reading.
@@ -107,8 +118,8 @@ public final class ReadingBatch: @unchecked Sendable {
         receivedAt = 0
         firstArrival = 0
         clock = 0
-        entryCount = 0
-        fieldCount = 0
+        entriesUsed = 0
+        fieldsUsed = 0
         pendingEnd = 0
         notes.removeAll(keepingCapacity: true)
         acknowledgements.removeAll(keepingCapacity: true)

@@ -27,6 +27,7 @@ final class LayerWorkspace {
     private let inputWeightGradient: AlignedFloats
     private let recurrentWeightGradient: AlignedFloats
     private let biasGradient: AlignedFloats
+    private let scratch: AlignedFloats
 
     init(_ layer: RecurrentLayer, rows: Int, streams: Int, lanes: Int32, needsInput: Bool) {
         shape = layer
@@ -52,6 +53,7 @@ final class LayerWorkspace {
         inputWeightGradient = AlignedFloats(zeros: gateRows * inputWidth)
         recurrentWeightGradient = AlignedFloats(zeros: gateRows * width)
         biasGradient = AlignedFloats(zeros: tapeWidth)
+        scratch = AlignedFloats(zeros: Int(RK_OUTER_ROWS) * (gateRows + max(width, inputWidth)))
     }
 
     /// Floats held, without weights.
@@ -189,10 +191,11 @@ final class LayerWorkspace {
     func weightGradients(_ table: UnsafePointer<rk_table>, from below: UnsafePointer<Float>, stride: Int, rows: Int, streams: Int) {
         let gateRows = Int32(cell.gateCount * width)
         table.pointee.outer_sum(
-            Int32(rows), tape.pointer, tapeWidth, gateRows, below, stride, Int32(inputWidth), inputWeightGradient.pointer, inputWidth)
+            Int32(rows), tape.pointer, tapeWidth, gateRows, below, stride, Int32(inputWidth), inputWeightGradient.pointer, inputWidth,
+            scratch.pointer)
         table.pointee.outer_sum(
             Int32(rows), tape.pointer + recurrentOffset, tapeWidth, gateRows, hidden.pointer, width, Int32(width),
-            recurrentWeightGradient.pointer, width)
+            recurrentWeightGradient.pointer, width, scratch.pointer)
         rk_column_sum(Int32(rows), tape.pointer, tapeWidth, Int32(tapeWidth), biasGradient.pointer)
     }
 
@@ -233,6 +236,7 @@ final class DenseWorkspace {
     private let hiddenWidth: Int
     private let weightGradient: AlignedFloats
     private let biasGradient: AlignedFloats
+    private let scratch: AlignedFloats
 
     init(_ dense: DenseLayer, rows: Int, lanes: Int32) {
         parameters = dense
@@ -245,6 +249,7 @@ final class DenseWorkspace {
         backPack = AlignedFloats(zeros: rk_dense_pack_size(Int32(outputs), Int32(dense.inputSize), lanes))
         weightGradient = AlignedFloats(zeros: outputs * hiddenWidth)
         biasGradient = AlignedFloats(zeros: width)
+        scratch = AlignedFloats(zeros: Int(RK_OUTER_ROWS) * (outputs + hiddenWidth))
     }
 
     var floats: Int { output.count + outputGradient.count }
@@ -288,7 +293,8 @@ final class DenseWorkspace {
             packed: backPack.pointer)
         rk_dense_rows(table, &native, Int32(rows), outputGradient.pointer, width, target, stride, 1)
         table.pointee.outer_sum(
-            Int32(rows), outputGradient.pointer, width, Int32(outputs), h, stride, Int32(hiddenWidth), weightGradient.pointer, hiddenWidth)
+            Int32(rows), outputGradient.pointer, width, Int32(outputs), h, stride, Int32(hiddenWidth), weightGradient.pointer, hiddenWidth,
+            scratch.pointer)
         rk_column_sum(Int32(rows), outputGradient.pointer, width, Int32(outputs), biasGradient.pointer)
     }
 

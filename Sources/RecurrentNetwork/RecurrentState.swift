@@ -16,6 +16,16 @@ public struct RecurrentState: Sendable, Equatable {
         values = Array(repeating: 0, count: self.streamCount * stride)
     }
 
+    /// `count` copies of one stream's state.
+    public func repeated(stream: Int = 0, count: Int, for engine: RecurrentEngine) -> RecurrentState {
+        var copy = RecurrentState(for: engine, streamCount: count)
+        guard (0..<streamCount).contains(stream), stride == engine.stateStride else { return copy }
+        for i in 0..<copy.streamCount {
+            copy.values.replaceSubrange(i * stride..<(i + 1) * stride, with: values[stream * stride..<(stream + 1) * stride])
+        }
+        return copy
+    }
+
     /// h of one layer, [hiddenSize]; empty if stream or layer do not exist.
     public func hidden(of engine: RecurrentEngine, layer: Int, stream: Int = 0) -> [Float] {
         part(of: engine, layer: layer, stream: stream, cellState: false)

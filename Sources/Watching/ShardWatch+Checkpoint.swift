@@ -97,7 +97,10 @@ extension ShardWatch {
         let episodes = try walk(snapshot, isDryRun: false)
         for episode in episodes {
             book.restore(episode)
-            if episode.alert.kind == .anomaly, let local = slotOf(episode.alert.stream) { slots[local].hasAnomaly = true }
+            if episode.alert.kind == .anomaly, let local = slotOf(episode.alert.stream) {
+                slots[local].hasAnomaly = true
+                setAnomalyChannel(local, episode.alert.channels.first)
+            }
         }
         let block = Int(snapshot.block) / shards
         if block < blocks.count {

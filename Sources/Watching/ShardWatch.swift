@@ -205,7 +205,7 @@ public struct ShardWatch: ~Copyable {
         let isAlarm = verdict.isAlarm && !isStuckAlarm
         guard isAlarm || slots[local].hasAnomaly else { return }
         let stream = slots[local].id
-        let observed = mainObservation(stream)
+        let observed = slots[local].hasAnomaly ? mainObservation(local) : nil
         let severityMin = slots[local].policy.severityMin
         let isCritical = verdict.score >= verdict.threshold + settings.rules.criticalMargin
         if !slots[local].hasAnomaly, severityMin == .critical, !isCritical { return }
@@ -219,14 +219,18 @@ public struct ShardWatch: ~Copyable {
         guard let action else { return }
         if action.transition == .opened { extra.pointee.alerts += 1 }
         slots[local].hasAnomaly = action.transition != .closed
+        if action.transition == .opened { setAnomalyChannel(local, action.alert.channels.first) }
         actions.append(action)
     }
 
-    /// The present value of the open episode's main channel, if it is in this reading.
-    private func mainObservation(_ stream: UInt32) -> Double? {
-        guard let name = book.episode(stream, .anomaly)?.alert.channels.first, let local = slotOf(stream) else { return nil }
-        guard let index = slots[local].names.firstIndex(of: name) else { return nil }
-        return channelExtra(slots[local].channels[index]).pointee.lastValue
+    /// The newest value of the open episode's main channel.
+    private func mainObservation(_ local: Int) -> Double? {
+        let channel = Int(slots[local].anomalyChannel)
+        return channel < slots[local].channels.count ? channelExtra(slots[local].channels[channel]).pointee.lastValue : nil
+    }
+
+    mutating func setAnomalyChannel(_ local: Int, _ name: String?) {
+        slots[local].anomalyChannel = UInt16(truncatingIfNeeded: slots[local].names.firstIndex { $0 == name } ?? 0)
     }
 
     private mutating func judgeStuck(

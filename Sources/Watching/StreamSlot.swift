@@ -67,5 +67,7 @@ struct StreamSlot {
     var channels: [UnsafeMutableRawPointer] = []
     var policy = StreamPolicy()
     var hasAnomaly = false
+    /// The main channel of the open anomaly.
+    var anomalyChannel: UInt16 = 0
     var isStale = false
 }

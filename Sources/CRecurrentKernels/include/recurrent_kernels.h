@@ -24,6 +24,8 @@
 #define RK_LAYERS_MAX 8
 /* Most hidden units of a layer (bounds the stack scratch of a step). */
 #define RK_HIDDEN_MAX 4096
+/* Rows that outer_sum packs at a time. */
+#define RK_OUTER_ROWS 128
 
 enum { RK_ELMAN = 0, RK_LSTM = 1, RK_GRU = 2, RK_GRU_RESET_BEFORE = 3 };
 enum { RK_LINEAR = 0, RK_TANH = 1, RK_SIGMOID = 2, RK_RELU = 3, RK_HARD_SIGMOID = 4 };
@@ -76,9 +78,9 @@ typedef struct rk_table {
     void (*dense)(const rk_dense *dense, int32_t n, const float *const *x, float *const *out, int32_t add);
     /* Elementwise backward of one step for n streams. */
     void (*layer_backward)(const rk_layer *layer, int32_t n, const rk_backward_rows *rows);
-    /* C[m][q] += sum_r A[r*lda + m] * B[r*ldb + q], m < M, q < N (N a multiple of RK_ROUND). */
+    /* C[m][q] += sum_r A[r*lda + m] * B[r*ldb + q], m < M, q < N (N a multiple of RK_ROUND). scratch: RK_OUTER_ROWS * (M + N) floats. */
     void (*outer_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *b, ptrdiff_t ldb, int32_t N, float *c,
-                      ptrdiff_t ldc);
+                      ptrdiff_t ldc, float *scratch);
     /* y = activation(x), for accuracy tests. */
     void (*activate)(int32_t kind, float slope, float offset, size_t n, const float *x, float *y);
 } rk_table;
