@@ -12,6 +12,9 @@ import PackageDescription
 // floor 0  Readings   RecurrentNetwork   Platform   Tabular   Migrations
 // ground   TimeSeries (moments, spans and running statistics: pure, used everywhere) and the C targets
 
+// Leaves out what nothing refers to; static Swift brings much of it.
+let leanLinking: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--gc-sections"], .when(configuration: .release))]
+
 let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
 // The hot path's objects have one owner at a time (see ReadingBatch). Debug builds check every access, release builds rely on it.
@@ -111,6 +114,8 @@ let package = Package(
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"]),
+        .testTarget(name: "TabularTests", dependencies: ["Tabular"]),
+        .testTarget(name: "TimeSeriesTests", dependencies: ["TimeSeries"]),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Tabular", "TimeSeries"]),
     ]
 )

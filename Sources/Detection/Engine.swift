@@ -338,7 +338,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let expected = prediction.expected - c.pointee.counter.base
         let half = 4 * c.pointee.residual[0].scale * prediction.spread
         verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
-            index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100), expected: expected,
+            index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100),
+            expected: expected,
             bandLow: expected - half, bandHigh: expected + half, error: standardised, contribution: 0)
         verdict.channelCount += 1
     }

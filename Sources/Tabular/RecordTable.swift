@@ -75,15 +75,18 @@ public struct RecordTable: Sendable, Equatable {
         }
     }
 
+    /// A value as a cell for people: a dash for null, five digits, no control character that a terminal would obey.
     private static func short(_ value: JSONValue) -> String {
         switch value {
-        case .null: return "-"
-        case .number(let number): return NumberText.short(number)
-        case .string(let text):
-            // A control character must not reach a terminal.
-            return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? "?" : $0 }))
-        default: return plain(value)
+        case .null: "-"
+        case .number(let number): NumberText.short(number)
+        default: printable(plain(value))
         }
+    }
+
+    /// `text` with a question mark for every control character (C0, DEL and C1).
+    public static func printable(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 || (127..<160).contains($0.value) ? "?" : $0 }))
     }
 
     /// A field as RFC 4180 wants it: quoted when it has a comma, a quote or a line end.

@@ -18,10 +18,15 @@ public enum TimeText {
     }
 
     /// The same, cut to whole milliseconds: for times read from a clock.
-    public static func milliseconds(_ nanoseconds: Int64) -> String { rfc3339(nanoseconds - floored(nanoseconds, by: 1_000_000).remainder) }
+    public static func milliseconds(_ nanoseconds: Int64) -> String { cut(nanoseconds, to: 1_000_000) }
 
     /// The same, cut to whole seconds: for tables that people read.
-    public static func seconds(_ nanoseconds: Int64) -> String { rfc3339(nanoseconds - floored(nanoseconds, by: 1_000_000_000).remainder) }
+    public static func seconds(_ nanoseconds: Int64) -> String { cut(nanoseconds, to: 1_000_000_000) }
+
+    private static func cut(_ nanoseconds: Int64, to unit: Int64) -> String {
+        let (whole, overflow) = nanoseconds.subtractingReportingOverflow(floored(nanoseconds, by: unit).remainder)
+        return rfc3339(overflow ? nanoseconds : whole)
+    }
 
     /// Nanoseconds since 1970 from RFC 3339 and its usual relaxations: a space or small `t` for the T, no seconds, a fraction
     /// after dot or comma (cut after nine digits), `Z`, `+hh:mm`, `-hhmm` or nothing (UTC) for the zone, or the date alone.

@@ -1,4 +1,5 @@
 import Testing
+import TimeSeries
 
 @testable import Simulation
 
@@ -110,7 +111,7 @@ import Testing
 
     @Test func theYearIsWarmerInSummer() throws {
         func temperature(_ start: String) throws -> Double {
-            let startNs = try TimeText.nanoseconds(rfc3339: start)
+            let startNs = try #require(TimeText.parse(start))
             let lines = try lines(settings(days: 7, minutes: 60) { ($0.startNs, $0.faults) = (startNs, []) })
             return mean(lines.filter { $0.stream.hasPrefix("tank,") }.compactMap { $0.value("temperature_c") })
         }
