@@ -50,7 +50,7 @@ public enum OfflineState {
             "daemon": .string("not running (read from the database)"), "lines_received": .integer(stored["lines_received"] ?? 0),
             "lines_refused": group("refused."), "lines_ignored": .integer(stored["lines_ignored"] ?? 0),
             "readings_accepted": .integer(stored["readings_accepted"] ?? 0), "values_accepted": .integer(stored["values_accepted"] ?? 0),
-            "readings_dropped": group("dropped."), "streams": .integer(Int64(try reader.streams().count)),
+            "readings_dropped": group("dropped."), "values_dropped": group("values_dropped."), "streams": .integer(Int64(try reader.streams().count)),
             "alerts_open": .integer(alerts.open),
             "alerts_total": .integer(alerts.total), "queue_fill": .number(0),
             "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.milliseconds($0)) } ?? .null,
