@@ -98,7 +98,8 @@ public final class ReadingBatch: @unchecked Sendable {
     @inlinable
     public func endReading(stream: UInt32, time: Int64, clock: Int64) {
         entries[entriesUsed] = ReadingEntry(
-            stream: stream, fieldStart: UInt32(truncatingIfNeeded: fieldsUsed), fieldCount: UInt32(truncatingIfNeeded: pendingEnd &- fieldsUsed),
+            stream: stream, fieldStart: UInt32(truncatingIfNeeded: fieldsUsed),
+            fieldCount: UInt32(truncatingIfNeeded: pendingEnd &- fieldsUsed),
             time: time, clock: clock)
         entriesUsed += 1
         fieldsUsed = pendingEnd

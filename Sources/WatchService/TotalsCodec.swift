@@ -18,7 +18,9 @@ public enum TotalsCodec {
         for (reason, count) in zip(DropReason.allCases, totals.dropped) where count > 0 {
             list.append(("dropped." + reason.rawValue, count))
         }
-        for (reason, count) in zip(DropReason.allCases, totals.valuesDropped) where count > 0 { list.append(("values_dropped." + reason.rawValue, count)) }
+        for (reason, count) in zip(DropReason.allCases, totals.valuesDropped) where count > 0 {
+            list.append(("values_dropped." + reason.rawValue, count))
+        }
         return list
     }
 
