@@ -15,7 +15,8 @@ torch_<case>.safetensors
   Everything is computed by PyTorch in float64 from the float32 weights, so that the reference's own rounding does not count;
   metadata float32_error is the largest relative deviation of PyTorch's own float32 run.
 onnx_<case>.onnx with onnx_<case>.safetensors: x [T,I] and y [T,O] of one stream, by onnxruntime.
-keras_<case>.safetensors: model in PyTorch's names, x [T,I], y [T,O], by Keras.
+keras_<case>.safetensors: model in PyTorch's names, x [T,I], y [T,O], by Keras; kerasjson_<case>.safetensors: the same weights as
+Keras stores them, with the model's JSON as metadata.
 """
 import os
 import sys
@@ -213,11 +214,14 @@ def make_keras():
         tensors["model.fc.weight"], tensors["model.fc.bias"] = np.ascontiguousarray(kernel.T), bias
         tensors["x"] = np.random.default_rng(SEED + index).normal(size=(steps, i)).astype(np.float32)
         tensors["y"] = np.ascontiguousarray(np.asarray(keras.ops.convert_to_numpy(model(tensors["x"][None])))[0])
-        meta = {"keras": keras.__version__, "backend": keras.backend.backend(), "seed": str(SEED + index), "readout_activation": "tanh",
+        meta = {"keras_version": keras.__version__, "backend": keras.backend.backend(), "seed": str(SEED + index), "readout_activation": "tanh",
                 "nonlinearity": extra.get("activation", "tanh"), "output_activation": extra.get("activation", "tanh"),
                 "gate_activation": extra.get("recurrent_activation", "sigmoid"),
                 "cell": "gruResetBefore" if extra.get("reset_after") is False else cell}
         save_file(tensors, os.path.join(HERE, f"keras_{name}.safetensors"), metadata=meta)
+        # the three lines that users are told to type
+        raw = {f"{l.name}/{i}": np.ascontiguousarray(w) for l in model.layers for i, w in enumerate(l.get_weights())}
+        save_file(raw, os.path.join(HERE, f"kerasjson_{name}.safetensors"), {"keras": model.to_json()})
         print("keras", name)
 
 
