@@ -93,7 +93,7 @@ let package = Package(
         .executableTarget(
             name: "rnnctl",
             dependencies: [
-                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform",
+                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "Evaluation", "LineFormats", "MachineSample", "Platform",
                 "Readings",
                 "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
