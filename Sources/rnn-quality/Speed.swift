@@ -18,7 +18,9 @@ struct Speed {
         defer { memory.deallocate() }
         for i in 0..<streams {
             detector.initializeStream(memory + i * size)
-            for j in 0..<channels { detector.initializeChannel(memory + i * size + detector.streamStateBytes + j * detector.channelStateBytes) }
+            for j in 0..<channels {
+                detector.initializeChannel(memory + i * size + detector.streamStateBytes + j * detector.channelStateBytes)
+            }
         }
         var verdict = Verdict(channelsMax: channels)
         var random = SeededRandom(seed: 1)

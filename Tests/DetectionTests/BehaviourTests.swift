@@ -67,7 +67,9 @@ struct BehaviourTests {
         #expect(watch.alarms.count <= 2, "\(watch.alarms)")
     }
 
-    @Test("A channel that is mostly zero does not alarm for its usual small counts and alarms for a hundred times as much", arguments: profiles.indices)
+    @Test(
+        "A channel that is mostly zero does not alarm for its usual small counts and alarms for a hundred times as much",
+        arguments: profiles.indices)
     func mostlyZero(index: Int) {
         let watch = Watch(profiles[index])
         var random = SeededRandom(seed: 4)
@@ -157,7 +159,9 @@ struct BehaviourTests {
         #expect(abs(watch.bench.verdict.cadenceSeconds - 10) < 3)
     }
 
-    @Test("A channel that appears late, disappears or never moves does not make the others alarm or hide their alarm", arguments: profiles.indices)
+    @Test(
+        "A channel that appears late, disappears or never moves does not make the others alarm or hide their alarm",
+        arguments: profiles.indices)
     func comingAndGoing(index: Int) {
         let watch = Watch(profiles[index], channels: 4)
         var random = SeededRandom(seed: 11)

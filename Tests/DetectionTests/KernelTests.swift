@@ -43,7 +43,8 @@ private let sets = ["sse2", "avx2", "avx512", "neon", "portable"]
 
 @Suite("Kernels")
 struct KernelTests {
-    @Test("Every instruction set this machine runs gives the leaky tanh step of the naive kernel", arguments: sets, [8, 16, 40, 48, 72, 128])
+    @Test(
+        "Every instruction set this machine runs gives the leaky tanh step of the naive kernel", arguments: sets, [8, 16, 40, 48, 72, 128])
     func reservoir(set: String, n: Int) throws {
         guard let f32 = cdk_kernels_f32(set), let f64 = cdk_kernels_f64(set) else { return }
         var random = SeededRandom(seed: UInt64(n))
@@ -56,7 +57,8 @@ struct KernelTests {
         for x in [0, 1, -3, 8, -8.0] {
             expected = Naive.reservoir(h: expected, w: w, win: win, bias: bias, leak: leak, x: x)
             f64.pointee.reservoir(&h, w, win, bias, leak, x, Int32(n))
-            f32.pointee.reservoir(&single, w.map(Float.init), win.map(Float.init), bias.map(Float.init), leak.map(Float.init), Float(x), Int32(n))
+            f32.pointee.reservoir(
+                &single, w.map(Float.init), win.map(Float.init), bias.map(Float.init), leak.map(Float.init), Float(x), Int32(n))
         }
         for i in 0..<n {
             #expect(abs(h[i] - expected[i]) < 1e-13)

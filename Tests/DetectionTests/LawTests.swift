@@ -33,7 +33,9 @@ struct LawTests {
         range.map { bench.step(story.rows[$0], seconds: story.seconds[$0]) }
     }
 
-    @Test("Stopping anywhere, copying the bytes to other memory and another detector, and going on gives the same bits as never stopping", arguments: profiles.indices)
+    @Test(
+        "Stopping anywhere, copying the bytes to other memory and another detector, and going on gives the same bits as never stopping",
+        arguments: profiles.indices)
     func restore(index: Int) {
         let story = Story(rows: 420, seed: 1)
         let whole = bench(profiles[index])
@@ -109,7 +111,9 @@ struct LawTests {
             let score = b.step([a, i % 2 == 0 ? 1e300 : 5e-324], seconds: Double(i) * 60)
             try #require(score.isFinite && score >= 0, "reading \(i)")
             for c in b.verdict.channels {
-                try #require(c.expected.isFinite && c.bandLow.isFinite && c.bandHigh.isFinite && c.error.isFinite && c.contribution.isFinite, "reading \(i)")
+                try #require(
+                    c.expected.isFinite && c.bandLow.isFinite && c.bandHigh.isFinite && c.error.isFinite && c.contribution.isFinite,
+                    "reading \(i)")
             }
             for e in Evidence.allCases { try #require(b.verdict[e].contribution.isFinite && b.verdict[e].statistic.isFinite) }
         }
@@ -134,7 +138,9 @@ struct LawTests {
         }
     }
 
-    @Test("The contributions of the evidence and the offset add up to the score, the shares of the channels to one", arguments: profiles.indices)
+    @Test(
+        "The contributions of the evidence and the offset add up to the score, the shares of the channels to one",
+        arguments: profiles.indices)
     func attribution(index: Int) {
         let story = Story(rows: 420, seed: 10)
         let b = bench(profiles[index])
@@ -184,6 +190,8 @@ struct LawTests {
         let light = Detector(profile: .light)
         #expect(standard.channelStateBytes + standard.streamStateBytes <= 32 * 1024)
         #expect(light.channelStateBytes <= 4096)
-        for bytes in [standard.channelStateBytes, standard.streamStateBytes, light.channelStateBytes, light.streamStateBytes] { #expect(bytes % 64 == 0) }
+        for bytes in [standard.channelStateBytes, standard.streamStateBytes, light.channelStateBytes, light.streamStateBytes] {
+            #expect(bytes % 64 == 0)
+        }
     }
 }
