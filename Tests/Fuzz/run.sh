@@ -21,7 +21,7 @@ for target in $targets; do
         Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" -o "$out/$target"
     mkdir -p "$out/corpus/$target" "$corpora/$target"
     echo "== $target: $seconds s"
-    "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+    nice -n 19 "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
         -dict="Tests/Fuzz/$target.dict" -artifact_prefix="$out/findings/$target-" "$out/corpus/$target" "$corpora/$target" || status=1
     if [ "${MERGE:-0}" = 1 ]; then
         mkdir -p "$out/merged/$target"
