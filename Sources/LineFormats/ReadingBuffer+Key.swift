@@ -114,7 +114,8 @@ extension ReadingBuffer {
     func shifted(
         _ b: Bytes, _ reason: LineError.Reason, _ start: Int, _ end: Int, _ object: StaticString, _ expected: StaticString, _ column: Int
     ) -> LineError {
-        LineError(reason, column: min(column + start, lineCount) + 1, object: object, expected: expected, excerpt: InlineText(b, start, end))
+        LineError(
+            reason, column: min(column + start, lineCount) + 1, object: object, expected: expected, excerpt: InlineText(b, start, end))
     }
 
     /// Copies one name to the arena without its escapes, up to an unescaped comma, or `=` if told so, or the end.
