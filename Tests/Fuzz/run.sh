@@ -15,10 +15,12 @@ corpora=Tests/Fixtures/lines/fuzz
 mkdir -p "$out/findings"
 
 clang -O1 -g -fsanitize=address -c Sources/CNumberText/number_text.c -ISources/CNumberText/include -o "$out/number_text.o"
+swiftc -O -g -sanitize=address -parse-as-library -swift-version 6 -module-name TimeSeries -emit-module -emit-module-path "$out/TimeSeries.swiftmodule" \
+    -wmo -c Sources/TimeSeries/*.swift -o "$out/TimeSeries.o"
 status=0
 for target in $targets; do
-    swiftc -O -g -sanitize=fuzzer,address -parse-as-library -swift-version 6 -module-name Fuzz -ISources/CNumberText/include \
-        Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" -o "$out/$target"
+    swiftc -O -g -sanitize=fuzzer,address -parse-as-library -swift-version 6 -module-name Fuzz -ISources/CNumberText/include -I"$out" \
+        Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" "$out/TimeSeries.o" -o "$out/$target"
     mkdir -p "$out/corpus/$target" "$corpora/$target"
     echo "== $target: $seconds s"
     nice -n 19 "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
