@@ -2,7 +2,7 @@
 # Runs every libFuzzer target of the parsers, one after the other.
 #
 #   Tests/Fuzz/run.sh [seconds] [target...]        default: 60 seconds each, all targets
-#   MERGE=1 Tests/Fuzz/run.sh ...                  afterwards add what found new code to Tests/Fixtures/lines/fuzz, minimised
+#   MERGE=1 Tests/Fuzz/run.sh ...                  afterwards write a minimised corpus to .build-fuzz/merged, to pick fixtures from
 #
 # Builds in .build-fuzz. Ends with 1 when a target found something; the input lies in .build-fuzz/findings.
 set -eu
@@ -26,11 +26,9 @@ for target in $targets; do
     nice -n 19 "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
         -dict="Tests/Fuzz/$target.dict" -artifact_prefix="$out/findings/$target-" "$out/corpus/$target" "$corpora/$target" || status=1
     if [ "${MERGE:-0}" = 1 ]; then
-        mkdir -p "$out/merged/$target"
-        "$out/$target" -merge=1 -max_len=512 -verbosity=0 "$out/merged/$target" "$corpora/$target" "$out/corpus/$target"
-        rm -f "$corpora/$target"/*
-        cp "$out/merged/$target"/* "$corpora/$target/"
         rm -rf "$out/merged/$target"
+        mkdir -p "$out/merged/$target"
+        "$out/$target" -set_cover_merge=1 -max_len=512 -verbosity=0 "$out/merged/$target" "$corpora/$target" "$out/corpus/$target"
     fi
 done
 exit $status
