@@ -89,7 +89,7 @@ let package = Package(
             dependencies: [
                 "CommandLineTool", "Configuration", "Platform", "WatchService",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], linkerSettings: leanLinking),
         .executableTarget(
             name: "rnnctl",
             dependencies: [
@@ -97,7 +97,7 @@ let package = Package(
                 "Readings",
                 "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ]),
+            ], linkerSettings: leanLinking),
         // Benchmarks and quality runs; not installed.
         .executableTarget(
             name: "rnn-bench",
