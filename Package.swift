@@ -93,7 +93,7 @@ let package = Package(
         .executableTarget(
             name: "rnnctl",
             dependencies: [
-                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "LineFormats", "MachineSample", "Platform",
+                "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "Evaluation", "LineFormats", "MachineSample", "Platform",
                 "Readings",
                 "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -101,11 +101,12 @@ let package = Package(
         // Benchmarks and quality runs; not installed.
         .executableTarget(
             name: "rnn-bench",
-            dependencies: ["Alerting", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
+            dependencies: ["Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 
         // tests
+        .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),

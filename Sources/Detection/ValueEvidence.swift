@@ -86,7 +86,7 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
     /// Differences pushed so far.
     private var count: UInt64 = 0
 
-    /// |difference - mean| / deviation of the window before it. `fresh`: there is no previous reading to compare with (first, or after a gap).
+    /// (difference - mean) / deviation of the window before it, signed. `fresh`: there is no previous reading to compare with (first, or after a gap).
     /// `clip`: from the 31st on, differences enter the window clipped at so many deviations, so that one huge jump does not hide the next.
     @inline(__always)
     mutating func step(
@@ -100,7 +100,7 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
         if count >= 10 {
             let mean = sum / n
             let deviation = max(sumOfSquares / n - mean * mean, 0).squareRoot()
-            evidence = abs(difference - mean) / (deviation + 1e-9 + 1e-3 * abs(mean))
+            evidence = (difference - mean) / (deviation + 1e-9 + 1e-3 * abs(mean))
             if clip < .infinity && count >= 30 && deviation > 0 { difference = mean + clipped(difference - mean, clip * deviation) }
         }
         push(difference, ring, length)

@@ -1,4 +1,5 @@
 import Alerting
+import CAllocationCount
 import Detection
 import Glibc
 import Ingest
@@ -15,6 +16,7 @@ struct Bench {
         let arguments = CommandLine.arguments.dropFirst()
         let rounds = Int(Bench.value("--rounds", arguments) ?? "5") ?? 5
         let parts = arguments.filter { !$0.hasPrefix("-") && Int($0) == nil }
+        if parts.contains("allocations") { exit(allocations() ? 0 : 3) }
         print("instruction set \(Detector.instructionSet); medians of \(rounds) interleaved rounds, CPU time of one thread")
         if parts.isEmpty || parts.contains("stages") { stages(rounds) }
         if parts.isEmpty || parts.contains("streams") { streams(rounds) }
@@ -90,7 +92,10 @@ struct Bench {
                 ])
             let reference = results[0][results[0].count / 2]
             for (name, result) in zip(
-                ["copy of the same bytes", "parse", "parse + intake", "parse + intake + light detector", "parse + intake + default detector"], results)
+                [
+                    "copy of the same bytes", "parse", "parse + intake", "parse + intake + light detector",
+                    "parse + intake + default detector",
+                ], results)
             {
                 row(name, result, reference: reference)
             }
@@ -110,7 +115,9 @@ struct Bench {
     private static func streams(_ rounds: Int) {
         print("\none reading of one channel, all stages, against the number of streams")
         head("line", "1 stream")
-        for (name, profile, counts) in [("default", DetectorProfile.standard, [1, 100, 1000, 10_000]), ("light", .light, [1, 100, 1000, 10_000, 100_000])] {
+        for (name, profile, counts) in [
+            ("default", DetectorProfile.standard, [1, 100, 1000, 10_000]), ("light", .light, [1, 100, 1000, 10_000, 100_000]),
+        ] {
             var reference = 0.0
             for count in counts {
                 let load = Workload(streams: count, channels: 1, lines: max(50_000, count * 2))
@@ -138,6 +145,30 @@ struct Bench {
         }
     }
 
+    /// The test of the hot path: once everything is known, a reading is parsed, interned, batched and scored without one
+    /// allocation. Runs in release form, because debug code allocates where optimised code does not. true: it holds.
+    private static func allocations() -> Bool {
+        var holds = true
+        for (name, profile, channels) in [("default", DetectorProfile.standard, 1), ("default", .standard, 6), ("light", .light, 1)] {
+            let load = Workload(streams: 100, channels: channels, lines: 20_000)
+            let pipe = Pipe(profile, channels: channels)
+            for _ in 0..<3 { pipe.run(load) }
+            let before = allocation_count()
+            let alarmsBefore = pipe.actionsSeen
+            pipe.run(load)
+            let count = allocation_count() - before
+            let alarms = pipe.actionsSeen - alarmsBefore
+            // Telling an alert allocates (its sentences and numbers); a reading does not.
+            let isFine = count <= 20 * UInt64(alarms)
+            holds = holds && isFine
+            print(
+                "\(isFine ? "ok  " : "FAIL") \(name), \(channels) channels: \(count) allocations for \(load.lines) readings and \(alarms) steps of alerts"
+            )
+        }
+        print(holds ? "3 passed, 0 failed" : "0 passed, 1 failed")
+        return holds
+    }
+
     /// Parse and intake alone, for a profiler.
     private static func intake() {
         let load = Workload(streams: 10_000, channels: 6, lines: 200_000)
@@ -162,11 +193,14 @@ final class Pipe: BatchCourier {
     private let batch: ReadingBatch
     private var actions: [AlertAction] = []
     private var shift: Int64 = 0
+    private(set) var actionsSeen = 0
 
     /// - Parameter profile: nil leaves the shard out.
     init(_ profile: DetectorProfile?, channels: Int) {
         batch = ReadingBatch(entryCapacity: 512, fieldCapacity: 8192)
-        if let profile { watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels)) }
+        if let profile {
+            watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels))
+        }
         var limits = IntakeLimits()
         limits.streamsMax = 1_000_000
         intake = Intake(limits: limits, totals: IngestTotals(), nextSequence: 1, seed: 1, courier: self, isIgnored: { _ in false })
@@ -180,6 +214,7 @@ final class Pipe: BatchCourier {
     func deliver(_ batch: ReadingBatch) {
         actions.removeAll(keepingCapacity: true)
         watch?.apply(batch, actions: &actions)
+        actionsSeen += actions.count
     }
 
     /// All lines once more. Timestamps repeat, so the intake's order check is told to forget: times are left out.

@@ -38,6 +38,8 @@ struct RnnWatchd: ParsableCommand {
     var stdin = false
     @Flag(name: .long, help: "Check the configuration, print all problems, change nothing.")
     var check = false
+    @Flag(name: .long, help: "Print every configuration key with its default, as a file to start from.")
+    var printConfig = false
     @Option(name: .customLong("set"), help: ArgumentHelp("Set any configuration key; may be repeated.", valueName: "key=value"))
     var settings: [String] = []
 
@@ -74,6 +76,10 @@ struct RnnWatchd: ParsableCommand {
     mutating func run() throws {
         let options = try options()
         do {
+            if printConfig {
+                FileOutput.output(Key.sampleFile)
+                return
+            }
             if check {
                 _ = try options.configuration()
                 print("\(config ?? "the default configuration") is fine")
