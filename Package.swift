@@ -112,6 +112,7 @@ let package = Package(
 
         // tests
         .target(name: "CAllocationCount", path: "Tests/CAllocationCount"),
+        .testTarget(name: "LineFormatsTests", dependencies: ["CAllocationCount", "LineFormats"]),
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
