@@ -119,6 +119,13 @@ let package = Package(
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
+        // Runs the built programs.
+        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Tabular"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
+        .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
+        .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
         .testTarget(name: "TabularTests", dependencies: ["Tabular"]),
         .testTarget(name: "TimeSeriesTests", dependencies: ["TimeSeries"]),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation", "Tabular", "TimeSeries"]),
