@@ -10,6 +10,7 @@
 
 typedef float v8f __attribute__((ext_vector_type(8)));
 typedef double v8d __attribute__((ext_vector_type(8)));
+typedef int32_t v8i __attribute__((ext_vector_type(8)));
 typedef v8f v8fu __attribute__((aligned(4)));
 typedef v8d v8du __attribute__((aligned(8)));
 
@@ -32,6 +33,35 @@ typedef v8d v8du __attribute__((aligned(8)));
   }                                                                                                                            \
   static inline v8d SET(tanh8d)(v8d x) {                                                                                        \
     for (int i = 0; i < 8; i++) x[i] = tanh(x[i]);                                                                              \
+    return x;                                                                                                                   \
+  }                                                                                                                            \
+  /* ln x for normal positive x: exponent by bits, polynomial of degree 9 on [sqrt(1/2), sqrt(2)] (Cephes logf). */                \
+  static inline __attribute__((always_inline)) v8f SET(ln)(v8f x) {                                                             \
+    v8i bits = (v8i)x, e = ((bits - 0x3f3504f3) >> 23);                                                                         \
+    v8f m = (v8f)(bits - (e << 23)) - (v8f)(1.0f), k = __builtin_convertvector(e, v8f), z = m * m;                               \
+    v8f p = (v8f)(7.0376836292E-2f);                                                                                            \
+    p = p * m + (v8f)(-1.1514610310E-1f);                                                                                       \
+    p = p * m + (v8f)(1.1676998740E-1f);                                                                                        \
+    p = p * m + (v8f)(-1.2420140846E-1f);                                                                                       \
+    p = p * m + (v8f)(1.4249322787E-1f);                                                                                        \
+    p = p * m + (v8f)(-1.6668057665E-1f);                                                                                       \
+    p = p * m + (v8f)(2.0000714765E-1f);                                                                                        \
+    p = p * m + (v8f)(-2.4999993993E-1f);                                                                                       \
+    p = p * m + (v8f)(3.3333331174E-1f);                                                                                        \
+    p = p * m * z + k * (v8f)(-2.12194440e-4f) - (v8f)(0.5f) * z;                                                               \
+    return m + p + k * (v8f)(0.693359375f);                                                                                     \
+  }                                                                                                                            \
+  static inline __attribute__((always_inline)) v8f SET(asinh2)(v8f c) {                                                         \
+    v8f a = __builtin_elementwise_abs(c + c);                                                                                   \
+    return __builtin_elementwise_copysign(SET(ln)(a + __builtin_elementwise_sqrt(a * a + (v8f)(1.0f))), c);                     \
+  }                                                                                                                            \
+  static inline __attribute__((always_inline)) v8f SET(log10)(v8f x) { return SET(ln)(x) * (v8f)(0.4342944819f); }               \
+  static inline v8d SET(asinh2d)(v8d x) {                                                                                       \
+    for (int i = 0; i < 8; i++) x[i] = asinh(2 * x[i]);                                                                         \
+    return x;                                                                                                                   \
+  }                                                                                                                            \
+  static inline v8d SET(log10d)(v8d x) {                                                                                        \
+    for (int i = 0; i < 8; i++) x[i] = log10(x[i]);                                                                             \
     return x;                                                                                                                   \
   }
 
@@ -98,7 +128,9 @@ const char *cdk_instruction_set(void) { return chosen; }
   int32_t cdk_nearest_##S(const R *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
   void cdk_add_##S(R *a, R v, int32_t n) { best_##S->add(a, v, n); }                                                                \
   void cdk_scale_##S(R *a, R v, int32_t n) { best_##S->scale(a, v, n); }                                                            \
-  double cdk_sum_##S(const R *a, int32_t n) { return best_##S->sum(a, n); }
+  double cdk_sum_##S(const R *a, int32_t n) { return best_##S->sum(a, n); }                                                         \
+  void cdk_asinh2_##S(R *y, const R *c, int32_t n) { best_##S->asinh2(y, c, n); }                                                  \
+  void cdk_log10_##S(R *y, const R *c, int32_t n) { best_##S->log10(y, c, n); }
 CDK_DEFINE(float, f32)
 CDK_DEFINE(double, f64)
 

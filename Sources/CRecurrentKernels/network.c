@@ -156,7 +156,7 @@ void rk_adam(float *w, const float *g, float *m, float *v, size_t n, double rate
         float d = g[i] + decay * w[i];
         m[i] = b1 * m[i] + rest1 * d;
         v[i] = b2 * v[i] + rest2 * d * d;
-        w[i] -= scale * m[i] / (sqrtf(v[i]) * root + eps);
+        w[i] -= scale * m[i] / (__builtin_elementwise_sqrt(v[i]) * root + eps);
     }
 }
 

@@ -16,3 +16,22 @@ struct AlarmRule: BitwiseCopyable {
     /// True if the numbers are in range (a check for restored state).
     func isSane(t: Int64) -> Bool { level.isFinite && level >= 0 && last <= t }
 }
+
+/// Habituation: every alarm lowers the scores after it for a while, so that a disturbance that goes on is told a few times, not for ever.
+struct Habituation: BitwiseCopyable {
+    private var level: Double = 0
+
+    /// The score less `share` times what is left of past alarms; forgets by 1/horizon a reading. Not below 0.
+    @inline(__always)
+    mutating func step(_ score: Double, share: Double, horizon: Double) -> Double {
+        level *= 1 - 1 / horizon
+        return max(0, score - share * level)
+    }
+
+    /// An alarm was raised.
+    @inline(__always)
+    mutating func alarm() { level += 1 }
+
+    /// True if the level is in range (a check for restored state).
+    var isSane: Bool { level.isFinite && level >= 0 }
+}

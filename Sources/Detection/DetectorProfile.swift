@@ -4,6 +4,8 @@ public enum DetectionRule: UInt8, Sendable {
     case ranksPerChannel = 1
     /// Statistics combined over channels first, then calibrated once per stream; two branches.
     case calibratedPerStream = 2
+    /// Signed statistics combined over channels, ranked once per stream on both sides; three branches, habituation.
+    case combinedRanks = 3
 }
 
 /// Sizes and constants of a detector. Two detectors with equal profiles read each other's state.
@@ -24,6 +26,12 @@ public struct DetectorProfile: Sendable {
     public var calibratorBins: Int
     /// See `calibratorBins`.
     public var calibratorWidth: Double
+    /// Histograms of the combined rule: ranks for ever.
+    var rankGrid: HistogramGrid
+    /// Histograms of the combined rule: tails of the last hundred blocks.
+    var tailGrid: HistogramGrid
+    /// Weights of the combined rule.
+    var fusion: CombinedFusion
     /// The fixed threshold when neither a budget nor a threshold is set.
     public var threshold: Double
     /// Readings before the first alarm of a stream, and before a late channel takes part.
@@ -36,7 +44,7 @@ public struct DetectorProfile: Sendable {
     public var gapIntervals: Double
     /// Readings after a gap during which no alarm is raised.
     public var gapHoldReadings: Int
-    /// Differences enter the jump statistics clipped at so many of their deviations; infinity for none.
+    /// Differences enter the jump statistics clipped at so many deviations of the channel; infinity for none.
     public var jumpClip: Double
     /// True if a counter that starts over is taken as going on.
     public var unwrapsCounters: Bool
@@ -47,8 +55,11 @@ public struct DetectorProfile: Sendable {
     init(
         name: String, rule: DetectionRule, weights: ReservoirWeights, horizons: [Int] = [1, 4, 16], prototypes: Int = 64,
         jumpWindow: Int = 300,
-        calibratorBins: Int = 400, calibratorWidth: Double = 0.03, threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
-        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 20,
+        calibratorBins: Int = 400, calibratorWidth: Double = 0.03,
+        rankGrid: HistogramGrid = HistogramGrid(start: -1.2, width: 0.06, bins: 108),
+        tailGrid: HistogramGrid = HistogramGrid(start: 0, width: 0.06, bins: 90), fusion: CombinedFusion = CombinedFusion(),
+        threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
+        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 100,
         unwrapsCounters: Bool = true, stuckAlarms: Bool = true
     ) {
         self.name = name
@@ -59,6 +70,9 @@ public struct DetectorProfile: Sendable {
         self.jumpWindow = jumpWindow
         self.calibratorBins = calibratorBins
         self.calibratorWidth = calibratorWidth
+        self.rankGrid = rankGrid
+        self.tailGrid = tailGrid
+        self.fusion = fusion
         self.threshold = threshold
         self.warmUpReadings = warmUpReadings
         self.holdReadings = holdReadings
@@ -70,14 +84,18 @@ public struct DetectorProfile: Sendable {
         self.stuckAlarms = stuckAlarms
     }
 
-    /// The profile a user gets: calibrated per stream, 40 units.
+    /// The profile a user gets: the combined rule with 48 units.
     public static let standard = DetectorProfile(
-        name: "default", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 40, noveltyUnits: 16), threshold: 2.03)
+        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), threshold: 4.5,
+        holdStep: 0.2)
 
-    /// For very many streams: the same architecture with 12 units and coarse calibration.
+    /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
     public static let light = DetectorProfile(
-        name: "light", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
-        prototypes: 16, jumpWindow: 48, calibratorBins: 64, calibratorWidth: 0.09, threshold: 2.03)
+        name: "light", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
+        prototypes: 8,
+        jumpWindow: 24, rankGrid: HistogramGrid(start: -1.2, width: 0.24, bins: 27),
+        tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23),
+        threshold: 4.5, holdStep: 0.2)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(
@@ -89,6 +107,21 @@ public struct DetectorProfile: Sendable {
         name: "rw2", rule: .calibratedPerStream, weights: .shipped, prototypes: 256, threshold: 2.03, gapIntervals: .infinity,
         jumpClip: .infinity, unwrapsCounters: false, stuckAlarms: false)
 
+    /// The combined rule in the sizes of its definition: 48 units, 64 prototypes, fine histograms, no gap handling.
+    public static let combinedRanks = DetectorProfile(
+        name: "rw3", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), threshold: 4.5,
+        holdStep: 0.2, gapIntervals: .infinity, unwrapsCounters: false, stuckAlarms: false)
+
     /// The named profiles.
-    public static let all: [DetectorProfile] = [.standard, .light, .ranksPerChannel, .calibratedPerStream]
+    public static let all: [DetectorProfile] = [.standard, .light, .ranksPerChannel, .calibratedPerStream, .combinedRanks]
+}
+
+/// Bins of a histogram over y = asinh(2c).
+struct HistogramGrid: Sendable, Equatable {
+    /// y of the lower edge of bin 0; smaller values count as bin 0.
+    var start: Double
+    /// Width of a bin.
+    var width: Double
+    /// Number of bins.
+    var bins: Int
 }

@@ -10,7 +10,14 @@ extension Engine {
         for i in 0..<StateLayout.streamCalibrators {
             guard s.pointee.calibrators[i].isSane(grid) else { throw .outOfRange("calibrator") }
         }
-        try requireFinite(p, layout.calibratorsAt, layout.streamBytes)
+        guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
+            s.pointee.habituation.isSane
+        else { throw .outOfRange("calibrator blocks") }
+        if profile.rule == .combinedRanks {
+            guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }
+        }
+        try requireFinite(p, layout.calibratorsAt, layout.bankSidesAt)
+        try requireFinite(p, layout.bankTablesAt, layout.streamBytes)
     }
 
     func validateChannel(_ p: UnsafeRawPointer) throws(StateError) {
@@ -28,6 +35,10 @@ extension Engine {
                 c.pointee.residual[q].scale >= 0, c.pointee.drift[q].value.isFinite
             else { throw .outOfRange("residual statistics") }
         }
+        guard c.pointee.levelLong.isSane, c.pointee.levelShort.isSane, c.pointee.equaliser.isSane else {
+            throw .outOfRange("level statistics")
+        }
+        if profile.rule == .combinedRanks { try requireFinite(p, layout.clockHeadAt, layout.channelBytes) }
         try requireFinite(p, layout.hiddenAt, layout.lastUseAt)
         try requireFinite(p, layout.jumpAt, layout.jumpAt + profile.jumpWindow * MemoryLayout<Scalar>.stride)
         guard layout.hasClockHead else { return }

@@ -54,7 +54,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     /// Statistics of the channels of the present reading, for attribution.
     var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
     /// Inner values of the last reading, for the golden tests.
-    var trace = InlineArray<16, Double>(repeating: 0)
+    var trace = InlineArray<24, Double>(repeating: 0)
+    /// Room for the calibrator bank: statistics, evidence, reach [32] each.
+    let bankScratch: UnsafeMutablePointer<Scalar>
+    /// Statistics of the combined rule, [channels, Statistic.count].
+    var lines: UnsafeMutablePointer<Double>
 
     init(profile: DetectorProfile, core: Core, noveltyCore: Core) {
         precondition((1...4).contains(profile.horizons.count) && profile.prototypes % 8 == 0 && profile.prototypes > 0)
@@ -68,9 +72,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         clock.initialize(repeating: 0, count: ClockFeatures.count)
         statistics = .allocate(capacity: 64)
         statistics.initialize(repeating: ChannelStatistics())
+        lines = .allocate(capacity: 64 * Statistic.count)
+        lines.initialize(repeating: 0, count: 64 * Statistic.count)
+        bankScratch = .allocate(capacity: 3 * CalibratorBank<Scalar>.padded)
+        bankScratch.initialize(repeating: 0, count: 3 * CalibratorBank<Scalar>.padded)
     }
 
     deinit {
+        lines.deallocate()
+        bankScratch.deallocate()
         core.deallocate()
         noveltyCore.deallocate()
         clock.deallocate()
@@ -82,6 +92,10 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         var scalars = Stream()
         scalars.version = layout.version
         p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
+        guard profile.rule == .combinedRanks else { return }
+        typealias Bank = CalibratorBank<Scalar>
+        (p + layout.bankSidesAt).initializeMemory(
+            as: Bank.SideState.self, repeating: Bank.SideState(), count: Bank.rankCount + Bank.tailCount)
     }
 
     func initializeChannel(_ p: UnsafeMutableRawPointer) {
@@ -121,29 +135,67 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let s = stream.assumingMemoryBound(to: Stream.self)
         let t = s.pointee.age
         let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
+        // Times before 1990 count from some start, not from 1970: intervals can be learned from them, hours and weekdays cannot.
+        let isCalendar = hasClock && time >= ClockFeatures.calendarFrom
         if hasClock {
             ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
         }
-        beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
+        let budgeted = beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
         if channels.count > statistics.count { growScratch(channels.count) }
-        let score =
-            profile.rule == .ranksPerChannel
-            ? scoreByRanks(s, channels, hasClock, intervals, &verdict) : scorePerStream(stream, channels, hasClock, intervals, &verdict)
-        verdict.score = score
-        s.pointee.budget.count(score, t: t, above: array(stream, layout.budgetAt))
+        var score: Double
+        switch profile.rule {
+        case .ranksPerChannel: score = scoreByRanks(s, channels, isCalendar, intervals, &verdict)
+        case .calibratedPerStream: score = scorePerStream(stream, channels, isCalendar, intervals, &verdict)
+        case .combinedRanks: score = scoreCombined(stream, channels, isCalendar, intervals, &verdict)
+        }
         let held = verdict.warmUpReason == .gap
-        verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: Int64(profile.holdReadings), step: profile.holdStep)
+        let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score
+        if profile.rule == .combinedRanks {
+            var habituated = s.pointee.habituation.step(score, share: profile.fusion.habit, horizon: profile.fusion.habitReadings)
+            // Nothing is scored before the warm-up ends.
+            if verdict.warmUpReason == .readings { habituated = 0 }
+            verdict.offset -= score - habituated
+            score = habituated
+        }
+        s.pointee.budget.count(plain, t: t, above: array(stream, layout.budgetAt))
+        if budgeted {
+            // A budget promises a rate, so its threshold is on the score without habituation.
+            verdict.offset += plain - score
+            score = plain
+            verdict.isRaised =
+                !held && !verdict.isWarmingUp && score >= verdict.threshold && s.pointee.budget.mayAlarm(t: t, hold: holdReadings(s))
+        } else {
+            verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
+        }
+        verdict.score = score
+        if verdict.isRaised && score >= verdict.threshold { s.pointee.habituation.alarm() }
         verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
         s.pointee.age = t + 1
     }
 
+    /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
+    @inline(__always)
+    private func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
+        guard profile.rule == .combinedRanks, s.pointee.cadence.isKnown else { return Int64(profile.holdReadings) }
+        return max(1, Int64(min(Double(profile.holdReadings), 86_400 / s.pointee.cadence.intervalSeconds + 1e-3)))
+    }
+
+    /// Readings before the first score: the profile's; under the combined rule a day's worth, but 100 to 300.
+    @inline(__always)
+    private func warmUpReadings(_ s: UnsafeMutablePointer<Stream>) -> UInt64 {
+        guard profile.rule == .combinedRanks else { return UInt64(profile.warmUpReadings) }
+        let day = s.pointee.cadence.isKnown ? 86_400 / s.pointee.cadence.intervalSeconds - 1e-3 : 300
+        return UInt64(max(100, min(300, day.rounded(.up))))
+    }
+
+    /// Everything but the score; true if a false-alarm budget sets the threshold.
     @inline(__always)
     private func beginVerdict(
         _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings,
         _ budget: UnsafeMutablePointer<Scalar>
-    ) {
+    ) -> Bool {
         let t = s.pointee.age
         verdict.age = t
         verdict.intervalsSinceLast = intervals
@@ -153,16 +205,17 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.offset = 0
         verdict.channelCount = 0
         for i in 0..<Evidence.count { verdict.results[i] = EvidenceResult() }
-        let warm = UInt64(profile.warmUpReadings)
+        let warm = warmUpReadings(s)
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
         verdict.isWarmingUp = t < warm || held
         verdict.warmUpReason = t < warm ? .readings : (held ? .gap : .none)
         verdict.warmUpProgress = t >= warm ? 1 : Double(t) / Double(warm)
         verdict.threshold = settings.threshold ?? profile.threshold
-        if settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown {
-            let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
-            verdict.threshold = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) ?? profile.threshold
-        }
+        guard settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown else { return false }
+        let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
+        guard let budgeted = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) else { return false }
+        verdict.threshold = budgeted
+        return true
     }
 
     private func raiseStuck(_ verdict: inout Verdict) {
@@ -179,6 +232,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         statistics.deallocate()
         statistics = .allocate(capacity: 2 * count)
         statistics.initialize(repeating: ChannelStatistics())
+        lines.deallocate()
+        lines = .allocate(capacity: 2 * count * Statistic.count)
+        lines.initialize(repeating: 0, count: 2 * count * Statistic.count)
+    }
+
+    /// What differences are clipped at for the jump window: so many deviations of the channel, once it is 31 readings old.
+    @inline(__always)
+    func jumpLimit(_ prediction: Prediction, _ age: Double) -> Double {
+        age > 30 && prediction.spread > 0 && profile.jumpClip < .infinity ? profile.jumpClip * prediction.spread : .infinity
     }
 
     /// What the prediction half of a channel says about one reading.
@@ -228,7 +290,10 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             let learned = headError(c, q, e, ageReal - Double(k), age > 20 + k)
             Scalar.addScaled(w, gain + row, Scalar(learned), count)
         }
-        if layout.hasClockHead && hasClock { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
+        if hasClock {
+            if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
+            if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
+        }
         core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8)))
         let row = Int(age % UInt64(layout.ring)) * n
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
@@ -278,6 +343,19 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         }
     }
 
+    /// The damped clock head: its memory is that of the readouts.
+    @inline(__always)
+    private func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
+        let head = ClockHead(memory: array(p, layout.clockHeadAt))
+        let guess = head.predict(clock)
+        let e = x - guess
+        let learned = headError(c, horizonCount, e, age, age > 20)
+        let memory = min(max(0.2 * age, 2000), 50_000)
+        let t = c.pointee.age
+        head.learn(clock, guess + learned, gain: 1 / min(memory, age + 1), solves: t < 64 || t % 8 == 0)
+        return e
+    }
+
     /// The novelty core's step and its distance to everything remembered. `z`: the value's deviation.
     @inline(__always)
     func noveltyDistance(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ z: Double) -> Double {
@@ -314,6 +392,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let missed = max(s.pointee.resumedAt == t ? intervals : 0, Double(absent))
         c.pointee.resumedAt = c.pointee.age
         c.pointee.local.age(by: missed)
+        c.pointee.levelLong.age(by: missed, horizon: 1000)
+        c.pointee.levelShort.age(by: missed, horizon: 250)
         let keep = exponential(-missed / 100)
         for q in 0..<5 { c.pointee.drift[q].value *= keep }
         for i in 0..<6 { c.pointee.fast[i].value *= keep }

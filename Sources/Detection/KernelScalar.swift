@@ -17,6 +17,8 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     static func add(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func scale(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func sum(_ a: UnsafePointer<Self>, _ n: Int32) -> Double
+    static func asinh2(_ y: UnsafeMutablePointer<Self>, _ c: UnsafePointer<Self>, _ n: Int32)
+    static func log10(_ y: UnsafeMutablePointer<Self>, _ c: UnsafePointer<Self>, _ n: Int32)
 }
 
 extension Float: KernelScalar {
@@ -44,6 +46,10 @@ extension Float: KernelScalar {
     static func scale(_ a: UnsafeMutablePointer<Float>, _ v: Float, _ n: Int32) { cdk_scale_f32(a, v, n) }
     @inline(__always)
     static func sum(_ a: UnsafePointer<Float>, _ n: Int32) -> Double { cdk_sum_f32(a, n) }
+    @inline(__always)
+    static func asinh2(_ y: UnsafeMutablePointer<Float>, _ c: UnsafePointer<Float>, _ n: Int32) { cdk_asinh2_f32(y, c, n) }
+    @inline(__always)
+    static func log10(_ y: UnsafeMutablePointer<Float>, _ c: UnsafePointer<Float>, _ n: Int32) { cdk_log10_f32(y, c, n) }
 }
 
 extension Double: KernelScalar {
@@ -73,6 +79,10 @@ extension Double: KernelScalar {
     static func scale(_ a: UnsafeMutablePointer<Double>, _ v: Double, _ n: Int32) { cdk_scale_f64(a, v, n) }
     @inline(__always)
     static func sum(_ a: UnsafePointer<Double>, _ n: Int32) -> Double { cdk_sum_f64(a, n) }
+    @inline(__always)
+    static func asinh2(_ y: UnsafeMutablePointer<Double>, _ c: UnsafePointer<Double>, _ n: Int32) { cdk_asinh2_f64(y, c, n) }
+    @inline(__always)
+    static func log10(_ y: UnsafeMutablePointer<Double>, _ c: UnsafePointer<Double>, _ n: Int32) { cdk_log10_f64(y, c, n) }
 }
 
 /// The slot with the smallest stamp.

@@ -30,6 +30,9 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var novelty = StateNovelty()
     var stuck = StuckDetector()
     var counter = CounterUnwrap()
+    var levelLong = LevelDeviation()
+    var levelShort = LevelDeviation()
+    var equaliser = Equaliser()
 }
 
 /// The scalars at the beginning of a stream's block.
@@ -44,6 +47,13 @@ struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var alarm = AlarmRule()
     var calibrators = InlineArray<5, TailCalibrator<Scalar>>(repeating: TailCalibrator())
     var budget = BudgetThreshold<Scalar>()
+    /// Blocks the calibrator bank has counted.
+    var rankBlocks: Double = 0
+    var tailBlocks: Double = 0
+    var habituation = Habituation()
+    /// Most channels ever in one reading.
+    var channelsSeen: UInt32 = 0
+    var padding: UInt32 = 0
 }
 
 /// Why a block of memory is not a state this detector can go on with.

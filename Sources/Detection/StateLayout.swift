@@ -1,4 +1,4 @@
-/// Where everything lies in the two blocks of memory of a stream: offsets in bytes, all multiples of 64.
+/// Where everything lies in the two blocks of memory of a stream: offsets in bytes, all multiples of 32.
 ///
 /// A block is plain data: scalars first, then arrays of the profile's sizes. It holds no pointers, so a snapshot is a copy of its bytes,
 /// readable by a detector with the same `version` on a little-endian machine.
@@ -27,10 +27,13 @@ struct StateLayout: Sendable {
     let lastUseAt: Int
     let jumpAt: Int
     let ranksAt: Int
+    let clockHeadAt: Int
     let channelBytes: Int
 
     // Stream block.
     let calibratorsAt: Int
+    let bankSidesAt: Int
+    let bankTablesAt: Int
     let budgetAt: Int
     let streamBytes: Int
     let version: UInt32
@@ -52,7 +55,7 @@ struct StateLayout: Sendable {
         hasClockHead = profile.rule == .ranksPerChannel
         var at = 0
         func place(_ bytes: Int) -> Int {
-            let here = (at + 63) / 64 * 64
+            let here = (at + 31) / 32 * 32
             at = here + bytes
             return here
         }
@@ -75,11 +78,16 @@ struct StateLayout: Sendable {
                 ? Self.rankCalibrators
                     * (MemoryLayout<BlockRankCalibrator<Core.Scalar>>.stride + 2 * BlockRankCalibrator<Core.Scalar>.bins * scalar)
                 : 0)
+        clockHeadAt = place(profile.rule == .combinedRanks ? ClockHead<Core.Scalar>.storage * scalar : 0)
         channelBytes = (at + 63) / 64 * 64
 
         at = 0
         _ = place(MemoryLayout<StreamScalars<Core.Scalar>>.stride)
         calibratorsAt = place(profile.rule == .calibratedPerStream ? Self.streamCalibrators * profile.calibratorBins * scalar : 0)
+        typealias Bank = CalibratorBank<Core.Scalar>
+        let hasBank = profile.rule == .combinedRanks
+        bankSidesAt = place(hasBank ? (Bank.rankCount + Bank.tailCount) * MemoryLayout<Bank.SideState>.stride : 0)
+        bankTablesAt = place(hasBank ? (Bank.rankCount * profile.rankGrid.bins + Bank.tailCount * profile.tailGrid.bins) * scalar : 0)
         budgetAt = place(Self.budgetBins * scalar)
         streamBytes = (at + 63) / 64 * 64
 
@@ -87,7 +95,9 @@ struct StateLayout: Sendable {
         for part in [
             Int(Self.revision), scalar, Int(profile.rule.rawValue), core.unitCount, hidden, novelty.unitCount, profile.prototypes,
             profile.jumpWindow,
-            profile.calibratorBins, Int(profile.calibratorWidth * 1e6), channelBytes, streamBytes, ring,
+            profile.calibratorBins, Int(profile.calibratorWidth * 1e6), profile.rankGrid.bins, profile.tailGrid.bins,
+            Int(profile.rankGrid.start * 1e3), Int(profile.rankGrid.width * 1e6), Int(profile.tailGrid.start * 1e3),
+            Int(profile.tailGrid.width * 1e6), channelBytes, streamBytes, ring,
         ] + profile.horizons {
             for shift in stride(from: 0, to: 32, by: 8) { hash = (hash ^ UInt32(truncatingIfNeeded: (part >> shift) & 255)) &* 16_777_619 }
         }

@@ -110,12 +110,16 @@ public struct Intake: ~Copyable {
         totals.dropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(count)
     }
 
+    private mutating func left(_ reason: DropReason, values: Int = 1) {
+        totals.valuesDropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(values)
+    }
+
     /// Takes all readings of a parsed line or row.
     /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
     /// - Returns: why a reading's stream name was refused (already counted), nil when all is well.
     public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) -> LineError? {
-        if readings.ignoredNonNumeric > 0 { dropped(.not_numeric, count: readings.ignoredNonNumeric) }
-        if readings.nonFinite > 0 { dropped(.not_finite, count: readings.nonFinite) }
+        if readings.ignoredNonNumeric > 0 { left(.not_numeric, values: readings.ignoredNonNumeric) }
+        if readings.nonFinite > 0 { left(.not_finite, values: readings.nonFinite) }
         var problem: LineError?
         for index in 0..<readings.count {
             var stream = table.find(readings.rawKey(index))
@@ -185,12 +189,14 @@ public struct Intake: ~Copyable {
         let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
         let batch = batch(shard, fields: fields, now, arrival)
         var guess = 0
+        var lastReason = DropReason.duplicate
         for field in 0..<fields {
             let name = readings.fieldName(index, field)
             var channel = table.channel(stream, name, guess: guess)
             if channel == nil {
                 guard Int(table.infos[Int(stream)].channelCount) < limits.channelsMax, let added = table.addChannel(stream, name) else {
-                    dropped(.channels_max)
+                    left(.channels_max)
+                    lastReason = .channels_max
                     continue
                 }
                 batch.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
@@ -199,14 +205,15 @@ public struct Intake: ~Copyable {
             guard let channel, let channels = table.infos[Int(stream)].channels else { continue }
             guess = channel + 1
             if channels[channel].lastTime == time {
-                dropped(.duplicate)
+                left(.duplicate)
+                lastReason = .duplicate
                 continue
             }
             channels[channel].lastTime = time
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
         let values = batch.pendingCount
-        guard values > 0 else { return }
+        guard values > 0 else { return dropped(lastReason) }
         totals.fleetClock.observe(time)
         table.infos[Int(stream)].lastTime = time
         table.infos[Int(stream)].lastClock = totals.fleetClock.now

@@ -1,9 +1,11 @@
-/// The JSON of a safetensors header: objects, arrays, strings, integers; enough for that and nothing else.
+/// The JSON of a safetensors header and of a Keras configuration: objects, arrays, strings, integers, true and false; other numbers and
+/// null are only checked.
 enum JSONValue {
     case object([(key: String, value: JSONValue)])
     case array([JSONValue])
     case string(String)
     case integer(Int)
+    case bool(Bool)
     case other
 }
 
@@ -136,7 +138,8 @@ struct JSONParser {
             throw fault("got no value")
         }
         if let integer = Int(text) { return .integer(integer) }
-        guard ["true", "false", "null"].contains(text) || Double(text) != nil else {
+        if text == "true" || text == "false" { return .bool(text == "true") }
+        guard ["null"].contains(text) || Double(text) != nil else {
             at = start
             throw fault("got '\(text.prefix(20))', expected a JSON value")
         }

@@ -52,9 +52,13 @@ struct ONNXInterpreter {
 
     mutating func run() throws(ModelFileError) -> RecurrentModel {
         for tensor in graph.tensors { values[tensor.name] = .constant(tensor) }
+        var isFirst = true
         for input in graph.inputs where values[input.name] == nil {
             let rank = input.shape?.count ?? 3
-            values[input.name] = .signal(.init(.layer(depth: 0), axes: (0..<rank).map { .input($0) }))
+            let readings = ONNXSignal(.layer(depth: 0), axes: (0..<rank).map { .input($0) })
+            // Further inputs are initial states (h_0, c_0): zero at the start of a stream.
+            values[input.name] = isFirst ? .signal(readings) : .opaque(isZero: true, count: nil)
+            isFirst = false
         }
         for node in graph.nodes { try evaluate(node) }
         var best: (score: Int, signal: ONNXSignal)?
@@ -127,7 +131,7 @@ struct ONNXInterpreter {
         let dependsOnInput = inputs.contains {
             if case .signal = $0 { true } else if case .stack = $0 { true } else { false }
         }
-        if node.operation == "Shape" { return shapeOf(inputs.first) }
+        if node.operation == "Shape" { return shapeOf(inputs.first, node) }
         guard dependsOnInput else {
             if constants.count == inputs.count, let folded = ONNXFolding.fold(node, constants) {
                 return .constant(folded)
@@ -202,7 +206,9 @@ struct ONNXInterpreter {
         case "Unsqueeze", "Squeeze", "Cast", "Identity":
             return .opaque(isZero: zero(inputs.first), count: count(inputs.first))
         case "MatMul", "Mul":
-            return .opaque(isZero: zero(inputs.first) || zero(inputs.dropFirst().first), count: nil)
+            let counts = inputs.map { count($0) }
+            let most = counts.contains(nil) ? nil : counts.compactMap { $0 }.max()
+            return .opaque(isZero: zero(inputs.first) || zero(inputs.dropFirst().first), count: most)
         case "Add":
             if zero(inputs.first), case .constant? = inputs.last { return inputs[1] }
             if zero(inputs.last), case .constant? = inputs.first { return inputs[0] }
@@ -217,6 +223,9 @@ struct ONNXInterpreter {
     }
 
     private func sliceCount(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) -> Int? {
+        if node.operation == "Reshape", case .opaque(_, let size?)? = inputs.first, case .constant(let shape)? = inputs.last {
+            return shape.integers.count == 1 ? size : nil
+        }
         guard node.operation == "Slice", case .opaque(_, let size?)? = inputs.first else { return nil }
         let tensors = inputs.map { value -> ONNXGraph.Tensor? in
             if case .constant(let tensor) = value { tensor } else { nil }
@@ -228,12 +237,22 @@ struct ONNXInterpreter {
         return min(max(cut.end < 0 ? cut.end &+ size : cut.end, from), size) - from
     }
 
-    private func shapeOf(_ value: ONNXValue?) -> ONNXValue {
+    /// `start` and `end` (opset 15) cut the shape.
+    private func shapeOf(_ value: ONNXValue?, _ node: ONNXGraph.Node) -> ONNXValue {
+        func cut(_ rank: Int) -> Range<Int> {
+            func bound(_ key: String, _ usual: Int) -> Int {
+                let value = node.integer(key) ?? usual
+                return min(max(value < 0 ? value &+ rank : value, 0), rank)
+            }
+            let from = bound("start", 0)
+            return from..<max(from, bound("end", rank))
+        }
         switch value {
-        case .signal(let signal): .opaque(isZero: false, count: signal.axes.count)
+        case .signal(let signal): return .opaque(isZero: false, count: cut(signal.axes.count).count)
         case .constant(let tensor):
-            .constant(.init(name: "", shape: [tensor.shape.count], integers: tensor.shape))
-        default: .opaque(isZero: false, count: nil)
+            let sizes = Array(tensor.shape[cut(tensor.shape.count)])
+            return .constant(.init(name: "", shape: [sizes.count], integers: sizes))
+        default: return .opaque(isZero: false, count: nil)
         }
     }
 
@@ -428,11 +447,17 @@ struct ONNXInterpreter {
                     throw refuse(node, "got steps out of order")
                 }
             }
-            guard parts.count == unrolled[cell].steps, first.axes[axis] == .one else {
+            guard parts.count == unrolled[cell].steps else {
                 throw refuse(node, "got \(parts.count) of \(unrolled[cell].steps) steps")
             }
             var out = ONNXSignal(.layer(depth: try close(cell, node)), axes: first.axes)
-            out.axes[axis] = .time
+            if first.axes[axis] == .one {
+                out.axes[axis] = .time
+            } else if axis == 0, first.axes.count == 2 {
+                out.axes.insert(.time, at: 0)  // a zero initial state leaves no trace of the axis that it had in the graph
+            } else {
+                throw refuse(node, "got steps joined along the \(first.axes[axis]) axis")
+            }
             return .signal(out)
         }
         guard axis == 0, first.axes.first == .one else {
@@ -520,13 +545,14 @@ struct ONNXInterpreter {
             guard case .linear(let terms, let bias, let width) = signal.content else {
                 throw refuse(node, "got a constant added outside a dense layer")
             }
-            guard tensor.floats.count == width || tensor.floats.count == 1,
-                tensor.shape.last ?? 1 == tensor.floats.count
-            else {
+            // One row, or the same row for every stream of the exported batch.
+            let count = tensor.floats.count
+            let rows = tensor.shape.last == width && width > 0 && count >= width ? tensor.floats.indices : 0..<0
+            guard count == 1 || !rows.isEmpty && rows.allSatisfy({ tensor.floats[$0] == tensor.floats[$0 % width] }) else {
                 throw .shape(tensor: tensor.name, expected: [width], got: tensor.shape)
             }
             var out = signal
-            let sum = bias.indices.map { bias[$0] + tensor.floats[tensor.floats.count == 1 ? 0 : $0] }
+            let sum = bias.indices.map { bias[$0] + tensor.floats[count == 1 ? 0 : $0] }
             out.content = .linear(terms, bias: sum, width: width)
             while out.axes.count < tensor.shape.count { out.axes.insert(.one, at: 0) }
             return .signal(out)

@@ -101,6 +101,8 @@ enum ONNXFolding {
         case "Reshape": result = inputs.count > 1 ? reshape(first, inputs[1].integers) : nil
         case "Concat": result = concatenate(inputs, node.integer("axis") ?? 0)
         case "Slice": result = slice(node, inputs)
+        case "Expand": result = inputs.count > 1 ? expand(first, inputs[1].integers) : nil
+        case "Mul": result = inputs.count > 1 ? multiply(first, inputs[1]) : nil
         case "Gather":
             result = inputs.count > 1 ? gather(first, inputs[1], node.integer("axis") ?? 0) : nil
         default: return nil
@@ -157,6 +159,21 @@ enum ONNXFolding {
         guard elementCount(shape) == count else { return nil }
         var out = tensor
         out.shape = shape
+        return out
+    }
+
+    /// A single value repeated (initial states).
+    private static func expand(_ tensor: ONNXGraph.Tensor, _ shape: [Int]) -> ONNXGraph.Tensor? {
+        guard tensor.floats.count == 1, let count = elementCount(shape), count <= 1 << 20 else { return nil }
+        return .init(name: "", shape: shape, floats: Array(repeating: tensor.floats[0], count: count))
+    }
+
+    /// Integers by one integer (offsets of gates).
+    private static func multiply(_ a: ONNXGraph.Tensor, _ b: ONNXGraph.Tensor) -> ONNXGraph.Tensor? {
+        let (many, one) = a.integers.count >= b.integers.count ? (a, b) : (b, a)
+        guard one.integers.count == 1, many.floats.isEmpty else { return nil }
+        var out = many
+        out.integers = many.integers.map { $0 &* one.integers[0] }
         return out
     }
 

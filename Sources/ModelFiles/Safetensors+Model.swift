@@ -4,7 +4,8 @@ extension Safetensors {
     /// The model in a file with PyTorch's `state_dict` names: `<any>weight_ih_l0`, ... and one `<any>weight` [outputs, hidden].
     ///
     /// Missing bias tensors (`bias=False`) are zero. The cell follows from `weight_hh` [G*H, H]. Bidirectional modules, projections,
-    /// several recurrent modules or dense layers are errors that name the tensor.
+    /// several recurrent modules or dense layers are errors that name the tensor. Metadata `keras` switches to Keras's layout, see
+    /// `KerasTensors`.
     public static func readModel(_ bytes: [UInt8], options: ModelReadOptions = .init())
         throws(ModelFileError) -> RecurrentModel
     {
@@ -15,6 +16,12 @@ extension Safetensors {
     public static func model(from contents: Contents, options: ModelReadOptions = .init())
         throws(ModelFileError) -> RecurrentModel
     {
+        if let json = contents.metadata["keras"], json.hasPrefix("{") {
+            var keras = try KerasTensors(contents, json: json)
+            let model = try keras.model()
+            do { try model.validate() } catch { throw .network(error) }
+            return model
+        }
         var parts = try StateDict(contents, prefix: options.prefix)
         var layers: [RecurrentLayer] = []
         var inputSize: Int?

@@ -155,14 +155,16 @@ public struct IngestTotals: Sendable, Equatable {
     public var bytesReceived: Int64 = 0
     /// Refused lines by reason, in the order of `refusalNames` of whoever counts.
     public var refused: [Int64] = []
-    /// Dropped readings by reason, in the order of `DropReason.allCases`.
+    /// Readings dropped as a whole by reason, in the order of `DropReason.allCases`. Accepted and dropped add up to all that were read.
     public var dropped = [Int64](repeating: 0, count: DropReason.allCases.count)
+    /// Single values left out, of readings accepted or not, in the same order.
+    public var valuesDropped = [Int64](repeating: 0, count: DropReason.allCases.count)
     public var fleetClock = FleetClock()
 
     public init() {}
 }
 
-/// Why an understood reading (or one value of it) was not taken.
+/// Why an understood reading, or one value of it, was not taken. A reading counts as dropped when none of its values was taken.
 public enum DropReason: String, Sendable, CaseIterable {
     /// Older than the stream's last reading.
     case out_of_order

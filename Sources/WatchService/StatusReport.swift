@@ -30,12 +30,14 @@ struct StatusReport: Sendable {
     var json: JSONValue {
         let refused = zip(LineError.Reason.allCases, ingest.refused).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         let dropped = zip(DropReason.allCases, ingest.dropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
+        let values = zip(DropReason.allCases, ingest.valuesDropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         return .object([
             "version": .string(version), "started_at": .string(TimeText.seconds(startedAt)),
             "uptime_seconds": .integer((now - startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
             "lines_refused": .object(refused), "lines_ignored": .integer(ingest.linesIgnored),
             "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
-            "readings_dropped": .object(dropped), "readings_per_second": .number((readingsPerSecond * 10).rounded() / 10),
+            "readings_dropped": .object(dropped), "values_dropped": .object(values),
+            "readings_per_second": .number((readingsPerSecond * 10).rounded() / 10),
             "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
             "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
@@ -74,8 +76,11 @@ struct StatusReport: Sendable {
             zip(LineError.Reason.allCases, ingest.refused).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
         counter("rnnwatchd_readings_accepted_total", "Readings accepted.", ingest.readingsAccepted)
         family(
-            "rnnwatchd_readings_dropped_total", "counter", "Readings or values dropped by reason.",
+            "rnnwatchd_readings_dropped_total", "counter", "Readings dropped as a whole by reason.",
             zip(DropReason.allCases, ingest.dropped).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
+        family(
+            "rnnwatchd_values_dropped_total", "counter", "Single values left out by reason.",
+            zip(DropReason.allCases, ingest.valuesDropped).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
         gauge("rnnwatchd_streams", "Streams known.", Double(streams))
         gauge("rnnwatchd_connections", "Ingest connections.", Double(connections))
         gauge("rnnwatchd_alerts_open", "Open alerts.", Double(alertsOpen))

@@ -19,6 +19,9 @@ public enum TotalsCodec {
         for (reason, count) in zip(DropReason.allCases, totals.dropped) where count > 0 {
             list.append(("dropped." + reason.rawValue, count))
         }
+        for (reason, count) in zip(DropReason.allCases, totals.valuesDropped) where count > 0 {
+            list.append(("values_dropped." + reason.rawValue, count))
+        }
         return list
     }
 
@@ -38,6 +41,7 @@ public enum TotalsCodec {
         totals.fleetClock.livedSinceOutlier = stored["fleet_since_outlier"] ?? 0
         totals.refused = LineError.Reason.allCases.map { stored["refused." + $0.rawValue] ?? 0 }
         totals.dropped = DropReason.allCases.map { stored["dropped." + $0.rawValue] ?? 0 }
+        totals.valuesDropped = DropReason.allCases.map { stored["values_dropped." + $0.rawValue] ?? 0 }
         return totals
     }
 }

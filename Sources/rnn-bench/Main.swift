@@ -92,7 +92,10 @@ struct Bench {
                 ])
             let reference = results[0][results[0].count / 2]
             for (name, result) in zip(
-                ["copy of the same bytes", "parse", "parse + intake", "parse + intake + light detector", "parse + intake + default detector"], results)
+                [
+                    "copy of the same bytes", "parse", "parse + intake", "parse + intake + light detector",
+                    "parse + intake + default detector",
+                ], results)
             {
                 row(name, result, reference: reference)
             }
@@ -112,7 +115,9 @@ struct Bench {
     private static func streams(_ rounds: Int) {
         print("\none reading of one channel, all stages, against the number of streams")
         head("line", "1 stream")
-        for (name, profile, counts) in [("default", DetectorProfile.standard, [1, 100, 1000, 10_000]), ("light", .light, [1, 100, 1000, 10_000, 100_000])] {
+        for (name, profile, counts) in [
+            ("default", DetectorProfile.standard, [1, 100, 1000, 10_000]), ("light", .light, [1, 100, 1000, 10_000, 100_000]),
+        ] {
             var reference = 0.0
             for count in counts {
                 let load = Workload(streams: count, channels: 1, lines: max(50_000, count * 2))
@@ -156,7 +161,9 @@ struct Bench {
             // Telling an alert allocates (its sentences and numbers); a reading does not.
             let isFine = count <= 20 * UInt64(alarms)
             holds = holds && isFine
-            print("\(isFine ? "ok  " : "FAIL") \(name), \(channels) channels: \(count) allocations for \(load.lines) readings and \(alarms) steps of alerts")
+            print(
+                "\(isFine ? "ok  " : "FAIL") \(name), \(channels) channels: \(count) allocations for \(load.lines) readings and \(alarms) steps of alerts"
+            )
         }
         print(holds ? "3 passed, 0 failed" : "0 passed, 1 failed")
         return holds
@@ -191,7 +198,9 @@ final class Pipe: BatchCourier {
     /// - Parameter profile: nil leaves the shard out.
     init(_ profile: DetectorProfile?, channels: Int) {
         batch = ReadingBatch(entryCapacity: 512, fieldCapacity: 8192)
-        if let profile { watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels)) }
+        if let profile {
+            watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels))
+        }
         var limits = IntakeLimits()
         limits.streamsMax = 1_000_000
         intake = Intake(limits: limits, totals: IngestTotals(), nextSequence: 1, seed: 1, courier: self, isIgnored: { _ in false })

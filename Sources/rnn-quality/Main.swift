@@ -37,6 +37,7 @@ struct Options {
     var published: String?
     var corpora: [String] = []
     var isSpeed = false
+    var printsWeights = false
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
@@ -56,6 +57,7 @@ struct Options {
             case "--no-clock": clock = false
             case "--published": published = try value()
             case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
+            case "--print-weights": printsWeights = true
             case "--speed": isSpeed = true
             case "--gap": profile.gapIntervals = Double(try value()) ?? profile.gapIntervals
             case "--stuck": profile.stuckAlarms = try value() == "1"
@@ -73,12 +75,13 @@ struct Options {
             default: corpora.append(a)
             }
         }
-        if isSpeed { return }
+        if isSpeed || printsWeights { return }
         guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
     }
 
     func run() throws {
         if isSpeed { return speed() }
+        if printsWeights { return printWeights() }
         for path in corpora {
             let corpus = try Corpus(path, clock: clock)
             if let published {
@@ -93,6 +96,13 @@ struct Options {
         var buffer = [CChar](repeating: 0, count: 64)
         withVaList([Int32(digits), x]) { _ = vsnprintf(&buffer, 64, "%.*f", $0) }
         return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The weights of the profile, one array a line: input, bias, recurrent (row major), leak of the predictor core, then of the novelty core.
+    private func printWeights() {
+        for layer in [profile.weights.predictor, profile.weights.novelty] {
+            for array in [layer.input, layer.bias, layer.recurrent, layer.leak] { print(array.map { "\($0)" }.joined(separator: ",")) }
+        }
     }
 
     private func speed() {

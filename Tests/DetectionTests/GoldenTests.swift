@@ -58,6 +58,27 @@ struct GoldenTests {
         try checkPerStream("rw2-four-channels-no-clock.csv", goldenChannels(1500), clock: false, .calibratedPerStream)
     }
 
+    @Test("The combined rule in double gives every score, raised score and inner value of its definition", arguments: [1, 4])
+    func combined(channels: Int) throws {
+        let rows = channels == 1 ? goldenSignal(1500).map { [$0] } : goldenChannels(1500)
+        let lines = try fixture(channels == 1 ? "rw3-one-channel-clock.csv" : "rw3-four-channels-no-clock.csv")
+        let bench = Bench(doubleEngine(.combinedRanks), channels: channels)
+        var worst = 0.0
+        for (i, line) in lines.enumerated() {
+            bench.step(rows[i], seconds: channels == 1 ? 1_700_000_000 + 300 * Double(i) : nil)
+            let raised = bench.verdict.isRaised ? bench.verdict.score : 0
+            worst = max(
+                worst, abs(raised - (try #require(Double(line[1])))), abs(bench.engine.trace[21] - (try #require(Double(line[23])))))
+            guard !line[2].isEmpty else { continue }
+            for k in 0..<22 {
+                let value = try #require(Double(line[2 + k]))
+                let difference = abs(bench.engine.trace[k] - value) / max(1, abs(value))
+                try #require(difference <= goldenTolerance, "row \(i) column \(k): \(bench.engine.trace[k]) against \(value)")
+            }
+        }
+        #expect(worst <= goldenTolerance, "largest difference of a score: \(worst)")
+    }
+
     private func checkPerStream(_ name: String, _ rows: [[Double]], clock: Bool, _ profile: DetectorProfile) throws {
         let lines = try fixture(name)
         let bench = Bench(doubleEngine(profile), channels: rows[0].count)

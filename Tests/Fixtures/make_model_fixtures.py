@@ -2,7 +2,7 @@
 """Writes Tests/Fixtures/models: what PyTorch, Keras and onnxruntime compute for small recurrent models.
 
     python3 -m venv /tmp/v && /tmp/v/bin/pip install torch onnx onnxscript onnxruntime safetensors numpy keras
-    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [external] [keras]
+    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [variants] [external] [keras]
     python3 -m venv /tmp/k && /tmp/k/bin/pip install tensorflow-cpu keras tf2onnx onnxruntime safetensors
     /tmp/k/bin/python Tests/Fixtures/make_model_fixtures.py keras-onnx
 
@@ -15,7 +15,8 @@ torch_<case>.safetensors
   Everything is computed by PyTorch in float64 from the float32 weights, so that the reference's own rounding does not count;
   metadata float32_error is the largest relative deviation of PyTorch's own float32 run.
 onnx_<case>.onnx with onnx_<case>.safetensors: x [T,I] and y [T,O] of one stream, by onnxruntime.
-keras_<case>.safetensors: model in PyTorch's names, x [T,I], y [T,O], by Keras.
+keras_<case>.safetensors: model in PyTorch's names, x [T,I], y [T,O], by Keras; kerasjson_<case>.safetensors: the same weights as
+Keras stores them, with the model's JSON as metadata.
 """
 import os
 import sys
@@ -173,6 +174,48 @@ def make_onnx():
                 print(os.path.basename(path), os.path.getsize(path))
 
 
+def make_onnx_variants():
+    """Exports with other options: opset 11, no folding, unbatched, symbolic shapes, not optimised, h_0 as input, a batch of four."""
+    import warnings
+
+    import numpy as np
+    import torch
+    from safetensors.numpy import save_file
+    from torch import nn
+
+    warnings.filterwarnings("ignore")
+    steps = 6
+    any_batch, any_time = torch.export.Dim("b"), torch.export.Dim("s", min=2)
+    old, new = {"dynamo": False}, {"dynamo": True, "external_data": False, "verbose": False}
+    variants = (
+        ("gru_nofold", nn.GRU, (1, steps, 2), old | {"do_constant_folding": False}), ("lstm_opset11", nn.LSTM, (1, steps, 2), old | {"opset_version": 11}),
+        ("gru_unbatched", nn.GRU, (steps, 2), old), ("lstm_unbatched_dynamo", nn.LSTM, (steps, 2), new),
+        ("gru_symbolic", nn.GRU, (2, steps, 2), new | {"dynamic_shapes": ({0: any_batch, 1: any_time},)}),
+        ("elman_symbolic", nn.RNN, (2, steps, 2), new | {"dynamic_shapes": ({0: any_batch},)}),
+        ("lstm_plain", nn.LSTM, (1, steps, 2), new | {"optimize": False}), ("elman_plain", nn.RNN, (1, steps, 2), new | {"optimize": False}),
+        ("elman_h0", nn.RNN, (1, steps, 2), new), ("elman_batch", nn.RNN, (4, steps, 2), new))
+    for index, (name, cell, shape, options) in enumerate(variants):
+        torch.manual_seed(SEED + index)
+
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.core, self.head = cell(2, 4, 2, batch_first=True), nn.Linear(4, 3)
+
+            def forward(self, x, h=None):
+                return self.head(self.core(x, h)[0] if name == "elman_h0" else self.core(x)[0])
+
+        model = Model().eval()
+        x = np.random.default_rng(SEED + index).normal(size=(steps, 2)).astype(np.float32)
+        with torch.no_grad():
+            y = model(torch.tensor(x)[None], torch.zeros(2, 1, 4))[0].numpy()
+        path = os.path.join(HERE, f"onnx_variant_{name}.onnx")
+        torch.onnx.export(model, (torch.randn(shape),) + ((torch.zeros(2, 1, 4),) if name == "elman_h0" else ()), path, **options)
+        save_file({"x": x, "y": np.ascontiguousarray(y)}, path.replace(".onnx", ".safetensors"), metadata={
+            "torch": torch.__version__, "seed": str(SEED + index), "rows": "all"})
+        print(os.path.basename(path), os.path.getsize(path))
+
+
 def keras_gates(cell, kernel):
     """Keras's [inputs, G*H] columns to PyTorch's [G*H, inputs] rows: LSTM i,f,c,o is i,f,g,o; GRU z,r,h becomes r,z,n."""
     import numpy as np
@@ -213,11 +256,14 @@ def make_keras():
         tensors["model.fc.weight"], tensors["model.fc.bias"] = np.ascontiguousarray(kernel.T), bias
         tensors["x"] = np.random.default_rng(SEED + index).normal(size=(steps, i)).astype(np.float32)
         tensors["y"] = np.ascontiguousarray(np.asarray(keras.ops.convert_to_numpy(model(tensors["x"][None])))[0])
-        meta = {"keras": keras.__version__, "backend": keras.backend.backend(), "seed": str(SEED + index), "readout_activation": "tanh",
+        meta = {"keras_version": keras.__version__, "backend": keras.backend.backend(), "seed": str(SEED + index), "readout_activation": "tanh",
                 "nonlinearity": extra.get("activation", "tanh"), "output_activation": extra.get("activation", "tanh"),
                 "gate_activation": extra.get("recurrent_activation", "sigmoid"),
                 "cell": "gruResetBefore" if extra.get("reset_after") is False else cell}
         save_file(tensors, os.path.join(HERE, f"keras_{name}.safetensors"), metadata=meta)
+        # the three lines that users are told to type
+        raw = {f"{l.name}/{i}": np.ascontiguousarray(w) for l in model.layers for i, w in enumerate(l.get_weights())}
+        save_file(raw, os.path.join(HERE, f"kerasjson_{name}.safetensors"), {"keras": model.to_json()})
         print("keras", name)
 
 
@@ -283,7 +329,7 @@ def make_external():
 
 if __name__ == "__main__":
     os.makedirs(HERE, exist_ok=True)
-    parts = {"torch": make_torch, "onnx": make_onnx, "external": make_external, "keras": make_keras, "keras-onnx": make_keras_onnx}
+    parts = {"torch": make_torch, "onnx": make_onnx, "variants": make_onnx_variants, "external": make_external, "keras": make_keras, "keras-onnx": make_keras_onnx}
     for part in sys.argv[1:] or list(parts):
         try:
             parts[part]()

@@ -49,6 +49,34 @@ struct SafetensorsTests {
         #expect(forced.readout?.activation == .sigmoid)
     }
 
+    @Test(
+        "a file in Keras's own layout with its JSON is the same model as the converted one and computes Keras's outputs",
+        arguments: Fixtures.names(prefix: "kerasjson_", suffix: ".safetensors"))
+    func keras(name: String) throws {
+        let model = try Safetensors.readModel(Fixtures.bytes(name))
+        let expected = try Safetensors.read(Fixtures.bytes(name.replacing("kerasjson_", with: "keras_"))).tensors
+        let x = try #require(expected.first { $0.name == "x" }), y = try #require(expected.first { $0.name == "y" })
+        let engine = try RecurrentEngine(model: model)
+        var state = RecurrentState(for: engine)
+        #expect(relativeError(try engine.predict(x.values, state: &state), y.values) < 1e-5)
+    }
+
+    @Test("Keras files that do not fit are refused by name")
+    func kerasMisfits() throws {
+        var contents = try Safetensors.read(Fixtures.bytes("kerasjson_gru_after.safetensors"))
+        let good = contents
+        #expect(good.tensors.count == 8)
+        contents.tensors.append(.init(name: "extra/0", shape: [1], values: [0]))
+        #expect(error(Safetensors.write(contents)).contains("'extra/0'"))
+        contents = good
+        contents.metadata["keras"] = good.metadata["keras"]?.replacing("\"units\": 2", with: "\"units\": 5")
+        #expect(error(Safetensors.write(contents)).contains("expected [9, 5]"))
+        contents.metadata["keras"] = good.metadata["keras"]?.replacing("\"class_name\": \"Dense\"", with: "\"class_name\": \"Conv1D\"")
+        #expect(error(Safetensors.write(contents)).contains("Conv1D"))
+        contents.metadata["keras"] = "{"
+        #expect(error(Safetensors.write(contents)).contains("cannot read the file"))
+    }
+
     @Test("models without biases or without a readout are read; nn.GRUCell names too")
     func variants() throws {
         let bare = try changed { $0.removeAll { $0.name.contains("bias") } }

@@ -37,7 +37,11 @@ const char *cdk_instruction_set(void);
   /* a[0..<n] *= v, any n */                                                                                                     \
   void cdk_scale_##S(R *a, R v, int32_t n);                                                                                      \
   /* sum of a[0..<n], any n */                                                                                                   \
-  double cdk_sum_##S(const R *a, int32_t n);
+  double cdk_sum_##S(const R *a, int32_t n);                                                                                     \
+  /* y[i] = asinh(2 c[i]), n a multiple of 8, |c| <= 1e6; y may be c */                                                            \
+  void cdk_asinh2_##S(R *y, const R *c, int32_t n);                                                                              \
+  /* y[i] = log10(c[i]), n a multiple of 8, 1e-30 < c < 1e30; y may be c */                                                        \
+  void cdk_log10_##S(R *y, const R *c, int32_t n);
 
 CDK_DECLARE(float, f32)
 CDK_DECLARE(double, f64)
@@ -53,6 +57,8 @@ CDK_DECLARE(double, f64)
     void (*add)(R *, R, int32_t);                                                                                               \
     void (*scale)(R *, R, int32_t);                                                                                             \
     double (*sum)(const R *, int32_t);                                                                                          \
+    void (*asinh2)(R *, const R *, int32_t);                                                                                    \
+    void (*log10)(R *, const R *, int32_t);                                                                                     \
   } cdk_table_##S;
 CDK_TABLE(float, f32)
 CDK_TABLE(double, f64)

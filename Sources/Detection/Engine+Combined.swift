@@ -1,0 +1,282 @@
+import TimeSeries
+
+extension Engine {
+    typealias Bank = CalibratorBank<Scalar>
+
+    @inline(__always)
+    func bank(_ stream: UnsafeMutableRawPointer) -> Bank {
+        Bank(
+            rankGrid: profile.rankGrid, tailGrid: profile.tailGrid,
+            sides: (stream + layout.bankSidesAt).assumingMemoryBound(to: Bank.SideState.self), tables: array(stream, layout.bankTablesAt))
+    }
+
+    /// Statistics of all channels, combined side by side (mean of the three highest, mean of the three lowest), calibrated, fused.
+    @inline(__always)
+    mutating func scoreCombined(
+        _ stream: UnsafeMutableRawPointer, _ channels: UnsafeBufferPointer<ChannelInput>, _ hasClock: Bool, _ intervals: Double,
+        _ verdict: inout Verdict
+    ) -> Double {
+        let s = stream.assumingMemoryBound(to: Stream.self)
+        if channels.count > Int(s.pointee.channelsSeen) { s.pointee.channelsSeen = UInt32(channels.count) }
+        let equalises = s.pointee.channelsSeen > 1
+        var taking = 0
+        var count = 0
+        for input in channels where input.value.isFinite {
+            let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count * Statistic.count, &verdict)
+            statistics[count].takesPart = takes
+            if takes { taking += 1 }
+            count += 1
+        }
+        guard taking > 0 else { return 0 }
+        return withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Statistic.count) { scratch in
+            guard let up = scratch.baseAddress else { return 0 }
+            let down = up + Statistic.count
+            for i in 0..<Statistic.count { combine(i, count, taking, &up[i], &down[i]) }
+            return fuseCombined(stream, s, up, down, count, hasClock, &verdict)
+        }
+    }
+
+    /// Mean of the three highest and, negated, of the three lowest over the channels that take part.
+    @inline(__always)
+    private func combine(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
+        if i >= Statistic.firstBroad.rawValue { return spread(i, count, taking, &up, &down) }
+        if count == 1 {
+            up = lines[i]
+            down = -lines[i]
+            return
+        }
+        var high = (-1e9, -1e9, -1e9)
+        var low = (-1e9, -1e9, -1e9)
+        for j in 0..<count where statistics[j].takesPart {
+            let a = lines[j * Statistic.count + i]
+            insert(a, &high)
+            insert(-a, &low)
+        }
+        switch taking {
+        case 1: (up, down) = (high.0, low.0)
+        case 2: (up, down) = ((high.0 + high.1) / 2, (low.0 + low.1) / 2)
+        default: (up, down) = ((high.0 + high.1 + high.2) / 3, (low.0 + low.1 + low.2) / 3)
+        }
+    }
+
+    /// Root mean square over the channels that take part, of the positive and of the negative ones.
+    @inline(__always)
+    private func spread(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
+        var squares = (0.0, 0.0)
+        for j in 0..<count where statistics[j].takesPart {
+            let a = lines[j * Statistic.count + i]
+            if a > 0 { squares.0 += a * a } else { squares.1 += a * a }
+        }
+        up = (squares.0 / Double(taking)).squareRoot()
+        down = (squares.1 / Double(taking)).squareRoot()
+    }
+
+    @inline(__always)
+    private func insert(_ v: Double, _ top: inout (Double, Double, Double)) {
+        if v > top.0 {
+            top = (v, top.0, top.1)
+        } else if v > top.1 {
+            top = (top.0, v, top.1)
+        } else if v > top.2 {
+            top.2 = v
+        }
+    }
+
+    /// All statistics of one channel into `line` [Statistic.count]; returns whether the channel takes part.
+    @inline(__always)
+    private func combinedStatistics(
+        _ input: ChannelInput, _ s: UnsafeMutablePointer<Stream>, _ hasClock: Bool, _ intervals: Double, _ equalises: Bool,
+        _ line: UnsafeMutablePointer<Double>, _ verdict: inout Verdict
+    ) -> Bool {
+        let p = input.state
+        let c = p.assumingMemoryBound(to: Channel.self)
+        let value = seenValue(c, input.value)
+        let resumed = resume(c, s, intervals)
+        let age = Double(c.pointee.age)
+        let prediction = predict(p, value, hasClock)
+        let last = horizonCount - 1
+        let middle = min(1, last)
+        var standardised = 0.0
+        for q in 0...horizonCount where q < horizonCount || hasClock {
+            guard prediction.judged[q] else { continue }
+            let o = c.pointee.residual[q].step(prediction.errors[q], age: age)
+            c.pointee.drift[q].update(clipped(o, 10), age: age, horizon: 100)
+            if q == 0 { standardised = o }
+        }
+        line[Statistic.driftShort.rawValue] = c.pointee.drift[0].value
+        line[Statistic.driftMiddle.rawValue] = c.pointee.drift[middle].value
+        line[Statistic.driftLong.rawValue] = c.pointee.drift[last].value
+        line[Statistic.driftClock.rawValue] = hasClock ? c.pointee.drift[horizonCount].value : 0
+        line[Statistic.errorLong.rawValue] = prediction.errors[last]
+        line[Statistic.errorClock.rawValue] = hasClock ? prediction.errors[horizonCount] : 0
+        if prediction.judged[0] { c.pointee.fast[0].update(min(abs(standardised), 50), age: age, horizon: 3) }
+        let skill = c.pointee.predictability.step(error: prediction.errors[0], x: prediction.x, age: age)
+        line[Statistic.gatedFast.rawValue] = c.pointee.fast[0].value * max(0, min(1, (skill - 0.65) / 0.15))
+        let z = c.pointee.deviation.step(value, age: age)
+        line[Statistic.value.rawValue] = z
+        let level = clipped(c.pointee.levelLong.step(value, age: age, horizon: 1000), 20)
+        c.pointee.fast[2].update(level, age: age, horizon: 5)
+        c.pointee.fast[3].update(level, age: age, horizon: 20)
+        line[Statistic.levelFive.rawValue] = c.pointee.fast[2].value
+        line[Statistic.levelTwenty.rawValue] = c.pointee.fast[3].value
+        line[Statistic.levelShort.rawValue] = c.pointee.levelShort.step(value, age: age, horizon: 250)
+        line[Statistic.record.rawValue] = c.pointee.record.step(value, age: age, growth: 5, spread: prediction.spread)
+        line[Statistic.leakyRecord.rawValue] = c.pointee.leakyRecord.step(
+            value, age: age, leak: 1 / 20_000, growth: 5, spread: prediction.spread)
+        line[Statistic.novelty.rawValue] = noveltyDistance(p, c, z)
+        line[Statistic.jump.rawValue] = c.pointee.jump.step(
+            value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
+        line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
+        for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
+        for i in 0..<Equaliser.count {
+            let at = Statistic.firstEqualised.rawValue + i
+            line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)
+        }
+        let takes = takesPart(c)
+        if c.pointee.stuck.step(value) && takes { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
+        report(&verdict, input, c, prediction, standardised, takes)
+        c.pointee.age += 1
+        if c.pointee.age % 25 == 0 { c.pointee.equaliser.closeBlock() }
+        return takes
+    }
+
+    @inline(__always)
+    private mutating func fuseCombined(
+        _ stream: UnsafeMutableRawPointer, _ s: UnsafeMutablePointer<Stream>, _ up: UnsafeMutablePointer<Double>,
+        _ down: UnsafeMutablePointer<Double>, _ count: Int, _ hasClock: Bool, _ verdict: inout Verdict
+    ) -> Double {
+        let t = s.pointee.age
+        let bank = bank(stream)
+        let c = bankScratch
+        let evidence = bankScratch + Bank.padded
+        let reach = evidence + Bank.padded
+        fillBank(c, up, down)
+        bank.step(
+            c: c, evidence: evidence, reach: reach, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, answers: t >= 100,
+            counts: verdict.warmUpReason != .gap)
+        let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
+        if (t + 1) % 25 == 0 { (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1) }
+        // Two-sided evidence is the larger side.
+        func both(_ i: Int) -> Double { Double(max(evidence[i], evidence[i + 1])) }
+        let clockIsOn = hasClock ? 1.0 : 0.0
+        let f = profile.fusion
+        let tail = Bank.rankCount
+        let value = both(0)
+        let drifts = (both(2), both(4), both(6), both(8) * clockIsOn)
+        let drift = (drifts.0 + drifts.1 + drifts.2 + drifts.3) / (hasClock ? 4 : 3)
+        let errorLong = both(10)
+        let novelty = Double(evidence[12])
+        let ageTerm = -f.age * decimalLogarithm(Double(max(t, 100)) / 1000)
+        let records = f.record * up[Statistic.record.rawValue] + f.leakyRecord * up[Statistic.leakyRecord.rawValue]
+        let slow = records + f.value * value + f.novelty * novelty + f.drift * drift + f.errorLong * errorLong + ageTerm + f.slowOffset
+        let (spikeError, spikeNovelty, gated) = (both(tail), Double(evidence[tail + 2]), Double(evidence[tail + 3]))
+        let (levelFive, levelTwenty, levelShort) = (both(tail + 4), both(tail + 6), both(tail + 8))
+        let (jump, broad) = (both(tail + 10), both(tail + 12) * clockIsOn)
+        let spike = f.spikeErrorLong * spikeError + f.spikeNovelty * spikeNovelty + f.spikeGated * gated + f.spikeOffset
+        let level = f.levelFive * levelFive + f.levelShort * levelShort + f.levelTwenty * levelTwenty + f.levelOffset
+        let breadth = s.pointee.channelsSeen > 1 ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
+        let step = s.pointee.cadence.intervalSeconds
+        let coarse = step > 300 ? f.cadence * decimalLogarithm(min(step, 3600) / 300) : 0
+        trace = [
+            up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
+            levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, max(0, slow, spike, level, breadth) + coarse, 0,
+            0,
+        ]
+        let best = max(0, slow, spike, level, breadth)
+        // What each piece added, for the verdict.
+        func add(_ e: Evidence, _ statistic: Statistic, _ contribution: Double, _ sides: Range<Int>) {
+            var top = sides.lowerBound
+            for i in sides where evidence[i] > evidence[top] { top = i }
+            let k = Int(e.rawValue)
+            verdict.results[k].contribution += contribution
+            verdict.results[k].statistic = up[statistic.rawValue]
+            guard Double(evidence[top]) >= verdict.results[k].calibrated else { return }
+            verdict.results[k].calibrated = Double(evidence[top])
+            verdict.results[k].blocksReaching = Double(reach[top])
+            verdict.results[k].blocks = top < tail ? blocks.0 : blocks.1
+        }
+        verdict.offset = coarse
+        if best == slow {
+            verdict.offset += ageTerm + f.slowOffset
+            verdict.results[Int(Evidence.valueRecord.rawValue)] = EvidenceResult(
+                statistic: up[Statistic.record.rawValue], calibrated: up[Statistic.record.rawValue], contribution: records)
+            add(.valueRank, .value, f.value * value, 0..<2)
+            add(.stateNovelty, .novelty, f.novelty * novelty, 12..<13)
+            add(.residualDrift, .driftLong, f.drift * drift, hasClock ? 2..<10 : 2..<8)
+            add(.pointResidual, .errorLong, f.errorLong * errorLong, 10..<12)
+        } else if best == spike {
+            verdict.offset += f.spikeOffset
+            add(.pointResidual, .errorLong, f.spikeErrorLong * spikeError, tail..<(tail + 2))
+            add(.stateNovelty, .novelty, f.spikeNovelty * spikeNovelty, (tail + 2)..<(tail + 3))
+            add(.fastResidual, .gatedFast, f.spikeGated * gated, (tail + 3)..<(tail + 4))
+        } else if best == level {
+            verdict.offset += f.levelOffset
+            add(.localDeviation, .levelFive, f.levelFive * levelFive, (tail + 4)..<(tail + 6))
+            add(.localDeviation, .levelFive, f.levelTwenty * levelTwenty, (tail + 6)..<(tail + 8))
+            add(.localDeviation, .levelFive, f.levelShort * levelShort, (tail + 8)..<(tail + 10))
+        } else if best > 0 {
+            verdict.offset += f.breadthOffset
+            add(.jump, .jump, f.breadthJump * jump, (tail + 10)..<(tail + 12))
+            add(.pointResidual, .clockBroad, f.breadthClock * broad, (tail + 12)..<(tail + 14))
+        }
+        attributeCombined(count, &verdict)
+        return best + coarse
+    }
+
+    /// The statistics in the order of the calibrators (see `CalibratorBank.rankCount`).
+    @inline(__always)
+    private func fillBank(_ c: UnsafeMutablePointer<Scalar>, _ up: UnsafeMutablePointer<Double>, _ down: UnsafeMutablePointer<Double>) {
+        func pair(_ i: Int, _ statistic: Statistic) {
+            c[i] = Scalar(up[statistic.rawValue])
+            c[i + 1] = Scalar(down[statistic.rawValue])
+        }
+        pair(0, .value)
+        pair(2, .driftShort)
+        pair(4, .driftMiddle)
+        pair(6, .driftLong)
+        pair(8, .driftClock)
+        pair(10, .errorLong)
+        c[12] = Scalar(logarithm(max(up[Statistic.novelty.rawValue], 0) + 1e-3))
+        pair(13, .errorLong)
+        c[15] = Scalar(up[Statistic.novelty.rawValue])
+        c[16] = Scalar(up[Statistic.gatedFast.rawValue])
+        pair(17, .levelFive)
+        pair(19, .levelTwenty)
+        pair(21, .levelShort)
+        pair(23, .jump)
+        pair(25, .clockBroad)
+        for i in (Bank.rankCount + Bank.tailCount)..<Bank.padded { c[i] = 0 }
+    }
+
+    /// The kind, and each channel's share of the score: shares of squared statistics, weighted by what each piece contributed.
+    @inline(__always)
+    private func attributeCombined(_ count: Int, _ verdict: inout Verdict) {
+        var largest = 0.0
+        for e in Evidence.allCases where verdict[e].contribution > largest {
+            largest = verdict[e].contribution
+            verdict.kind = AnomalyKind(e)
+        }
+        guard largest > 0 else { return }
+        if count == 1 {
+            if verdict.channelCount == 1 { verdict.channelStorage[0].contribution = 1 }
+            return
+        }
+        for statistic in Statistic.allCases {
+            let contribution = verdict[statistic.evidence].contribution
+            guard contribution > 0 else { continue }
+            var sum = 0.0
+            for j in 0..<count where statistics[j].takesPart {
+                sum += lines[j * Statistic.count + statistic.rawValue] * lines[j * Statistic.count + statistic.rawValue]
+            }
+            guard sum > 0 else { continue }
+            for j in 0..<min(count, verdict.channelCount) where statistics[j].takesPart {
+                let a = lines[j * Statistic.count + statistic.rawValue]
+                verdict.channelStorage[j].contribution += contribution * a * a / sum
+            }
+        }
+        var total = 0.0
+        for j in 0..<verdict.channelCount { total += verdict.channelStorage[j].contribution }
+        guard total > 0 else { return }
+        for j in 0..<verdict.channelCount { verdict.channelStorage[j].contribution /= total }
+    }
+}

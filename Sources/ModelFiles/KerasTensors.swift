@@ -1,0 +1,148 @@
+import RecurrentNetwork
+
+/// Keras weights in a safetensors file, told by the metadata entry `keras` (the model's own JSON). What a user types:
+///
+/// ```python
+/// import keras, numpy; from safetensors.numpy import save_file; model = keras.saving.load_model("model.keras")
+/// weights = {f"{l.name}/{i}": numpy.ascontiguousarray(w) for l in model.layers for i, w in enumerate(l.get_weights())}
+/// save_file(weights, "model.safetensors", {"keras": model.to_json()})
+/// ```
+///
+/// (`ascontiguousarray` matters: safetensors stores a transposed array wrongly without it.)
+/// SimpleRNN, LSTM, GRU (either `reset_after`) and one Dense; Dropout and InputLayer are passed over. Kernels are [inputs, G*H] with gates
+/// LSTM i,f,c,o and GRU z,r,h. (An LSTM also comes through `model.export("model.onnx", format="onnx")`; GRU and SimpleRNN become loops
+/// there.)
+struct KerasTensors {
+    private let tensors: [String: NamedTensor]
+    private let config: JSONValue
+    private var used: Set<String> = []
+
+    init(_ contents: Safetensors.Contents, json: String) throws(ModelFileError) {
+        let bytes = Array(json.utf8)
+        var parser = JSONParser(bytes, 0..<bytes.count)
+        config = try parser.parseAll()
+        tensors = Dictionary(contents.tensors.map { ($0.name, $0) }) { first, _ in first }
+    }
+
+    mutating func model() throws(ModelFileError) -> RecurrentModel {
+        guard case .array(let list)? = config["config"]?["layers"] else {
+            throw .malformed(offset: 0, reason: "got Keras JSON without config.layers")
+        }
+        var layers: [RecurrentLayer] = []
+        var readout: DenseLayer?
+        for entry in list {
+            let kind = entry["class_name"]?.string ?? ""
+            let settings = entry["config"]
+            let name = settings?["name"]?.string ?? ""
+            switch kind {
+            case "InputLayer", "Dropout": continue
+            case "SimpleRNN", "LSTM", "GRU":
+                guard readout == nil else { throw unexpected(name, "got a recurrent layer after the dense readout") }
+                layers.append(try recurrent(kind, name, settings, inputSize: layers.last?.hiddenSize))
+            case "Dense":
+                guard readout == nil, let last = layers.last else {
+                    throw unexpected(name, "expected one dense readout after the recurrent layers")
+                }
+                readout = try dense(name, settings, inputSize: last.hiddenSize)
+            case "TimeDistributed":
+                guard readout == nil, let last = layers.last, settings?["layer"]?["class_name"]?.string == "Dense" else {
+                    throw unexpected(name, "expected TimeDistributed around one Dense")
+                }
+                readout = try dense(name, settings?["layer"]?["config"], inputSize: last.hiddenSize)
+            default: throw .unsupported(node: "\(kind) \(name)", reason: "got layer '\(kind)', expected SimpleRNN, LSTM, GRU or Dense")
+            }
+        }
+        for name in tensors.keys.sorted() where !used.contains(name) {
+            throw .unexpected(tensor: name, shape: tensors[name]?.shape ?? [], reason: "no layer of the Keras model has it")
+        }
+        return RecurrentModel(layers: layers, readout: readout)
+    }
+
+    private func unexpected(_ name: String, _ reason: String) -> ModelFileError {
+        .unexpected(tensor: "\(name)/0", shape: tensors["\(name)/0"]?.shape ?? [], reason: reason)
+    }
+
+    private mutating func take(_ name: String, _ expected: [Int]) throws(ModelFileError) -> [Float] {
+        guard let tensor = tensors[name] else { throw .missing(tensor: name) }
+        guard tensor.shape == expected else { throw .shape(tensor: name, expected: expected, got: tensor.shape) }
+        used.insert(name)
+        return tensor.values
+    }
+
+    private func activation(_ settings: JSONValue?, _ key: String, _ usual: Activation) throws(ModelFileError) -> Activation {
+        guard let name = settings?[key]?.string else { return usual }
+        switch name {
+        case "hard_sigmoid": return .hardSigmoid(slope: 1 / 6, offset: 0.5)
+        default:
+            guard let activation = Activation(text: name) else {
+                throw .unsupported(node: key, reason: "got activation '\(name)', expected linear, tanh, sigmoid, relu or hard_sigmoid")
+            }
+            return activation
+        }
+    }
+
+    private mutating func recurrent(_ kind: String, _ name: String, _ settings: JSONValue?, inputSize: Int?) throws(ModelFileError)
+        -> RecurrentLayer
+    {
+        guard settings?["go_backwards"]?.isTrue != true else {
+            throw .unsupported(node: name, reason: "got go_backwards, expected forward (a stream has no future)")
+        }
+        let resetAfter = settings?["reset_after"]?.isTrue ?? true
+        let cell: CellKind = kind == "SimpleRNN" ? .elman : kind == "LSTM" ? .lstm : resetAfter ? .gru : .gruResetBefore
+        let hidden = settings?["units"]?.integer ?? 0
+        guard hidden > 0, hidden <= RecurrentModel.hiddenSizeMax else {
+            throw .limit(object: "units of '\(name)'", got: UInt64(max(0, hidden)), max: UInt64(RecurrentModel.hiddenSizeMax))
+        }
+        guard let kernel = tensors["\(name)/0"] else { throw .missing(tensor: "\(name)/0") }
+        let inputs = inputSize ?? kernel.shape.first ?? 0
+        let rows = cell.gateCount * hidden
+        var layer = RecurrentLayer(cell: cell, inputSize: inputs, hiddenSize: hidden)
+        layer.inputWeights = reorder(try take("\(name)/0", [inputs, rows]), inputs, cell, hidden)
+        layer.recurrentWeights = reorder(try take("\(name)/1", [hidden, rows]), hidden, cell, hidden)
+        if settings?["use_bias"]?.isTrue ?? true {
+            let both = cell == .gru
+            let bias = try take("\(name)/2", both ? [2, rows] : [rows])
+            layer.inputBias = reorder(Array(bias[..<rows]), 1, cell, hidden)
+            if both { layer.recurrentBias = reorder(Array(bias[rows...]), 1, cell, hidden) }
+        }
+        layer.candidateActivation = try activation(settings, "activation", .tanh)
+        layer.outputActivation = layer.candidateActivation
+        layer.gateActivation = try activation(settings, "recurrent_activation", .sigmoid)
+        return layer
+    }
+
+    /// Columns [inputs, G*H] to PyTorch's rows [G*H, inputs] in PyTorch's gate order.
+    private func reorder(_ values: [Float], _ inputs: Int, _ cell: CellKind, _ hidden: Int) -> [Float] {
+        let order =
+            switch cell {
+            case .elman: [0]
+            case .lstm: [0, 1, 2, 3]
+            case .gru, .gruResetBefore: [1, 0, 2]
+            }
+        let rows = order.count * hidden
+        return order.flatMap { gate in
+            (0..<hidden).flatMap { unit in (0..<inputs).map { values[$0 * rows + gate * hidden + unit] } }
+        }
+    }
+
+    private mutating func dense(_ name: String, _ settings: JSONValue?, inputSize: Int) throws(ModelFileError) -> DenseLayer {
+        let outputs = settings?["units"]?.integer ?? 0
+        guard outputs > 0, outputs <= RecurrentModel.widthMax else {
+            throw .limit(object: "units of '\(name)'", got: UInt64(max(0, outputs)), max: UInt64(RecurrentModel.widthMax))
+        }
+        let kernel = try take("\(name)/0", [inputSize, outputs])
+        var dense = DenseLayer(inputSize: inputSize, outputSize: outputs, activation: try activation(settings, "activation", .linear))
+        for o in 0..<outputs { for i in 0..<inputSize { dense.weights[o * inputSize + i] = kernel[i * outputs + o] } }
+        if settings?["use_bias"]?.isTrue ?? true { dense.bias = try take("\(name)/1", [outputs]) }
+        return dense
+    }
+}
+
+extension JSONValue {
+    subscript(key: String) -> JSONValue? {
+        if case .object(let members) = self { members.first { $0.key == key }?.value } else { nil }
+    }
+    var string: String? { if case .string(let text) = self { text } else { nil } }
+    var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+    var isTrue: Bool? { if case .bool(let value) = self { value } else { nil } }
+}
