@@ -63,6 +63,8 @@ final class IngestLoop {
     private static let readBytes = 256 << 10
     private static let refusalsKept = 50
     private static let wakeupToken: UInt64 = 0
+    /// Names of clients that number their lines; each is stored for good.
+    private static let producersMax = 10_000
     private static let outgoingMax = 1 << 20
 
     /// A class around what cannot be copied, so that closures can reach it.
@@ -310,9 +312,14 @@ final class IngestLoop {
         return true
     }
 
-    /// Cells between commas, semicolons or tabs, and nothing that line protocol or JSON must have.
+    /// Names between commas, semicolons or tabs, none of them a number, and nothing that line protocol or JSON must have.
     static func looksLikeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.contains { $0 == 44 || $0 == 59 || $0 == 9 } && !line.contains { $0 == 61 || $0 == 123 || $0 == 91 }
+        func separates(_ byte: UInt8) -> Bool { byte == 44 || byte == 59 || byte == 9 }
+        guard line.contains(where: separates), !line.contains(where: { $0 == 61 || $0 == 123 || $0 == 91 }) else { return false }
+        return line.split(whereSeparator: separates).allSatisfy { cell in
+            guard let first = cell.first(where: { $0 != 32 }) else { return true }
+            return !((48...57).contains(first) || first == 43 || first == 45 || first == 46)
+        }
     }
 
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
@@ -336,9 +343,13 @@ final class IngestLoop {
     private func hello(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64) -> Bool {
         let text = String(decoding: bytes.prefix(512), as: UTF8.self)
         guard token != 0, !connection.isFile, text.hasPrefix("#!producer ") else { return false }
-        let name = String(text.dropFirst(11).filter { $0.isASCII && !$0.isWhitespace }.prefix(200))
+        let name = String(text.dropFirst(11).filter { $0.asciiValue.map { (33...126).contains($0) } ?? false }.prefix(200))
         guard !name.isEmpty else {
             queue("error cannot greet: got no name, expected #!producer NAME\n", connection, token)
+            return true
+        }
+        guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
+            queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
             return true
         }
         var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
