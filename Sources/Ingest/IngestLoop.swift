@@ -65,6 +65,8 @@ final class IngestLoop {
     private static let readBytes = 256 << 10
     private static let refusalsKept = 50
     private static let wakeupToken: UInt64 = 0
+    /// Names of clients that number their lines; each is stored for good.
+    private static let producersMax = 10_000
     private static let outgoingMax = 1 << 20
     private static let producerBytesMax = 200
 
@@ -322,9 +324,14 @@ final class IngestLoop {
         return true
     }
 
-    /// Cells between commas, semicolons or tabs, and nothing that line protocol or JSON must have.
+    /// Names between commas, semicolons or tabs, none of them a number, and nothing that line protocol or JSON must have.
     static func looksLikeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.contains { $0 == 44 || $0 == 59 || $0 == 9 } && !line.contains { $0 == 61 || $0 == 123 || $0 == 91 }
+        func separates(_ byte: UInt8) -> Bool { byte == 44 || byte == 59 || byte == 9 }
+        guard line.contains(where: separates), !line.contains(where: { $0 == 61 || $0 == 123 || $0 == 91 }) else { return false }
+        return line.split(whereSeparator: separates).allSatisfy { cell in
+            guard let first = cell.first(where: { $0 != 32 }) else { return true }
+            return !((48...57).contains(first) || first == 43 || first == 45 || first == 46)
+        }
     }
 
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
@@ -358,6 +365,10 @@ final class IngestLoop {
                 "error cannot greet: got a name of \(rest.count) bytes, expected #!producer NAME with 1 to \(IngestLoop.producerBytesMax) bytes of UTF-8 without blanks\n",
                 connection, token)
             connection.isRefused = true
+            return true
+        }
+        guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
+            queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
             return true
         }
         var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
