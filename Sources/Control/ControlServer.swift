@@ -118,7 +118,10 @@ public final class ControlServer: @unchecked Sendable {
     private func answer(_ line: [UInt8], _ peer: PeerCredentials?) -> Result<JSONValue, ControlError> {
         if let peer, !isAllowed(peer) {
             log.notice("refused a control request", ["uid": "\(peer.userID)", "process": "\(peer.processID)"])
-            return .failure(.forbidden("not allowed: user \(peer.userID) is neither root nor in the control group"))
+            return .failure(
+                .forbidden(
+                    "not allowed: only root and members of the control group (control_group in the configuration) may ask; join it with: sudo usermod -aG rnn-watchd $USER (then log in again)"
+                ))
         }
         let document: JSONValue
         do { document = try JSONValue.parse(line) } catch { return .failure(.badRequest("cannot read request: \(error)")) }
