@@ -9,7 +9,8 @@ public struct ControlRequest: Sendable {
     public let peer: PeerCredentials?
 }
 
-/// Serves the control socket from one thread. Requests are answered in order; each client may hold one at a time.
+/// Serves the control socket from one thread. Requests are answered in order; the next request of a client is read only
+/// when it has taken the answer to the last.
 public final class ControlServer: @unchecked Sendable {
     // Safety: `isStopping` is locked, the rest belongs to the thread in `run`.
     private let isStopping = Locked(false)
@@ -17,16 +18,26 @@ public final class ControlServer: @unchecked Sendable {
     private let log: Log
     private let isAllowed: @Sendable (PeerCredentials) -> Bool
     private let handle: @Sendable (ControlRequest) -> Result<JSONValue, ControlError>
-    private let connectionsMax = 64
+
+    /// Clients at the same time; one more makes the longest silent one leave, so that nobody can lock others out.
+    public static let connectionsMax = 64
 
     private final class Client {
         let descriptor: Int32
         let peer: PeerCredentials?
+        /// Grows with every event; the smallest is the longest silent.
+        var lastHeard: UInt64
         var input: [UInt8] = []
         var output: [UInt8] = []
-        init(descriptor: Int32, peer: PeerCredentials?) {
-            (self.descriptor, self.peer) = (descriptor, peer)
+        /// No more will come; what was asked is still answered.
+        var hasEnded = false
+
+        init(descriptor: Int32, lastHeard: UInt64) {
+            (self.descriptor, self.lastHeard) = (descriptor, lastHeard)
+            peer = PeerCredentials(descriptor: descriptor)
         }
+
+        deinit { close(descriptor) }
     }
 
     /// - Parameters:
@@ -40,6 +51,7 @@ public final class ControlServer: @unchecked Sendable {
         wakeup = try Wakeup()
     }
 
+    /// Makes ``run(listener:)`` return.
     public func stop() {
         isStopping.withLock { $0 = true }
         wakeup.signal()
@@ -51,61 +63,83 @@ public final class ControlServer: @unchecked Sendable {
         try poller.add(listener, token: 0)
         try poller.add(wakeup.descriptor, token: 1)
         var clients: [UInt64: Client] = [:]
-        var nextToken: UInt64 = 2
+        var clock: UInt64 = 1
         while !isStopping.withLock({ $0 }) {
             var events: [Poller.Event] = []
             poller.wait(timeoutMilliseconds: 1000) { events.append($0) }
             for event in events {
+                clock += 1
                 if event.token == 0 {
-                    while clients.count < connectionsMax, let descriptor = UnixSocket.accept(listener) {
-                        clients[nextToken] = Client(descriptor: descriptor, peer: PeerCredentials(descriptor: descriptor))
-                        try? poller.add(descriptor, token: nextToken)
-                        nextToken += 1
+                    while let descriptor = UnixSocket.accept(listener) {
+                        clock += 1
+                        if clients.count >= ControlServer.connectionsMax { dropLongestSilent(&clients, poller) }
+                        clients[clock] = Client(descriptor: descriptor, lastHeard: clock)
+                        do { try poller.add(descriptor, token: clock) } catch { clients[clock] = nil }
                     }
                 } else if let client = clients[event.token] {
-                    if !serve(client, event) {
-                        poller.remove(client.descriptor)
-                        close(client.descriptor)
-                        clients[event.token] = nil
+                    client.lastHeard = clock
+                    if serve(client, event) {
+                        poller.modify(
+                            client.descriptor, token: event.token, readable: client.output.isEmpty && !client.hasEnded,
+                            writable: !client.output.isEmpty)
                     } else {
-                        poller.modify(client.descriptor, token: event.token, readable: true, writable: !client.output.isEmpty)
+                        poller.remove(client.descriptor)
+                        clients[event.token] = nil
                     }
                 }
             }
         }
-        for client in clients.values { close(client.descriptor) }
     }
 
-    /// Handles what is ready. false: the client is gone.
+    private func dropLongestSilent(_ clients: inout [UInt64: Client], _ poller: borrowing Poller) {
+        guard let (token, client) = clients.min(by: { $0.value.lastHeard < $1.value.lastHeard }) else { return }
+        log.notice("closed the longest silent control connection", ["connections_max": "\(ControlServer.connectionsMax)"])
+        poller.remove(client.descriptor)
+        clients[token] = nil
+    }
+
+    /// Handles what is ready. false: the client is done or gone.
     private func serve(_ client: Client, _ event: Poller.Event) -> Bool {
-        if event.isReadable || event.isHangup {
+        guard flush(client) else { return false }
+        if client.output.isEmpty, !client.hasEnded {
             var chunk = [UInt8](repeating: 0, count: 16 << 10)
             switch chunk.withUnsafeMutableBytes({ readOnce(client.descriptor, into: $0) }) {
             case .bytes(let count): client.input += chunk[..<count]
             case .wouldBlock: break
-            case .endOfFile, .failed: return flush(client) && !client.output.isEmpty
-            }
-            while let end = client.input.firstIndex(of: 10) {
-                let line = Array(client.input[..<end])
-                client.input.removeFirst(end + 1)
-                client.output += ControlProtocol.answer(answer(line, client.peer))
-            }
-            guard client.input.count <= ControlProtocol.requestBytesMax else {
-                client.output += ControlProtocol.answer(
-                    .failure(
-                        .badRequest("cannot read request: got more than \(ControlProtocol.requestBytesMax) bytes, expected a line end")))
-                _ = flush(client)
-                return false
+            case .endOfFile:
+                client.hasEnded = true
+                // The end is as good as a line end: `printf ... | socat` needs no newline.
+                if client.input.last.map({ $0 != 10 }) ?? false { client.input.append(10) }
+            case .failed: return false
             }
         }
-        return flush(client)
+        return answerWaiting(client) && !(client.hasEnded && client.output.isEmpty)
     }
 
+    /// Answers requests as long as the client takes the answers. false: the client is gone.
+    private func answerWaiting(_ client: Client) -> Bool {
+        while client.output.isEmpty, let end = client.input.firstIndex(of: 10) {
+            let line = Array(client.input[..<end])
+            client.input.removeFirst(end + 1)
+            if line.allSatisfy({ $0 == 32 || $0 == 13 }) { continue }
+            client.output += ControlProtocol.answer(answer(line, client.peer))
+            guard flush(client) else { return false }
+        }
+        guard client.output.isEmpty, client.input.count > ControlProtocol.requestBytesMax else { return true }
+        client.output += ControlProtocol.answer(
+            .failure(.badRequest("cannot read request: got more than \(ControlProtocol.requestBytesMax) bytes, expected a line end")))
+        _ = flush(client)
+        return false
+    }
+
+    /// Writes what the socket takes. false: the client is gone.
     private func flush(_ client: Client) -> Bool {
-        while !client.output.isEmpty {
-            let count = client.output.withUnsafeBytes { write(client.descriptor, $0.baseAddress, $0.count) }
+        var done = 0
+        defer { client.output.removeFirst(done) }
+        while done < client.output.count {
+            let count = client.output[done...].withUnsafeBytes { write(client.descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
-                client.output.removeFirst(count)
+                done += count
             } else if errno == EINTR {
                 continue
             } else {
@@ -116,17 +150,24 @@ public final class ControlServer: @unchecked Sendable {
     }
 
     private func answer(_ line: [UInt8], _ peer: PeerCredentials?) -> Result<JSONValue, ControlError> {
-        if let peer, !isAllowed(peer) {
-            log.notice("refused a control request", ["uid": "\(peer.userID)", "process": "\(peer.processID)"])
-            return .failure(.forbidden("not allowed: user \(peer.userID) is neither root nor in the control group"))
+        guard let peer, isAllowed(peer) else {
+            log.notice(
+                "refused a control request",
+                ["uid": peer.map { "\($0.userID)" } ?? "unknown", "process": peer.map { "\($0.processID)" } ?? "unknown"])
+            let user = peer.map { "user \($0.userID)" } ?? "a peer without credentials"
+            return .failure(.forbidden("not allowed: \(user) is neither root nor in the control group"))
         }
         let document: JSONValue
         do { document = try JSONValue.parse(line) } catch { return .failure(.badRequest("cannot read request: \(error)")) }
         guard document["v"]?.integerValue == ControlProtocol.version else {
             return .failure(
-                .badRequest("cannot read request: got version \(document["v"]?.compact ?? "none"), expected \(ControlProtocol.version)"))
+                .badRequest(
+                    "cannot read request: got version \(document["v"].map { String($0.compact.prefix(40)) } ?? "none"), "
+                        + "expected \(ControlProtocol.version)"))
         }
         guard let command = document["command"]?.text else { return .failure(.badRequest("cannot read request: expected a command")) }
-        return handle(ControlRequest(command: command, arguments: document["arguments"] ?? .object([]), peer: peer))
+        let arguments = document["arguments"] ?? .object([])
+        guard case .object = arguments else { return .failure(.badRequest("cannot read request: expected arguments in an object")) }
+        return handle(ControlRequest(command: command, arguments: arguments, peer: peer))
     }
 }

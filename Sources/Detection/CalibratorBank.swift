@@ -9,9 +9,9 @@ import TimeSeries
 struct CalibratorBank<Scalar: KernelScalar> {
     /// Rank calibrators, two sides each: value, drifts (short, middle, long, clock), long error; then novelty (of its logarithm).
     static var rankCount: Int { 13 }
-    /// Tail calibrators, two sides each unless noted: long error, novelty (one), gated fast (one), fast long, clock error, level five, level
-    /// twenty, level short, jump, clock error over many channels.
-    static var tailCount: Int { 18 }
+    /// Tail calibrators, two sides each unless noted: long error, novelty (one), gated fast (one), level five, level twenty, level short, jump,
+    /// clock error over many channels.
+    static var tailCount: Int { 14 }
     /// Lower edge of the histogram of log(novelty + 1e-3).
     static var noveltyStart: Double { -3 }
     /// All sides, padded to whole vectors.

@@ -13,12 +13,9 @@ struct CombinedFusion: Sendable {
     var spikeErrorLong = 0.7
     var spikeNovelty = 0.15
     var spikeGated = 0.3
-    var spikeFastLong = 0.2
-    var spikeClock = 0.12
-    var spikeOffset = 1.8
+    var spikeOffset = 1.9
     // level branch (tail calibrators)
     var levelFive = 0.6
-    var levelGated = 0.15
     var levelShort = 0.4
     var levelTwenty = 0.27
     var levelOffset = 1.4

@@ -44,7 +44,7 @@ public struct DetectorProfile: Sendable {
     public var gapIntervals: Double
     /// Readings after a gap during which no alarm is raised.
     public var gapHoldReadings: Int
-    /// Differences enter the jump statistics clipped at so many of their deviations; infinity for none.
+    /// Differences enter the jump statistics clipped at so many deviations of the channel; infinity for none.
     public var jumpClip: Double
     /// True if a counter that starts over is taken as going on.
     public var unwrapsCounters: Bool
@@ -59,7 +59,7 @@ public struct DetectorProfile: Sendable {
         rankGrid: HistogramGrid = HistogramGrid(start: -1.2, width: 0.06, bins: 108),
         tailGrid: HistogramGrid = HistogramGrid(start: 0, width: 0.06, bins: 90), fusion: CombinedFusion = CombinedFusion(),
         threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
-        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 20,
+        holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 100,
         unwrapsCounters: Bool = true, stuckAlarms: Bool = true
     ) {
         self.name = name
@@ -84,14 +84,18 @@ public struct DetectorProfile: Sendable {
         self.stuckAlarms = stuckAlarms
     }
 
-    /// The profile a user gets: calibrated per stream, 40 units.
+    /// The profile a user gets: the combined rule with 48 units.
     public static let standard = DetectorProfile(
-        name: "default", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 40, noveltyUnits: 16), threshold: 2.03)
+        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), threshold: 4.5,
+        holdStep: 0.2)
 
-    /// For very many streams: the same architecture with 12 units and coarse calibration.
+    /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
     public static let light = DetectorProfile(
-        name: "light", rule: .calibratedPerStream, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
-        prototypes: 16, jumpWindow: 48, calibratorBins: 64, calibratorWidth: 0.09, threshold: 2.03)
+        name: "light", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
+        prototypes: 8,
+        jumpWindow: 24, rankGrid: HistogramGrid(start: -1.2, width: 0.24, bins: 27),
+        tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23),
+        threshold: 4.5, holdStep: 0.2)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(
@@ -106,7 +110,7 @@ public struct DetectorProfile: Sendable {
     /// The combined rule in the sizes of its definition: 48 units, 64 prototypes, fine histograms, no gap handling.
     public static let combinedRanks = DetectorProfile(
         name: "rw3", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), threshold: 4.5,
-        holdStep: 0.2, gapIntervals: .infinity, jumpClip: .infinity, unwrapsCounters: false, stuckAlarms: false)
+        holdStep: 0.2, gapIntervals: .infinity, unwrapsCounters: false, stuckAlarms: false)
 
     /// The named profiles.
     public static let all: [DetectorProfile] = [.standard, .light, .ranksPerChannel, .calibratedPerStream, .combinedRanks]

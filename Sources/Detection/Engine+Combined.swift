@@ -97,13 +97,11 @@ extension Engine {
         let last = horizonCount - 1
         let middle = min(1, last)
         var standardised = 0.0
-        var standardisedLast = 0.0
         for q in 0...horizonCount where q < horizonCount || hasClock {
             guard prediction.judged[q] else { continue }
             let o = c.pointee.residual[q].step(prediction.errors[q], age: age)
             c.pointee.drift[q].update(clipped(o, 10), age: age, horizon: 100)
             if q == 0 { standardised = o }
-            if q == last { standardisedLast = o }
         }
         line[Statistic.driftShort.rawValue] = c.pointee.drift[0].value
         line[Statistic.driftMiddle.rawValue] = c.pointee.drift[middle].value
@@ -112,10 +110,8 @@ extension Engine {
         line[Statistic.errorLong.rawValue] = prediction.errors[last]
         line[Statistic.errorClock.rawValue] = hasClock ? prediction.errors[horizonCount] : 0
         if prediction.judged[0] { c.pointee.fast[0].update(min(abs(standardised), 50), age: age, horizon: 3) }
-        if prediction.judged[last] { c.pointee.fast[1].update(clipped(standardisedLast, 10), age: age, horizon: 15) }
         let skill = c.pointee.predictability.step(error: prediction.errors[0], x: prediction.x, age: age)
         line[Statistic.gatedFast.rawValue] = c.pointee.fast[0].value * max(0, min(1, (skill - 0.65) / 0.15))
-        line[Statistic.fastLong.rawValue] = c.pointee.fast[1].value
         let z = c.pointee.deviation.step(value, age: age)
         line[Statistic.value.rawValue] = z
         let level = clipped(c.pointee.levelLong.step(value, age: age, horizon: 1000), 20)
@@ -124,11 +120,12 @@ extension Engine {
         line[Statistic.levelFive.rawValue] = c.pointee.fast[2].value
         line[Statistic.levelTwenty.rawValue] = c.pointee.fast[3].value
         line[Statistic.levelShort.rawValue] = c.pointee.levelShort.step(value, age: age, horizon: 250)
-        line[Statistic.record.rawValue] = c.pointee.record.step(value, age: age)
-        line[Statistic.leakyRecord.rawValue] = c.pointee.leakyRecord.step(value, age: age, leak: 1 / 20_000)
+        line[Statistic.record.rawValue] = c.pointee.record.step(value, age: age, growth: 5, spread: prediction.spread)
+        line[Statistic.leakyRecord.rawValue] = c.pointee.leakyRecord.step(
+            value, age: age, leak: 1 / 20_000, growth: 5, spread: prediction.spread)
         line[Statistic.novelty.rawValue] = noveltyDistance(p, c, z)
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
-            value, age: age, fresh: resumed, clip: profile.jumpClip, ring: array(p, layout.jumpAt), length: profile.jumpWindow)
+            value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
         for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
         for i in 0..<Equaliser.count {
@@ -173,20 +170,17 @@ extension Engine {
         let records = f.record * up[Statistic.record.rawValue] + f.leakyRecord * up[Statistic.leakyRecord.rawValue]
         let slow = records + f.value * value + f.novelty * novelty + f.drift * drift + f.errorLong * errorLong + ageTerm + f.slowOffset
         let (spikeError, spikeNovelty, gated) = (both(tail), Double(evidence[tail + 2]), Double(evidence[tail + 3]))
-        let (spikeFast, spikeClock) = (both(tail + 4), both(tail + 6) * clockIsOn)
-        let (levelFive, levelTwenty, levelShort) = (both(tail + 8), both(tail + 10), both(tail + 12))
-        let (jump, broad) = (both(tail + 14), both(tail + 16) * clockIsOn)
-        let spike =
-            f.spikeErrorLong * spikeError + f.spikeNovelty * spikeNovelty + f.spikeGated * gated + f.spikeFastLong * spikeFast
-            + f.spikeClock * spikeClock + f.spikeOffset
-        let level = f.levelFive * levelFive + f.levelGated * gated + f.levelShort * levelShort + f.levelTwenty * levelTwenty + f.levelOffset
+        let (levelFive, levelTwenty, levelShort) = (both(tail + 4), both(tail + 6), both(tail + 8))
+        let (jump, broad) = (both(tail + 10), both(tail + 12) * clockIsOn)
+        let spike = f.spikeErrorLong * spikeError + f.spikeNovelty * spikeNovelty + f.spikeGated * gated + f.spikeOffset
+        let level = f.levelFive * levelFive + f.levelShort * levelShort + f.levelTwenty * levelTwenty + f.levelOffset
         let breadth = s.pointee.channelsSeen > 1 ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
         let step = s.pointee.cadence.intervalSeconds
         let coarse = step > 300 ? f.cadence * decimalLogarithm(min(step, 3600) / 300) : 0
         trace = [
-            up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated, spikeFast,
-            spikeClock,
-            levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, max(0, slow, spike, level, breadth) + coarse,
+            up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
+            levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, max(0, slow, spike, level, breadth) + coarse, 0,
+            0,
         ]
         let best = max(0, slow, spike, level, breadth)
         // What each piece added, for the verdict.
@@ -213,20 +207,17 @@ extension Engine {
         } else if best == spike {
             verdict.offset += f.spikeOffset
             add(.pointResidual, .errorLong, f.spikeErrorLong * spikeError, tail..<(tail + 2))
-            add(.pointResidual, .errorLong, f.spikeClock * spikeClock, (tail + 6)..<(tail + 8))
             add(.stateNovelty, .novelty, f.spikeNovelty * spikeNovelty, (tail + 2)..<(tail + 3))
             add(.fastResidual, .gatedFast, f.spikeGated * gated, (tail + 3)..<(tail + 4))
-            add(.fastResidual, .fastLong, f.spikeFastLong * spikeFast, (tail + 4)..<(tail + 6))
         } else if best == level {
             verdict.offset += f.levelOffset
-            add(.localDeviation, .levelFive, f.levelFive * levelFive, (tail + 8)..<(tail + 10))
-            add(.localDeviation, .levelFive, f.levelTwenty * levelTwenty, (tail + 10)..<(tail + 12))
-            add(.localDeviation, .levelFive, f.levelShort * levelShort, (tail + 12)..<(tail + 14))
-            add(.fastResidual, .gatedFast, f.levelGated * gated, (tail + 3)..<(tail + 4))
+            add(.localDeviation, .levelFive, f.levelFive * levelFive, (tail + 4)..<(tail + 6))
+            add(.localDeviation, .levelFive, f.levelTwenty * levelTwenty, (tail + 6)..<(tail + 8))
+            add(.localDeviation, .levelFive, f.levelShort * levelShort, (tail + 8)..<(tail + 10))
         } else if best > 0 {
             verdict.offset += f.breadthOffset
-            add(.jump, .jump, f.breadthJump * jump, (tail + 14)..<(tail + 16))
-            add(.pointResidual, .clockBroad, f.breadthClock * broad, (tail + 16)..<(tail + 18))
+            add(.jump, .jump, f.breadthJump * jump, (tail + 10)..<(tail + 12))
+            add(.pointResidual, .clockBroad, f.breadthClock * broad, (tail + 12)..<(tail + 14))
         }
         attributeCombined(count, &verdict)
         return best + coarse
@@ -249,13 +240,11 @@ extension Engine {
         pair(13, .errorLong)
         c[15] = Scalar(up[Statistic.novelty.rawValue])
         c[16] = Scalar(up[Statistic.gatedFast.rawValue])
-        pair(17, .fastLong)
-        pair(19, .errorClock)
-        pair(21, .levelFive)
-        pair(23, .levelTwenty)
-        pair(25, .levelShort)
-        pair(27, .jump)
-        pair(29, .clockBroad)
+        pair(17, .levelFive)
+        pair(19, .levelTwenty)
+        pair(21, .levelShort)
+        pair(23, .jump)
+        pair(25, .clockBroad)
         for i in (Bank.rankCount + Bank.tailCount)..<Bank.padded { c[i] = 0 }
     }
 

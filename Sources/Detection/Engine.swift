@@ -139,7 +139,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
         }
-        beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
+        let budgeted = beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
         if channels.count > statistics.count { growScratch(channels.count) }
         var score: Double
         switch profile.rule {
@@ -148,6 +148,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         case .combinedRanks: score = scoreCombined(stream, channels, hasClock, intervals, &verdict)
         }
         let held = verdict.warmUpReason == .gap
+        let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score
         if profile.rule == .combinedRanks {
             var habituated = s.pointee.habituation.step(score, share: profile.fusion.habit, horizon: profile.fusion.habitReadings)
             // Nothing is scored before the warm-up ends.
@@ -155,9 +156,17 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             verdict.offset -= score - habituated
             score = habituated
         }
+        s.pointee.budget.count(plain, t: t, above: array(stream, layout.budgetAt))
+        if budgeted {
+            // A budget promises a rate, so its threshold is on the score without habituation.
+            verdict.offset += plain - score
+            score = plain
+            verdict.isRaised =
+                !held && !verdict.isWarmingUp && score >= verdict.threshold && s.pointee.budget.mayAlarm(t: t, hold: holdReadings(s))
+        } else {
+            verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
+        }
         verdict.score = score
-        s.pointee.budget.count(score, t: t, above: array(stream, layout.budgetAt))
-        verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
         if verdict.isRaised && score >= verdict.threshold { s.pointee.habituation.alarm() }
         verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
@@ -179,11 +188,12 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return UInt64(max(100, min(300, day.rounded(.up))))
     }
 
+    /// Everything but the score; true if a false-alarm budget sets the threshold.
     @inline(__always)
     private func beginVerdict(
         _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings,
         _ budget: UnsafeMutablePointer<Scalar>
-    ) {
+    ) -> Bool {
         let t = s.pointee.age
         verdict.age = t
         verdict.intervalsSinceLast = intervals
@@ -199,10 +209,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.warmUpReason = t < warm ? .readings : (held ? .gap : .none)
         verdict.warmUpProgress = t >= warm ? 1 : Double(t) / Double(warm)
         verdict.threshold = settings.threshold ?? profile.threshold
-        if settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown {
-            let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
-            verdict.threshold = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) ?? profile.threshold
-        }
+        guard settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown else { return false }
+        let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
+        guard let budgeted = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) else { return false }
+        verdict.threshold = budgeted
+        return true
     }
 
     private func raiseStuck(_ verdict: inout Verdict) {
@@ -222,6 +233,12 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         lines.deallocate()
         lines = .allocate(capacity: 2 * count * Statistic.count)
         lines.initialize(repeating: 0, count: 2 * count * Statistic.count)
+    }
+
+    /// What differences are clipped at for the jump window: so many deviations of the channel, once it is 31 readings old.
+    @inline(__always)
+    func jumpLimit(_ prediction: Prediction, _ age: Double) -> Double {
+        age > 30 && prediction.spread > 0 && profile.jumpClip < .infinity ? profile.jumpClip * prediction.spread : .infinity
     }
 
     /// What the prediction half of a channel says about one reading.

@@ -1,4 +1,4 @@
-/// Where everything lies in the two blocks of memory of a stream: offsets in bytes, all multiples of 64.
+/// Where everything lies in the two blocks of memory of a stream: offsets in bytes, all multiples of 32.
 ///
 /// A block is plain data: scalars first, then arrays of the profile's sizes. It holds no pointers, so a snapshot is a copy of its bytes,
 /// readable by a detector with the same `version` on a little-endian machine.
@@ -55,7 +55,7 @@ struct StateLayout: Sendable {
         hasClockHead = profile.rule == .ranksPerChannel
         var at = 0
         func place(_ bytes: Int) -> Int {
-            let here = (at + 63) / 64 * 64
+            let here = (at + 31) / 32 * 32
             at = here + bytes
             return here
         }

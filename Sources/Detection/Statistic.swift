@@ -12,8 +12,6 @@ enum Statistic: Int, CaseIterable {
     case novelty
     /// Size of the last few one-step residuals where the channel is predictable; >= 0.
     case gatedFast
-    /// Mean of about 15 long-horizon residuals.
-    case fastLong
     /// Mean of about 5, and of about 20, deviations from the level of the last 1000 readings.
     case levelFive, levelTwenty
     /// Deviation from the level of the last 250 readings.
@@ -23,7 +21,7 @@ enum Statistic: Int, CaseIterable {
     /// The clock head's error once more, to be combined by root mean square over many channels.
     case clockBroad
 
-    static let count = 17
+    static let count = 16
     /// From here on a statistic of one of several channels is divided by its own usual block maximum first.
     static let firstEqualised = Statistic.levelTwenty
     /// From here on statistics are combined over channels by root mean square instead of the three largest.
@@ -37,7 +35,7 @@ enum Statistic: Int, CaseIterable {
         case .driftShort, .driftMiddle, .driftLong, .driftClock: .residualDrift
         case .errorLong, .errorClock, .clockBroad: .pointResidual
         case .novelty: .stateNovelty
-        case .gatedFast, .fastLong: .fastResidual
+        case .gatedFast: .fastResidual
         case .levelFive, .levelTwenty, .levelShort: .localDeviation
         case .jump: .jump
         }

@@ -7,9 +7,10 @@ struct ValueRecord: BitwiseCopyable {
     private var mean: Double = 0
 
     /// The evidence of `value`, then the record itself. Zero for the first 50 readings. With `leak` > 0 both ends move by that share
-    /// toward the running mean (window 1000) on every reading.
+    /// toward the running mean (window 1000) on every reading. From the 51st reading on the record grows by at most `growth` ranges a reading, so
+    /// that one huge spike does not blind it; not where the range is below 1e-6 of `spread`.
     @inline(__always)
-    mutating func step(_ value: Double, age: Double, leak: Double = 0) -> Double {
+    mutating func step(_ value: Double, age: Double, leak: Double = 0, growth: Double = .infinity, spread: Double = 0) -> Double {
         if age == 0 {
             high = value
             low = value
@@ -22,8 +23,9 @@ struct ValueRecord: BitwiseCopyable {
             high -= (high - mean) * leak
             low += (mean - low) * leak
         }
-        high = max(high, value)
-        low = min(low, value)
+        let limit = growth < .infinity && age >= 50 && range > 1e-6 * spread ? growth * range : .infinity
+        if value > high { high += min(value - high, limit) }
+        if value < low { low -= min(low - value, limit) }
         if leak > 0 { mean += (value - mean) / min(age + 1, 1000) }
         return evidence
     }
@@ -87,12 +89,12 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
     private var count: UInt64 = 0
 
     /// (difference - mean) / deviation of the window before it, signed. `fresh`: there is no previous reading to compare with (first, or after a gap).
-    /// `clip`: from the 31st on, differences enter the window clipped at so many deviations, so that one huge jump does not hide the next.
+    /// `clip`: differences enter the window clipped to [-clip, clip], so that one huge jump does not hide the next.
     @inline(__always)
     mutating func step(
         _ value: Double, age: Double, fresh: Bool, clip: Double, ring: UnsafeMutablePointer<Scalar>, length: Int
     ) -> Double {
-        var difference = age == 0 || fresh ? 0 : value - last
+        let difference = age == 0 || fresh ? 0 : value - last
         last = value
         if fresh && age > 0 { return 0 }
         let n = Double(min(count, UInt64(length)))
@@ -101,9 +103,8 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
             let mean = sum / n
             let deviation = max(sumOfSquares / n - mean * mean, 0).squareRoot()
             evidence = (difference - mean) / (deviation + 1e-9 + 1e-3 * abs(mean))
-            if clip < .infinity && count >= 30 && deviation > 0 { difference = mean + clipped(difference - mean, clip * deviation) }
         }
-        push(difference, ring, length)
+        push(clipped(difference, clip), ring, length)
         return evidence
     }
 

@@ -105,7 +105,7 @@ extension LineParser {
         try readings.reserveText(key.utf8CodeUnitCount, column)
         let start = readings.text.count
         readings.appendText(key)
-        try readings.addTag(.text(start, readings.text.count), value, column)
+        try readings.addTag(.text(start, readings.text.count), value, column, column)
     }
 
     /// `interval=10` and its like stand between identifier and values; value lists contain no `=`.

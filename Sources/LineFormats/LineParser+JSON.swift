@@ -93,7 +93,7 @@ extension LineParser {
             return
         }
         while true {
-            let column = i
+            let column = i + 1  // of the name, behind the quote
             guard b.peek(i) == Ascii.quote else {
                 throw b.error(.badJSON, i, Self.jsonTokenEnd(b, i), "JSON", "a member name in quotes")
             }
@@ -162,8 +162,9 @@ extension LineParser {
             if let found { try setMeasurement(b, found, column, &object) }
             return
         }
+        let place = i + 1
         let head = try readName(b, &i)
-        try setMeasurement(b, try readings.readHead(head, column + 1), column, &object)
+        try setMeasurement(b, try readings.readHead(head, place), column, &object)
     }
 
     private mutating func readMeasurement(_ b: Bytes, _ i: inout Int, _ column: Int, _ object: inout JSONObject) throws(LineError) {
@@ -175,7 +176,7 @@ extension LineParser {
         guard b.peek(i) == Ascii.quote else {
             throw b.error(.badShape, i, Self.jsonTokenEnd(b, i), "stream name", "a string")
         }
-        let column = i
+        let column = i + 1
         let name = try readJSONString(b, &i)
         try readings.check(name, column, "stream name")
         return name
@@ -183,7 +184,7 @@ extension LineParser {
 
     private func setMeasurement(_ b: Bytes, _ name: NameRef, _ column: Int, _ object: inout JSONObject) throws(LineError) {
         guard object.measurement == nil else {
-            throw b.error(.duplicateMember, column, min(column + 14, b.count), "stream name", "only one of stream, name and measurement")
+            throw b.error(.duplicateMember, column, min(column + 11, b.count), "stream name", "only one of stream, name and measurement")
         }
         object.measurement = name
     }
@@ -224,7 +225,7 @@ extension LineParser {
             throw b.error(.badTag, i, Self.jsonTokenEnd(b, i), "tag value", "a string, a number or a boolean")
         }
         guard value.count > 0 else { throw b.error(.badTag, start, i, "tag value", "a value that is not empty") }
-        try readings.addTag(key, value, column)
+        try readings.addTag(key, value, column, start + 1)
     }
 
     // MARK: Time and fields

@@ -46,20 +46,20 @@ extension ReadingBuffer {
             guard i == b.count || b[i] == Ascii.comma else {
                 throw shifted(b, .badTag, i, b.count, "tag value", "a comma, or a backslash before =", column)
             }
-            try addTag(key, value, column + start)
+            try addTag(key, value, column + start, column + valueStart)
         }
         return measurement
     }
 
-    /// Adds one tag, both texts already unescaped.
-    mutating func addTag(_ key: NameRef, _ value: NameRef, _ column: Int) throws(LineError) {
+    /// Adds one tag, both texts already unescaped; `valueColumn` is where its value stands.
+    mutating func addTag(_ key: NameRef, _ value: NameRef, _ column: Int, _ valueColumn: Int) throws(LineError) {
         guard tags.count < limits.tagsMax else {
             throw LineError(
                 .tooManyTags, column: column + 1, object: "tags", expected: "at most tagsMax tags",
                 excerpt: InlineText(bytes(key), 0, Int(key.count)))
         }
         try check(key, column, "tag key")
-        try check(value, column, "tag value")
+        try check(value, valueColumn, "tag value")
         tags.append(TagRecord(key: key, value: value, column: Int32(truncatingIfNeeded: column)))
     }
 
@@ -109,11 +109,13 @@ extension ReadingBuffer {
         }
     }
 
-    /// An error in `b`, which begins at `column` of the line.
+    /// An error in `b`, which begins at `column` of the line. Escapes make a name shorter than what was written and flattening
+    /// makes it longer, so the column is near rather than exact then, but never beyond the line.
     func shifted(
         _ b: Bytes, _ reason: LineError.Reason, _ start: Int, _ end: Int, _ object: StaticString, _ expected: StaticString, _ column: Int
     ) -> LineError {
-        LineError(reason, column: column + start + 1, object: object, expected: expected, excerpt: InlineText(b, start, end))
+        LineError(
+            reason, column: min(column + start, lineCount) + 1, object: object, expected: expected, excerpt: InlineText(b, start, end))
     }
 
     /// Copies one name to the arena without its escapes, up to an unescaped comma, or `=` if told so, or the end.

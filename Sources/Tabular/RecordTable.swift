@@ -27,19 +27,21 @@ public struct RecordTable: Sendable, Equatable {
     }
 
     /// The text in `format`, with a newline at the end.
-    /// - Parameter shown: the columns of the `table` format; the others always have all.
-    public func text(_ format: Format, shown: [String]? = nil) -> String {
+    /// - Parameters:
+    ///   - shown: the columns of the `table` format; the others always have all
+    ///   - widthMax: the last column of the `table` format is cut so that lines have at most so many characters; nil: never
+    public func text(_ format: Format, shown: [String]? = nil, widthMax: Int? = nil) -> String {
         switch format {
         case .json: JSONValue.array(objects).pretty + "\n"
         case .jsonl: objects.map { $0.compact + "\n" }.joined()
         case .csv:
             ([columns.map(RecordTable.csvField)] + rows.map { $0.map { RecordTable.csvField(RecordTable.plain($0)) } })
                 .map { $0.joined(separator: ",") + "\n" }.joined()
-        case .table: aligned(shown ?? columns)
+        case .table: aligned(shown ?? columns, widthMax)
         }
     }
 
-    private func aligned(_ shown: [String]) -> String {
+    private func aligned(_ shown: [String], _ widthMax: Int?) -> String {
         let indices = shown.compactMap { columns.firstIndex(of: $0) }
         let heads = indices.map { columns[$0].uppercased() }
         let body = rows.map { row in indices.map { RecordTable.short(row[$0]) } }
@@ -61,6 +63,7 @@ public struct RecordTable: Sendable, Equatable {
         return lines.map { line in
             var line = line
             while line.last == " " { line.removeLast() }
+            if let widthMax, line.count > max(widthMax, 40) { line = line.prefix(max(widthMax, 40) - 1) + "…" }
             return line + "\n"
         }.joined()
     }

@@ -39,7 +39,7 @@ struct TargetOptions: ParsableArguments {
             }
             moved.append(argument)
             index += 1
-            if !argument.contains("="), index < arguments.count {
+            if !argument.utf8.contains(UInt8(ascii: "=")), index < arguments.count {
                 moved.append(arguments[index])
                 index += 1
             }
@@ -72,9 +72,22 @@ struct FormatOptions: ParsableArguments {
         completion: .list(["table", "json", "jsonl", "csv"]))
     var format: RecordTable.Format = .table
 
-    func printRows(_ result: JSONValue, shown: [String]? = nil) throws {
+    func printRows(_ result: JSONValue) throws {
         guard let table = ControlProtocol.table(result) else { throw ControlError.failed("the answer is no table") }
-        FileOutput.output(table.text(format, shown: shown))
+        guard format == .table else { return _ = FileOutput.output(table.text(format)) }
+        FileOutput.output(FormatOptions.readable(table).text(.table, widthMax: Terminal.columns()))
+    }
+
+    /// The table with moments cut to seconds: columns that end in `_at` or `last_time` hold them.
+    static func readable(_ table: RecordTable) -> RecordTable {
+        var table = table
+        for (index, column) in table.columns.enumerated() where column.hasSuffix("_at") || column.hasSuffix("_time") {
+            for row in table.rows.indices {
+                guard let text = table.rows[row][index].text, let moment = TimeText.parse(text) else { continue }
+                table.rows[row][index] = .string(TimeText.seconds(moment))
+            }
+        }
+        return table
     }
 
     /// A single object: as `name value` lines, or as JSON (also for jsonl), or as one CSV row.
@@ -107,17 +120,17 @@ enum Listing {
             case .array(let items) where items.isEmpty: out += name + "  -\n"
             case .null: out += name + "  -\n"
             case .number(let number): out += name + "  " + NumberText.short(number) + "\n"
-            default: out += name + "  " + RecordTable.plain(member.value) + "\n"
+            default: out += name + "  " + RecordTable.printable(RecordTable.plain(member.value)) + "\n"
             }
         }
         return out
     }
 
     private static func line(_ item: JSONValue) -> String {
-        guard case .object(let members) = item else { return RecordTable.plain(item) }
+        guard case .object(let members) = item else { return RecordTable.printable(RecordTable.plain(item)) }
         return members.map {
             if case .number(let number) = $0.value { return "\($0.name)=\(NumberText.short(number))" }
-            return "\($0.name)=\(RecordTable.plain($0.value))"
+            return "\($0.name)=\(RecordTable.printable(RecordTable.plain($0.value)))"
         }.joined(separator: "  ")
     }
 }

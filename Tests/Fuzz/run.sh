@@ -2,7 +2,7 @@
 # Runs every libFuzzer target of the parsers, one after the other.
 #
 #   Tests/Fuzz/run.sh [seconds] [target...]        default: 60 seconds each, all targets
-#   MERGE=1 Tests/Fuzz/run.sh ...                  afterwards add what found new code to Tests/Fixtures/lines/fuzz, minimised
+#   MERGE=1 Tests/Fuzz/run.sh ...                  afterwards write a minimised corpus to .build-fuzz/merged, to pick fixtures from
 #
 # Builds in .build-fuzz. Ends with 1 when a target found something; the input lies in .build-fuzz/findings.
 set -eu
@@ -15,20 +15,20 @@ corpora=Tests/Fixtures/lines/fuzz
 mkdir -p "$out/findings"
 
 clang -O1 -g -fsanitize=address -c Sources/CNumberText/number_text.c -ISources/CNumberText/include -o "$out/number_text.o"
+swiftc -O -g -sanitize=address -parse-as-library -swift-version 6 -module-name TimeSeries -emit-module -emit-module-path "$out/TimeSeries.swiftmodule" \
+    -wmo -c Sources/TimeSeries/*.swift -o "$out/TimeSeries.o"
 status=0
 for target in $targets; do
-    swiftc -O -g -sanitize=fuzzer,address -parse-as-library -swift-version 6 -module-name Fuzz -ISources/CNumberText/include \
-        Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" -o "$out/$target"
+    swiftc -O -g -sanitize=fuzzer,address -parse-as-library -swift-version 6 -module-name Fuzz -ISources/CNumberText/include -I"$out" \
+        Sources/LineFormats/*.swift Tests/Fuzz/Laws.swift "Tests/Fuzz/$target.swift" "$out/number_text.o" "$out/TimeSeries.o" -o "$out/$target"
     mkdir -p "$out/corpus/$target" "$corpora/$target"
     echo "== $target: $seconds s"
-    "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+    nice -n 19 "$out/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 -verbosity=0 \
         -dict="Tests/Fuzz/$target.dict" -artifact_prefix="$out/findings/$target-" "$out/corpus/$target" "$corpora/$target" || status=1
     if [ "${MERGE:-0}" = 1 ]; then
-        mkdir -p "$out/merged/$target"
-        "$out/$target" -merge=1 -max_len=512 -verbosity=0 "$out/merged/$target" "$corpora/$target" "$out/corpus/$target"
-        rm -f "$corpora/$target"/*
-        cp "$out/merged/$target"/* "$corpora/$target/"
         rm -rf "$out/merged/$target"
+        mkdir -p "$out/merged/$target"
+        "$out/$target" -set_cover_merge=1 -max_len=512 -verbosity=0 "$out/merged/$target" "$corpora/$target" "$out/corpus/$target"
     fi
 done
 exit $status
