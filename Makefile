@@ -23,7 +23,7 @@ endef
 
 DEPS := libsqlite3-dev libsystemd-dev pkg-config
 
-.PHONY: help deps build debug test demo man completions sample check-sample install deb test-systemd lint format clean
+.PHONY: help deps build debug test bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,7 +40,18 @@ debug: deps
 
 test: deps lint  ## everything that must hold: formatting, import direction, tests
 	swift build --build-tests $(BUILD)
-	swift test --skip-build
+	swift test --skip-build 2>&1 | cut -c 1-300
+	swift build $(RELEASE) --product rnn-bench
+	$(BIN)/rnn-bench allocations
+
+bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
+	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-bench-model
+	$(BIN)/rnn-bench
+	$(BIN)/rnn-bench-model
+
+fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
+	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}
 
 lint:  ## formatting as swift-format has it
 	@swift format lint --strict -r -p Sources Tests migrations Package.swift
