@@ -78,7 +78,7 @@ let package = Package(
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
-        .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Readings", "Tabular"]),
+        .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Platform", "Readings", "Tabular"]),
 
         // floor 4
         .target(

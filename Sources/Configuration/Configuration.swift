@@ -116,6 +116,12 @@ public struct Configuration: Sendable, Equatable {
         case .duration(let range):
             return (try? TimeSpan(parsing: text)).flatMap { range.contains($0.nanoseconds) ? .number($0.nanoseconds) : nil }
         case .size(let range): return Units.size(text).flatMap { range.contains($0) ? .number($0) : nil }
+        case .budget:
+            if text.isEmpty { return .number(0) }
+            guard let slash = text.lastIndex(of: "/"), let span = try? TimeSpan(parsing: String(text[text.index(after: slash)...])),
+                let bytes = Units.size(String(text[..<slash])), bytes > 0, span.nanoseconds > 0
+            else { return nil }
+            return .number(Int64(Double(bytes) * 86400e9 / Double(span.nanoseconds)))
         case .rate: return text.isEmpty ? .rate(nil) : (try? EventRate(parsing: text)).flatMap { $0.count > 0 ? .rate($0) : nil }
         case .mode: return Int64(text, radix: 8).flatMap { (0...0o777).contains($0) ? .number($0) : nil }
         }

@@ -16,6 +16,8 @@ public struct Key: Sendable {
         case size(ClosedRange<Int64>)
         /// A rate such as "1/week", or "" for none.
         case rate
+        /// Bytes a day such as "50MB/day", or "" for none.
+        case budget
         /// An octal file mode such as "0660".
         case mode
         case choice([String])
@@ -31,6 +33,7 @@ public struct Key: Sendable {
                 "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
             case .rate: "a rate such as \"1/week\" or \"\""
+            case .budget: "an amount such as \"50MB/day\" or \"\""
             case .mode: "an octal mode such as \"0660\""
             case .choice(let names): "one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
             }
@@ -104,13 +107,17 @@ public struct Key: Sendable {
 
         Key(
             "durability", .choice(["always", "interval", "none"]), "interval",
-            "always: fsync before a batch counts as stored; interval: fsync every durability_interval; none: left to the kernel."),
+            "always: fsync before readings count as stored; interval: fsync every durability_interval; none: left to the kernel."),
         Key(
-            "durability_interval", .duration(10_000_000...3600 * second), "1s", reload: true,
-            "What a power cut may cost with durability = \"interval\"; a crash or kill costs nothing."),
+            "durability_interval", .duration(10_000_000...3600 * second), "5s", reload: true,
+            "What a power cut may cost with durability = \"interval\"; acknowledgements wait for it, a crash or kill costs nothing stored."),
         Key(
-            "commit_interval", .duration(1_000_000...60 * second), "200ms", reload: true,
-            "Readings and their alerts are committed together at least this often."),
+            "commit_interval", .duration(1_000_000...60 * second), "1s", reload: true,
+            "Readings and their alerts are stored together this often; a kill may cost so much of what nobody waits for."),
+        Key(
+            "write_budget", .budget, "", reload: true,
+            "Bytes that may be written a day such as \"50MB/day\": the three intervals here are stretched to keep to it; \"\" for no limit."
+        ),
         Key(
             "checkpoint_interval", .duration(second...86400 * second), "10min", reload: true,
             "Every learned state is written once in this time, spread evenly; the journal reaches back two of them."),

@@ -12,6 +12,8 @@ final class Connection {
     var carry: [UInt8] = []
     /// The rest of a line that is too long is skipped.
     var isSkipping = false
+    /// It greeted wrongly: nothing more is taken from it, and it is closed once it was told.
+    var isRefused = false
     var lines: Int64 = 0
     var lastReadAt: Int64
     /// Set once the client asked for acknowledgements.
@@ -66,6 +68,7 @@ final class IngestLoop {
     /// Names of clients that number their lines; each is stored for good.
     private static let producersMax = 10_000
     private static let outgoingMax = 1 << 20
+    private static let producerBytesMax = 200
 
     /// A class around what cannot be copied, so that closures can reach it.
     private final class PollerBox {
@@ -197,7 +200,9 @@ final class IngestLoop {
     private func read(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
         connection.lastReadAt = arrival
         switch readOnce(connection.descriptor, into: buffer) {
-        case .bytes(let count): take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+        case .bytes(let count):
+            take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+            if connection.isRefused { drop(token) }
         case .wouldBlock: break
         case .endOfFile:
             endLine(connection, token, &intake, now, arrival)
@@ -253,12 +258,18 @@ final class IngestLoop {
         connection.carry = []
         connection.isSkipping = true
         connection.lines += 1
+        flushIfNearlyFull(&intake, now)
         intake.received(bytes: bytes, now: now)
+        guard advance(connection, token) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
         refuse(
             connection, token,
             "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
-        _ = advance(connection, token)
+    }
+
+    /// Between two lines, so that what is committed ends at a line and names how far every numbering client is.
+    private func flushIfNearlyFull(_ intake: inout Intake, _ now: Int64) {
+        if intake.isNearlyFull { intake.flush(now: now, acknowledgements: pendingAcknowledgements()) }
     }
 
     /// The end of a source is the end of its last line.
@@ -275,8 +286,9 @@ final class IngestLoop {
         _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
         _ arrival: Int64
     ) {
-        if connection.lines == 0, hello(bytes, connection, token) { return }
+        if connection.isRefused || connection.lines == 0 && hello(bytes, connection, token) { return }
         connection.lines += 1
+        if intake.isNearlyFull { flushIfNearlyFull(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
         guard advance(connection, token) else { return intake.dropped(.resent) }
         var bytes = bytes
@@ -341,15 +353,23 @@ final class IngestLoop {
 
     /// `#!producer NAME` as the first line makes the connection an acknowledged one.
     private func hello(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64) -> Bool {
-        let text = String(decoding: bytes.prefix(512), as: UTF8.self)
-        guard token != 0, !connection.isFile, text.hasPrefix("#!producer ") else { return false }
-        let name = String(text.dropFirst(11).filter { $0.asciiValue.map { (33...126).contains($0) } ?? false }.prefix(200))
-        guard !name.isEmpty else {
-            queue("error cannot greet: got no name, expected #!producer NAME\n", connection, token)
+        let greeting = "#!producer "
+        guard token != 0, !connection.isFile, bytes.count > 11, bytes.starts(with: greeting.utf8) else { return false }
+        var rest = bytes[11...]
+        while let last = rest.last, last <= 32 { rest.removeLast() }
+        // A name that is shortened or repaired might be another client's.
+        guard (1...IngestLoop.producerBytesMax).contains(rest.count), !rest.contains(where: { $0 <= 32 || $0 == 127 }),
+            let name = String(validating: rest, as: UTF8.self)
+        else {
+            queue(
+                "error cannot greet: got a name of \(rest.count) bytes, expected #!producer NAME with 1 to \(IngestLoop.producerBytesMax) bytes of UTF-8 without blanks\n",
+                connection, token)
+            connection.isRefused = true
             return true
         }
         guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
             queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
+            connection.isRefused = true
             return true
         }
         var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
@@ -418,7 +438,7 @@ final class IngestLoop {
         let arrival = Clocks.monotonic()
         let now = Clocks.wall()
         for (token, connection) in connections where !connection.isFile {
-            for _ in 0..<64 {
+            for _ in 0..<64 where connections[token] != nil {
                 guard case .bytes(let count) = readOnce(connection.descriptor, into: buffer) else { break }
                 take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
             }

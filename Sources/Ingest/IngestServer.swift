@@ -58,7 +58,7 @@ public final class IngestServer: @unchecked Sendable {
 
     enum Command: Sendable {
         case stop
-        case report(kind: String, reason: String?)
+        case report(kind: String, reason: String?, at: Int64)
         case limits(IntakeLimits, isIgnored: @Sendable (String) -> Bool, keys: [UInt32: String])
     }
 
@@ -77,8 +77,8 @@ public final class IngestServer: @unchecked Sendable {
 
     /// Stops reading, takes what is already in its buffers, and returns from `run`.
     public func stop() { send(.stop) }
-    /// Notes a condition of the daemon itself in the log of batches (nil: it is over).
-    public func report(_ kind: String, reason: String?) { send(.report(kind: kind, reason: reason)) }
+    /// Notes a condition of the daemon itself in the log of batches (nil: it is over); `at`: wall time.
+    public func report(_ kind: String, reason: String?, at: Int64) { send(.report(kind: kind, reason: reason, at: at)) }
     /// Takes over reloaded limits.
     public func reload(_ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, keys: [UInt32: String]) {
         send(.limits(limits, isIgnored: isIgnored, keys: keys))
@@ -111,7 +111,7 @@ public final class IngestServer: @unchecked Sendable {
             }) {
                 switch command {
                 case .stop: isStopping = true
-                case .report(let kind, let reason): intake.report(kind, reason: reason, now: Clocks.wall())
+                case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
                 case .limits(let limits, let isIgnored, let keys):
                     intake.limits = limits
                     intake.isIgnored = isIgnored

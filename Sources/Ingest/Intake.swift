@@ -38,7 +38,13 @@ public struct Intake: ~Copyable {
     private var nextSequence: Int64
     private var limitReachedAt: Int64?
     private var limitIsTold = false
-    private var isNearlyFull = false
+    /// The open batches should go before the next line, so that a line and what comes of it are stored together.
+    public private(set) var isNearlyFull = false
+    /// Totals that some batch carries already; a line that led to none is counted durably all the same.
+    private var linesFlushed: Int64
+    /// Fleet clock of each shard's last batch: a shard whose streams are all silent must hear that time goes on.
+    private var clockTold: [Int64]
+    private static let tickEvery: Int64 = 10_000_000_000
     private let reasons = LineError.Reason.allCases
     private let dropReasons = DropReason.allCases
 
@@ -59,30 +65,35 @@ public struct Intake: ~Copyable {
         self.isIgnored = isIgnored
         self.courier = courier
         self.nextSequence = nextSequence
+        linesFlushed = totals.linesReceived
+        clockTold = Array(repeating: totals.fleetClock.now, count: limits.shards)
         table = StreamTable(seed: seed)
         open = Array(repeating: nil, count: limits.shards)
     }
 
     public var streamCount: Int { table.count }
 
-    /// Puts back a stream as it was: its newest time and that of each channel.
-    public mutating func restore(stream id: UInt32, key: [UInt8], channels: [(name: [UInt8], lastTime: Int64)], lastTime: Int64) {
+    /// Puts back a stream as it was: its newest time, the fleet clock then, and the newest time of each channel.
+    public mutating func restore(
+        stream id: UInt32, key: [UInt8], channels: [(name: [UInt8], lastTime: Int64)], lastTime: Int64, lastClock: Int64
+    ) {
         _ = key.withUnsafeBufferPointer { table.add(canonical: $0, id: id) }
         table.infos[Int(id)].lastTime = lastTime
         table.infos[Int(id)].isIgnored = isIgnored(String(decoding: key, as: UTF8.self))
-        table.infos[Int(id)].lastClock = totals.fleetClock.now
+        table.infos[Int(id)].lastClock = lastClock
         for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
     }
+
+    /// The alert about `streams_max` is open since before the start.
+    public mutating func restoreLimit(now: Int64) { (limitReachedAt, limitIsTold) = (now, true) }
 
     /// The highest id ever given, so that an evicted stream's number is not used again after a restart.
     public mutating func reserve(idsThrough id: UInt32) { table.reserve(idsThrough: id) }
 
     // MARK: - Lines
 
-    /// Counts a line as received (`bytes` with its end). Batches that are nearly full go first, so that a line and what comes
-    /// of it are stored together (but for lines of very many readings).
+    /// Counts a line as received (`bytes` with its end). When `isNearlyFull`, flush first.
     public mutating func received(bytes: Int, now: Int64) {
-        if isNearlyFull { flush(now: now) }
         totals.linesReceived += 1
         totals.bytesReceived += Int64(bytes)
     }
@@ -168,8 +179,11 @@ public struct Intake: ~Copyable {
         let info = table.infos[Int(stream)]
         if info.isIgnored { return dropped(.ignored) }
         // A reading without time is taken now; several in one moment, or after a clock step back, follow one another.
-        let time = readings.time(index) ?? max(now, info.lastTime == .min ? now : info.lastTime &+ 1)
-        if time < info.lastTime { return dropped(.out_of_order) }
+        // A stream whose newest time lies further ahead than a reading may was fed by a clock that has been set back since:
+        // it goes on from where the clock is now.
+        let wasSetBack = info.lastTime > now && info.lastTime - now > limits.futureMax
+        let time = readings.time(index) ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
+        if time < info.lastTime, !wasSetBack { return dropped(.out_of_order) }
         if readings.time(index) != nil, time > now, time - now > limits.futureMax { return dropped(.future) }
         let fields = readings.fieldCount(index)
         let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
@@ -215,7 +229,8 @@ public struct Intake: ~Copyable {
     @inline(__always)
     private mutating func batch(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) -> ReadingBatch {
         if let batch = open[shard], batch.hasRoom(fields: fields) { return batch }
-        if open[shard] != nil { flush(now: now) }
+        // A line of very many readings is cut here: the batches go, but nothing is committed before the rest of the line.
+        if open[shard] != nil { flush(now: now, isGroupEnd: false) }
         let batch = courier.borrow()
         batch.shard = shard
         batch.firstArrival = arrival
@@ -234,28 +249,47 @@ public struct Intake: ~Copyable {
     }
 
     /// Closes all open batches in shard order and delivers them. The last one carries the totals and acknowledgements.
-    /// - Parameter acknowledgements: of clients whose lines up to their sequence are in these or earlier batches.
-    public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = []) {
-        if let reached = limitReachedAt, limitIsTold, now - reached > 600_000_000_000 {
-            limitReachedAt = nil
-            limitIsTold = false
-            note(.condition(kind: "limit", reason: nil, time: now), stream: 0)
-        }
-        if !acknowledgements.isEmpty, open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
+    /// - Parameters:
+    ///   - acknowledgements: of clients whose lines up to their sequence are in these or earlier batches; at the end of a
+    ///     group they must name every client that is ahead of what was asked before.
+    ///   - isGroupEnd: false in the middle of a line.
+    public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true) {
+        if isGroupEnd { closeGroup(now, hasAcknowledgements: !acknowledgements.isEmpty) }
         isNearlyFull = false
         guard let last = open.lastIndex(where: { $0 != nil }) else { return }
         for shard in 0...last {
             guard let batch = open[shard] else { continue }
             open[shard] = nil
             batch.shard = shard
+            batch.shards = limits.shards
             batch.sequence = nextSequence
             batch.receivedAt = now
             batch.clock = totals.fleetClock.now
+            batch.isGroupEnd = isGroupEnd && shard == last
+            clockTold[shard] = batch.clock
             nextSequence += 1
-            if shard == last { batch.acknowledgements = acknowledgements }
-            batch.totals = totals
+            if batch.isGroupEnd {
+                batch.acknowledgements = acknowledgements
+                batch.totals = totals
+                linesFlushed = totals.linesReceived
+            }
             courier.deliver(batch)
         }
+    }
+
+    /// What a group has besides its readings: the end of a limit, time for silent shards, and a batch to carry the totals.
+    private mutating func closeGroup(_ now: Int64, hasAcknowledgements: Bool) {
+        if let reached = limitReachedAt, limitIsTold, now - reached > 600_000_000_000 {
+            limitReachedAt = nil
+            limitIsTold = false
+            note(.condition(kind: "limit", reason: nil, time: now), stream: 0)
+        }
+        if limits.shards > 1 {
+            for shard in 0..<limits.shards where totals.fleetClock.now - clockTold[shard] > Intake.tickEvery && open[shard] == nil {
+                open[shard] = courier.borrow()
+            }
+        }
+        if hasAcknowledgements || totals.linesReceived != linesFlushed, open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
     }
 
     /// Delivers a note about the daemon itself at once.

@@ -40,6 +40,35 @@ public enum Files {
         guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
     }
 
+    /// Brings a file's bytes to the medium (fdatasync).
+    public static func sync(_ path: String) throws(PlatformError) {
+        let file = Descriptor(rw_open(path, O_RDONLY, 0))
+        guard file.raw >= 0 else { throw PlatformError.last("open", path) }
+        guard fdatasync(file.raw) == 0 else { throw PlatformError.last("sync", path) }
+    }
+
+    /// Gives a complete file its name, so that a power cut leaves either the file before or this one: bytes, name, directory.
+    public static func put(_ making: String, at path: String) throws(PlatformError) {
+        try sync(making)
+        guard rename(making, path) == 0 else { throw PlatformError.last("put in place", path) }
+        let slash = path.lastIndex(of: "/")
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let folder = Descriptor(rw_open(directory, O_RDONLY, 0))
+        guard folder.raw >= 0 else { throw PlatformError.last("open", directory) }
+        // Not every file system knows how to sync a directory; the name is in place in any case.
+        guard fsync(folder.raw) == 0 || errno == EINVAL else { throw PlatformError.last("sync", directory) }
+    }
+
+    /// Removes a file if it is there.
+    public static func remove(_ path: String) { unlink(path) }
+
+    /// Gives a file the owner of its directory, so that the daemon's user can write what root put there.
+    public static func adoptOwner(_ path: String, of directory: String) {
+        var status = stat()
+        guard geteuid() == 0, stat(directory, &status) == 0 else { return }
+        _ = chown(path, status.st_uid, status.st_gid)
+    }
+
     /// Makes a directory and those above it.
     public static func makeDirectory(_ path: String, mode: UInt32 = 0o750) throws(PlatformError) {
         if mkdir(path, mode_t(mode)) == 0 || errno == EEXIST { return }

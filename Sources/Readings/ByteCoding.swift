@@ -32,6 +32,9 @@ public struct ByteWriter: Sendable {
         bytes.append(contentsOf: value)
     }
 
+    /// The bytes of another writer.
+    public mutating func append(_ other: ByteWriter) { bytes.append(contentsOf: other.bytes) }
+
     public mutating func raw(_ value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
     public mutating func text(_ value: String) { blob(Array(value.utf8)) }
 }

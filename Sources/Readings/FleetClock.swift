@@ -2,7 +2,8 @@
 ///
 /// A stream is stale when its siblings went on and it did not; so the clock advances with the newest timestamp seen, at any
 /// speed (a replayed year passes in seconds). A jump that is out of all proportion, as after a pause of the whole fleet, a
-/// suspended machine or a restart after a week, is a gap that all had together: it counts only as much as a usual step.
+/// suspended machine or a restart after a week, is a gap that all had together: it counts only as much as a usual step, so
+/// that nobody is called silent for it. A fleet whose readings come in bursts has such jumps all the time; the third is believed.
 public struct FleetClock: Sendable, Equatable {
     /// Lived nanoseconds; never goes back.
     public var now: Int64 = 0
@@ -10,11 +11,17 @@ public struct FleetClock: Sendable, Equatable {
     public var watermark: Int64 = .min
     /// A slowly fading maximum of steps between newest timestamps (nanoseconds).
     public var usualStep: Int64 = 0
+    /// The last step that was out of proportion, how many like it came in a row, and what was lived since it came.
+    public var outlier: Int64 = 0
+    public var outliers: Int64 = 0
+    public var livedSinceOutlier: Int64 = 0
 
     /// A step is believed up to this many usual steps.
-    public static let stepsBelieved: Int64 = 3
-    /// What the first step may count before anything is known: 2 minutes.
-    public static let firstStepMax: Int64 = 120_000_000_000
+    public static let stepsBelieved: Int64 = 4
+    /// What the first step may count before anything is known: 20 seconds.
+    public static let firstStepMax: Int64 = 20_000_000_000
+    /// So many like outliers with less lived between them than they last are no outliers but the rhythm of the fleet.
+    public static let companyMin: Int64 = 3
 
     public init() {}
 
@@ -27,10 +34,26 @@ public struct FleetClock: Sendable, Equatable {
         let (step, overflow) = time.subtractingReportingOverflow(watermark)
         guard step > 0, !overflow else { return }
         watermark = time
-        let believed = min(
-            step, max(FleetClock.firstStepMax, usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved).partialValue))
-        // Fades by 1/1024 a step, and grows at most to what was believed, doubled: an outlier needs company to be believed.
-        usualStep = max(usualStep - usualStep / 1024, min(step, believed.multipliedReportingOverflow(by: 2).partialValue))
-        now += believed
+        let (limit, isHuge) = usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved)
+        var believed = step
+        if usualStep == 0 {
+            believed = min(step, FleetClock.firstStepMax)
+            usualStep = believed
+            if step > believed { noteOutlier(step) }
+        } else if !isHuge, step > limit {
+            noteOutlier(step)
+            if outliers >= FleetClock.companyMin { usualStep = step } else { believed = usualStep }
+        }
+        // Fades by 1/1024 of what was lived, so that many readings at one moment do not make it forget.
+        usualStep = max(usualStep - believed / 1024, min(step, believed), 1)
+        now = now.addingReportingOverflow(believed).overflow ? now : now + believed
+        livedSinceOutlier = min(livedSinceOutlier, Int64.max / 2) + min(believed, Int64.max / 4)
+    }
+
+    private mutating func noteOutlier(_ step: Int64) {
+        let isAlike = outlier > 0 && step / 3 <= outlier && outlier / 3 <= step && livedSinceOutlier < outlier
+        outliers = isAlike ? outliers + 1 : 1
+        outlier = step
+        livedSinceOutlier = 0
     }
 }

@@ -22,7 +22,7 @@ public enum JournalCodec {
             let entry = batch.entries[index]
             out.signed(Int64(entry.stream) - Int64(before.stream))
             out.signed(entry.time &- before.time)
-            out.signed(entry.clock - before.clock)
+            out.signed(entry.clock &- before.clock)
             out.varint(UInt64(entry.fieldCount))
             var channel: Int64 = -1
             for field in Int(entry.fieldStart)..<Int(entry.fieldStart + entry.fieldCount) {
@@ -35,10 +35,11 @@ public enum JournalCodec {
         return out.bytes
     }
 
-    /// Appends `batch` to a row: its sequence, its shard, its length, its bytes.
+    /// Appends `batch` to a row: its sequence, its shard, how many shards there were, its length, its bytes.
     public static func append(_ batch: ReadingBatch, to row: inout ByteWriter) {
         row.varint(UInt64(batch.sequence))
         row.varint(UInt64(batch.shard))
+        row.varint(UInt64(batch.shards))
         row.blob(encode(batch))
     }
 
@@ -51,7 +52,9 @@ public enum JournalCodec {
             scratch.reset()
             scratch.sequence = Int64(try reader.count(max: Int.max, "sequence"))
             scratch.shard = try reader.count(max: 65_535, "shard")
+            scratch.shards = try reader.count(max: 65_536, "number of shards")
             let start = reader.offset
+            guard scratch.shard < scratch.shards else { throw CodingError(offset: start, expected: "a shard below the number of shards") }
             let bytes = try reader.blob()
             do { try decode(bytes, into: scratch) } catch { throw CodingError(offset: start + error.offset, expected: error.expected) }
             body(scratch)
@@ -71,7 +74,7 @@ public enum JournalCodec {
         var clock: Int64 = 0
         for _ in 0..<entries {
             let start = reader.offset
-            stream += try reader.signed()
+            stream &+= try reader.signed()
             time &+= try reader.signed()
             clock &+= try reader.signed()
             let fields = try reader.count(max: batch.fieldCapacity - batch.fieldCount, "number of values")
@@ -80,7 +83,7 @@ public enum JournalCodec {
             }
             var channel: Int64 = -1
             for _ in 0..<fields {
-                channel += try reader.signed() + 1
+                channel &+= try reader.signed() &+ 1
                 guard (0...Int64(UInt16.max)).contains(channel) else {
                     throw CodingError(offset: reader.offset, expected: "a channel number")
                 }

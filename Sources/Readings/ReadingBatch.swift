@@ -44,6 +44,11 @@ public final class ReadingBatch: @unchecked Sendable {
     /// Position in the log of all batches, from 1, without holes.
     public var sequence: Int64 = 0
     public var shard: Int = 0
+    /// How many shards there are: says which streams this batch's clock is about.
+    public var shards: Int = 1
+    /// Nothing of what the sockets gave is cut here: the last batch of a flush between two lines. Totals and acknowledgements
+    /// hold exactly here, so commits end only here.
+    public var isGroupEnd = true
     /// Wall time when it was closed: nanoseconds since 1970.
     public var receivedAt: Int64 = 0
     /// Monotonic time of its first reading, for measuring lag; 0 after a replay.
@@ -116,6 +121,7 @@ public final class ReadingBatch: @unchecked Sendable {
     /// Empties it for the next use; keeps its memory.
     public func reset() {
         sequence = 0
+        isGroupEnd = true
         receivedAt = 0
         firstArrival = 0
         clock = 0

@@ -11,14 +11,16 @@ enum AlertColumns {
 
     static let upsert = """
         INSERT INTO alerts (\(names.joined(separator: ", "))) VALUES (\(names.map { _ in "?" }.joined(separator: ", ")))
-        ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(4).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
+        ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(3).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
         """
 
     static func values(_ alert: Alert, now: Int64) -> [SQLValue] {
         [
             .text(alert.id), .integer(Int64(alert.stream)), .text(alert.streamKey),
             .text(JSONValue.array(alert.channels.map { .string($0) }).compact), .text(alert.kind.rawValue), .text(alert.severity.rawValue),
-            .text(alert.state.rawValue), .integer(alert.openedAt), .integer(alert.updatedAt), .optional(alert.closedAt),
+            // A clock that was set back may date the end before the beginning; the table does not take that.
+            .text(alert.state.rawValue), .integer(alert.openedAt), .integer(max(alert.updatedAt, alert.openedAt)),
+            .optional(alert.closedAt.map { max($0, alert.openedAt) }),
             .integer(now),
             .optional(alert.initialScore), .optional(alert.peakScore), .optional(alert.threshold), .optional(alert.observed),
             .optional(alert.expected), .optional(alert.bandLow), .optional(alert.bandHigh), .text(alert.reason),

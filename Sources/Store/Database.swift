@@ -6,12 +6,36 @@ final class Database {
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
 
+    enum Mode {
+        case readOnly, readWrite, create
+        /// Read only, and nobody writes: for a file system that takes not even the shared memory of a log.
+        case immutable
+    }
+
+    /// A path inside a `file:` address.
+    private static func escaped(_ path: String) -> String {
+        path.utf8.map { byte in
+            let isPlain = byte < 128 && byte > 32 && ![35, 37, 63].contains(byte)
+            return isPlain ? String(UnicodeScalar(byte)) : "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }.joined()
+    }
+
     /// - Errors: `sqlite` when the file cannot be opened.
-    init(path: String, readOnly: Bool) throws(StoreError) {
+    ///
+    /// - Parameters:
+    ///   - mode: what may be done with it
+    init(path: String, _ mode: Mode) throws(StoreError) {
         self.path = path
         var handle: OpaquePointer?
-        let flags = (readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX
-        let code = sqlite3_open_v2(path, &handle, flags, nil)
+        let access =
+            switch mode {
+            case .readOnly: SQLITE_OPEN_READONLY
+            case .immutable: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+            case .readWrite: SQLITE_OPEN_READWRITE
+            case .create: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+            }
+        let name = mode == .immutable ? "file:" + Database.escaped(path) + "?immutable=1" : path
+        let code = sqlite3_open_v2(name, &handle, access | SQLITE_OPEN_NOMUTEX, nil)
         guard code == SQLITE_OK, let handle else {
             let message = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "out of memory"
             sqlite3_close_v2(handle)
@@ -111,7 +135,17 @@ final class Statement {
             case .null: sqlite3_bind_null(raw, place)
             case .integer(let number): sqlite3_bind_int64(raw, place, number)
             case .real(let number): sqlite3_bind_double(raw, place, number)
-            case .text(let text): sqlite3_bind_text(raw, place, text, -1, rw_sqlite_transient())
+            case .text(var text):
+                // With its length: a text that holds a zero byte is stored whole.
+                if text.isEmpty {
+                    sqlite3_bind_text(raw, place, "", 0, rw_sqlite_transient())
+                } else {
+                    text.withUTF8 { bytes in
+                        bytes.withMemoryRebound(to: CChar.self) {
+                            _ = sqlite3_bind_text(raw, place, $0.baseAddress, Int32(clamping: $0.count), rw_sqlite_transient())
+                        }
+                    }
+                }
             case .blob(let bytes):
                 // A nil pointer would bind NULL; an empty blob needs its own call.
                 if bytes.isEmpty {
@@ -137,7 +171,10 @@ final class Statement {
     func real(_ column: Int32) -> Double { sqlite3_column_double(raw, column) }
     func optionalReal(_ column: Int32) -> Double? { isNull(column) ? nil : real(column) }
     func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
-    func text(_ column: Int32) -> String { sqlite3_column_text(raw, column).map { String(cString: $0) } ?? "" }
+    func text(_ column: Int32) -> String {
+        guard let base = sqlite3_column_text(raw, column) else { return "" }
+        return String(decoding: UnsafeBufferPointer(start: base, count: Int(sqlite3_column_bytes(raw, column))), as: UTF8.self)
+    }
     func blob(_ column: Int32) -> [UInt8] {
         guard let base = sqlite3_column_blob(raw, column) else { return [] }
         return Array(UnsafeRawBufferPointer(start: base, count: Int(sqlite3_column_bytes(raw, column))))

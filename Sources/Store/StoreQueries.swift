@@ -124,7 +124,10 @@ extension StoreReader {
             "SELECT block, slot, seq, written_at, streams, length(payload), layout, checksum, payload FROM checkpoints ORDER BY block, seq DESC",
             doing: "list checkpoints"
         ) { row throws(StoreError) in
-            let isIntact = Int64(CRC32C.checksum(row.blob(8))) == row.integer(7)
+            let block = CheckpointBlock(
+                block: row.integer(0), sequence: row.integer(2), layout: UInt32(truncatingIfNeeded: row.integer(6)),
+                streams: Int(row.integer(4)), payload: row.blob(8))
+            let isIntact = Int64(block.checksum) == row.integer(7)
             rows.append([
                 .integer(row.integer(0)), .integer(row.integer(1)), .integer(row.integer(2)), .string(timeText(row.integer(3))),
                 .integer(row.integer(4)), .integer(row.integer(5)), .integer(row.integer(6)), .string(isIntact ? "ok" : "damaged"),

@@ -9,8 +9,18 @@ public final class StoreReader {
     /// Opens an existing file read-only.
     /// - Errors: `newerSchema`, `foreign` when it is not ours or not there.
     public init(path: String) throws(StoreError) {
-        database = try Database(path: path, readOnly: true)
-        let application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
+        if StoreFiles.exists(path), StoreFiles.size(path) == 0 { throw .lost(path: path, reason: "it is empty") }
+        var database = try Database(path: path, .readOnly)
+        let application: Int64
+        do {
+            application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
+        } catch {
+            // Where the log's shared memory cannot be made (a read-only medium), a file without a log can be read as it is.
+            guard error.isTransient, StoreFiles.size(path + "-wal") == 0 else { throw error }
+            database = try Database(path: path, .immutable)
+            application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
+        }
+        self.database = database
         let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
         guard application == Schema.applicationID else { throw .foreign(path: path, reason: "it is not a database of rnn-watchd") }
         guard version <= Migrations.version else { throw .newerSchema(path: path, found: version, supported: Migrations.version) }
@@ -55,19 +65,20 @@ public final class StoreReader {
         return streams
     }
 
-    /// Both generations of every block, the newest first. `payload` is nil when the checksum does not match.
+    /// Both generations of every block, the newest first, with their slot and whether their checksum holds.
     public func checkpoints(
-        _ body: (_ block: CheckpointBlock, _ isIntact: Bool) throws(StoreError) -> Void
+        _ body: (_ block: CheckpointBlock, _ slot: Int64, _ isIntact: Bool) throws(StoreError) -> Void
     ) throws(StoreError) {
         try database.rows(
-            "SELECT block, seq, layout, streams, checksum, payload FROM checkpoints ORDER BY block, seq DESC", doing: "read checkpoints"
+            "SELECT block, seq, layout, streams, checksum, payload, slot FROM checkpoints ORDER BY block, seq DESC",
+            doing: "read checkpoints"
         ) { row throws(StoreError) in
             let payload = row.blob(5)
             let block = CheckpointBlock(
                 block: row.integer(0), sequence: row.integer(1), layout: UInt32(truncatingIfNeeded: row.integer(2)),
                 streams: Int(row.integer(3)),
                 payload: payload)
-            try body(block, Int64(CRC32C.checksum(payload)) == row.integer(4))
+            try body(block, row.integer(6), Int64(block.checksum) == row.integer(4))
         }
     }
 
@@ -82,7 +93,7 @@ public final class StoreReader {
             let journal = JournalRow(
                 sequence: row.integer(0), firstSequence: row.integer(1), receivedAt: row.integer(2), readings: row.integer(3),
                 payload: payload)
-            try body(journal, Int64(CRC32C.checksum(payload)) == row.integer(4))
+            try body(journal, Int64(JournalRow.checksum(sequence: journal.sequence, payload)) == row.integer(4))
         }
     }
 
@@ -102,6 +113,22 @@ public final class StoreReader {
         return totals
     }
 
+    /// Whether the totals are as they were stored; also true when there are none.
+    public func areTotalsIntact() throws(StoreError) -> Bool {
+        let stored = try totals()
+        let inside = stored.filter { !StoredTotals.outside.contains($0.key) }.map { (name: $0.key, value: $0.value) }
+        return stored["checksum"].map { $0 == StoredTotals.checksum(inside) } ?? inside.isEmpty
+    }
+
+    /// The versions of the learned state in the checkpoints.
+    public func layouts() throws(StoreError) -> [UInt32] {
+        var layouts: [UInt32] = []
+        try database.rows("SELECT DISTINCT layout FROM checkpoints ORDER BY layout", doing: "read checkpoints") { row throws(StoreError) in
+            layouts.append(UInt32(truncatingIfNeeded: row.integer(0)))
+        }
+        return layouts
+    }
+
     /// The last acknowledged sequence of every producer.
     public func producers() throws(StoreError) -> [String: Int64] {
         var producers: [String: Int64] = [:]
@@ -109,6 +136,27 @@ public final class StoreReader {
             producers[row.text(0)] = row.integer(1)
         }
         return producers
+    }
+
+    /// Ids and streams of all alerts that are open.
+    public func openAlerts() throws(StoreError) -> [(id: String, stream: UInt32)] {
+        var open: [(id: String, stream: UInt32)] = []
+        try database.rows("SELECT id, stream_id FROM alerts WHERE state = 'open' ORDER BY number", doing: "read open alerts") {
+            row throws(StoreError) in
+            open.append((row.text(0), UInt32(truncatingIfNeeded: row.integer(1))))
+        }
+        return open
+    }
+
+    /// The highest number in the ids of each stream's alerts.
+    public func alertNumbers() throws(StoreError) -> [UInt32: UInt32] {
+        var numbers: [UInt32: UInt32] = [:]
+        try database.rows(
+            "SELECT stream_id, max(CAST(substr(id, instr(id, '-') + 1) AS INTEGER)) FROM alerts GROUP BY stream_id", doing: "read alerts"
+        ) { row throws(StoreError) in
+            numbers[UInt32(truncatingIfNeeded: row.integer(0))] = UInt32(clamping: row.integer(1))
+        }
+        return numbers
     }
 
     public func alertCounts() throws(StoreError) -> (open: Int64, total: Int64) {
@@ -127,8 +175,17 @@ public final class StoreReader {
         return problems
     }
 
-    /// Copies the whole database into a new file in one consistent state (SQLite's VACUUM INTO).
+    /// Copies the whole database into a new file in one consistent state (SQLite's VACUUM INTO). The file appears under its name
+    /// when it is complete and on the medium.
     public func backup(to path: String) throws(StoreError) {
-        try database.run("VACUUM INTO ?", [.text(path)], doing: "back up to \(path)")
+        let making = path + ".partial"
+        StoreFiles.remove(making)
+        do {
+            try database.run("VACUUM INTO ?", [.text(making)], doing: "back up to \(path)")
+            try StoreFiles.put(making, at: path)
+        } catch {
+            StoreFiles.remove(making)
+            throw error
+        }
     }
 }

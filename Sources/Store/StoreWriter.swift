@@ -25,6 +25,13 @@ public struct CheckpointBlock: Sendable, Equatable {
     public init(block: Int64, sequence: Int64, layout: UInt32, streams: Int, payload: [UInt8]) {
         (self.block, self.sequence, self.layout, self.streams, self.payload) = (block, sequence, layout, streams, payload)
     }
+
+    /// Over the payload and everything that says what it is.
+    var checksum: UInt32 {
+        var head = ByteWriter()
+        for number in [block, sequence, Int64(layout), Int64(streams)] { head.fixed64(UInt64(bitPattern: number)) }
+        return CRC32C.checksum(head.bytes + payload)
+    }
 }
 
 /// Consecutive batches as they stand in the journal (see `JournalCodec`).
@@ -40,6 +47,46 @@ public struct JournalRow: Sendable, Equatable {
         (self.sequence, self.firstSequence, self.receivedAt, self.readings) = (sequence, firstSequence, receivedAt, readings)
         self.payload = payload
     }
+
+    /// Over the payload and its place in the journal.
+    static func checksum(sequence: Int64, _ payload: [UInt8]) -> UInt32 {
+        var head = ByteWriter()
+        head.fixed64(UInt64(bitPattern: sequence))
+        return CRC32C.checksum(head.bytes + payload)
+    }
+}
+
+/// Something stored that cannot be read: where it lies, what is wrong, its bytes.
+public struct StoredDamage: Sendable, Equatable {
+    public enum Place: Sendable, Equatable {
+        case checkpoint(block: Int64, slot: Int64)
+        case journal(sequence: Int64)
+        /// Journal rows are missing.
+        case gap
+        case elsewhere
+    }
+    public var place: Place
+    public var what: String
+    public var reason: String
+    public var payload: [UInt8]
+
+    public init(place: Place, what: String, reason: String, payload: [UInt8] = []) {
+        (self.place, self.what, self.reason, self.payload) = (place, what, reason, payload)
+    }
+}
+
+/// What may stand among the totals beside them.
+enum StoredTotals {
+    static let outside: Set<String> = ["checksum", "retention_clock"]
+
+    static func checksum(_ totals: [(name: String, value: Int64)]) -> Int64 {
+        var bytes = ByteWriter()
+        for total in totals.sorted(by: { $0.name < $1.name }) {
+            bytes.text(total.name)
+            bytes.signed(total.value)
+        }
+        return Int64(CRC32C.checksum(bytes.bytes))
+    }
 }
 
 /// The one writer of the database, for life. Owned by one thread.
@@ -48,30 +95,59 @@ public final class StoreWriter {
     public let durability: Durability
     /// Payload bytes handed to SQLite since the start (before its own overhead).
     public private(set) var payloadBytes: Int64 = 0
+    /// Streams that make room in the present transaction.
+    private var evicted: Set<UInt32> = []
 
     /// Opens or makes the file, applies missing migrations.
-    /// - Errors: `newerSchema`, `foreign`, or what SQLite says.
+    ///
+    /// A new file is made under another name and put in place when it is complete; so an empty file, or a log without its
+    /// database, is damage and never the beginning of a new life.
+    /// - Errors: `newerSchema`, `foreign`, `lost`, or what SQLite says.
     public init(path: String, durability: Durability, now: Int64) throws(StoreError) {
         self.durability = durability
-        database = try Database(path: path, readOnly: false)
-        let pageCount = try database.number("PRAGMA page_count", doing: "read \(path)") ?? 0
-        let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
+        if !StoreFiles.exists(path) {
+            if StoreFiles.size(path + "-wal") > 0 { throw .lost(path: path, reason: "it is gone, but its log \(path)-wal is there") }
+            try StoreWriter.create(path)
+        } else if StoreFiles.size(path) == 0 {
+            throw .lost(path: path, reason: "it is empty")
+        }
+        database = try Database(path: path, .readWrite)
         let application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
-        guard pageCount == 0 || application == Schema.applicationID else {
+        guard application == Schema.applicationID else {
             throw .foreign(path: path, reason: "it is an SQLite database of another program")
         }
+        let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
         guard version <= Migrations.version else {
             throw .newerSchema(path: path, found: version, supported: Migrations.version)
         }
-        if pageCount == 0 { try database.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL", doing: "prepare \(path)") }
         try database.execute(
             """
-            PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;
-            PRAGMA wal_autocheckpoint = 2000; PRAGMA application_id = \(Schema.applicationID);
+            PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 2000;
+            PRAGMA synchronous = \(durability == .always ? "FULL" : "NORMAL");
             """, doing: "prepare \(path)")
-        try setSynchronous(durability == .always ? "FULL" : durability == .interval ? "NORMAL" : "OFF")
+        try StoreWriter.migrate(database, from: version)
+    }
+
+    /// Makes an empty database of the present schema. A failure leaves nothing at `path`.
+    private static func create(_ path: String) throws(StoreError) {
+        let making = path + ".new"
+        StoreFiles.remove(making)
+        StoreFiles.remove(making + "-journal")
+        do {
+            let database = try Database(path: making, .create)
+            try database.execute(
+                """
+                PRAGMA page_size = \(Schema.pageBytes); PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;
+                PRAGMA application_id = \(Schema.applicationID);
+                """, doing: "make \(path)")
+            try migrate(database, from: 0)
+        }
+        try StoreFiles.put(making, at: path)
+    }
+
+    private static func migrate(_ database: Database, from version: Int) throws(StoreError) {
         for (index, step) in Migrations.all.enumerated().dropFirst(version) {
-            try database.execute("BEGIN IMMEDIATE", doing: "migrate \(path)")
+            try database.execute("BEGIN IMMEDIATE", doing: "begin migration \(step.name)")
             do {
                 try database.execute(step.sql + "\n;PRAGMA user_version = \(index + 1);", doing: "apply migration \(step.name)")
                 try database.execute("COMMIT", doing: "apply migration \(step.name)")
@@ -94,36 +170,39 @@ public final class StoreWriter {
         }
     }
 
-    /// Makes the next commit reach the medium (used at intervals with `Durability.interval`).
-    public func withSync(_ isNeeded: Bool, _ body: () throws(StoreError) -> Void) throws(StoreError) {
-        guard isNeeded, durability == .interval else { return try body() }
-        try setSynchronous("FULL")
-        defer { try? setSynchronous("NORMAL") }
-        try body()
-    }
-
-    private func setSynchronous(_ level: String) throws(StoreError) {
-        try database.execute("PRAGMA synchronous = \(level)", doing: "set durability")
+    /// Brings everything committed to the medium. SQLite itself does so only before it moves its log into the file
+    /// (`Durability.interval`, `.none`) or at every commit (`.always`).
+    public func sync() throws(StoreError) {
+        guard durability == .interval else { return }
+        try StoreFiles.sync(database.path + "-wal")
     }
 
     // MARK: - In a transaction
 
-    /// Stores what a batch tells beside its readings: new and evicted streams, and who is up to where.
+    /// Removes streams that made room, before `apply` adds others: a stream that comes back under a new number must find its key
+    /// free, also when its new batch belongs to another shard and so comes first. Call once a transaction, with all its notes.
+    public func evict(_ notes: [BatchNote]) throws(StoreError) {
+        evicted.removeAll(keepingCapacity: true)
+        for case .evicted(let stream) in notes {
+            evicted.insert(stream)
+            try database.run("DELETE FROM streams WHERE id = ?", [.integer(Int64(stream))], doing: "remove a stream")
+        }
+    }
+
+    /// Stores what a batch tells beside its readings: new streams, and who is up to where.
     public func apply(_ notes: [BatchNote], _ acknowledgements: [Acknowledgement], receivedAt: Int64) throws(StoreError) {
         for note in notes {
             switch note {
-            case .stream(let id, let key):
+            case .stream(let id, let key) where !evicted.contains(id):
                 try database.run(
                     "INSERT OR IGNORE INTO streams (id, key, created_at) VALUES (?, ?, ?)",
                     [.integer(Int64(id)), .text(String(decoding: key, as: UTF8.self)), .integer(receivedAt)], doing: "store a stream")
-            case .channel(let stream, let index, let name):
+            case .channel(let stream, let index, let name) where !evicted.contains(stream):
                 try database.run(
                     "INSERT OR IGNORE INTO channels (stream_id, idx, name) VALUES (?, ?, ?)",
                     [.integer(Int64(stream)), .integer(Int64(index)), .text(String(decoding: name, as: UTF8.self))],
                     doing: "store a channel")
-            case .evicted(let stream):
-                try database.run("DELETE FROM streams WHERE id = ?", [.integer(Int64(stream))], doing: "remove a stream")
-            case .condition: break
+            default: break
             }
         }
         for acknowledgement in acknowledgements {
@@ -142,12 +221,16 @@ public final class StoreWriter {
             "INSERT INTO journal (seq, first_seq, received_at, readings, checksum, payload) VALUES (?, ?, ?, ?, ?, ?)",
             [
                 .integer(row.sequence), .integer(row.firstSequence), .integer(row.receivedAt), .integer(row.readings),
-                .integer(Int64(CRC32C.checksum(row.payload))), .blob(row.payload),
+                .integer(Int64(JournalRow.checksum(sequence: row.sequence, row.payload))), .blob(row.payload),
             ], doing: "store readings")
     }
 
-    /// Stores the ingest side's totals as of the last batch of the transaction.
-    public func setTotals(_ totals: [(name: String, value: Int64)]) throws(StoreError) {
+    /// Stores the ingest side's totals as of the last batch of the transaction, all of them, under a common checksum.
+    public func sealTotals(_ totals: [(name: String, value: Int64)]) throws(StoreError) {
+        try setTotals(totals + [("checksum", StoredTotals.checksum(totals))])
+    }
+
+    private func setTotals(_ totals: [(name: String, value: Int64)]) throws(StoreError) {
         for total in totals {
             try database.run(
                 "INSERT INTO totals (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
@@ -166,8 +249,11 @@ public final class StoreWriter {
             ], doing: "store an alert's step")
     }
 
-    /// Stores a block's state in the older of its two slots.
+    /// Stores a block's state in the older of its two slots. A block without streams needs none.
     public func store(_ block: CheckpointBlock, now: Int64) throws(StoreError) {
+        guard block.streams > 0 else {
+            return try database.run("DELETE FROM checkpoints WHERE block = ?", [.integer(block.block)], doing: "remove a checkpoint")
+        }
         let newest = try database.number(
             "SELECT slot FROM checkpoints WHERE block = ? ORDER BY seq DESC, slot LIMIT 1", [.integer(block.block)],
             doing: "find a checkpoint")
@@ -177,7 +263,7 @@ public final class StoreWriter {
             [
                 .integer(block.block), .integer(newest == 0 ? 1 : 0), .integer(block.sequence), .integer(now),
                 .integer(Int64(block.layout)),
-                .integer(Int64(block.streams)), .integer(Int64(CRC32C.checksum(block.payload))), .blob(block.payload),
+                .integer(Int64(block.streams)), .integer(Int64(block.checksum)), .blob(block.payload),
             ], doing: "store a checkpoint")
     }
 
@@ -186,20 +272,48 @@ public final class StoreWriter {
         try database.run("DELETE FROM journal WHERE seq <= ?", [.integer(sequence)], doing: "shorten the journal")
     }
 
-    /// Removes state of blocks whose streams are all gone.
-    public func removeCheckpoints(block: Int64) throws(StoreError) {
-        try database.run("DELETE FROM checkpoints WHERE block = ?", [.integer(block)], doing: "remove a checkpoint")
-    }
-
-    /// Keeps damaged bytes for inspection.
-    public func quarantine(what: String, reason: String, payload: [UInt8], now: Int64) throws(StoreError) {
+    /// Keeps damaged bytes for inspection and takes them out of use, so that they are reported once.
+    public func quarantine(_ damage: StoredDamage, now: Int64) throws(StoreError) {
         try database.run(
             "INSERT INTO quarantine (found_at, what, reason, payload) VALUES (?, ?, ?, ?)",
-            [.integer(now), .text(what), .text(reason), .blob(payload)], doing: "quarantine damaged state")
+            [.integer(now), .text(damage.what), .text(damage.reason), .blob(damage.payload)], doing: "quarantine damaged state")
+        switch damage.place {
+        case .checkpoint(let block, let slot):
+            try database.run(
+                "DELETE FROM checkpoints WHERE block = ? AND slot = ?", [.integer(block), .integer(slot)], doing: "set a checkpoint aside")
+        case .journal(let sequence):
+            // The row stays, empty: the journal has no holes but by damage.
+            try database.run(
+                "UPDATE journal SET readings = 0, checksum = ?, payload = zeroblob(0) WHERE seq = ?",
+                [.integer(Int64(JournalRow.checksum(sequence: sequence, []))), .integer(sequence)], doing: "set readings aside")
+        case .gap, .elsewhere: break
+        }
     }
 
-    /// Deletes closed alerts that were stored before `before` (wall time) or are beyond the newest `keep`. Returns how many.
-    public func retain(storedAfter before: Int64, keep: Int64) throws(StoreError) -> Int {
+    /// Closes an alert whose episode did not survive damage, and says so in it.
+    public func closeOrphan(_ id: String, at time: Int64, sequence: Int64) throws(StoreError) {
+        try database.run(
+            """
+            UPDATE alerts SET state = 'closed', closed_at = max(opened_at, ?), updated_at = max(updated_at, ?), stored_at = max(stored_at, ?),
+            reason = reason || '; closed because what was learned about the stream was lost' WHERE id = ? AND state = 'open'
+            """, [.integer(time), .integer(time), .integer(time), .text(id)], doing: "close an alert")
+        try database.run(
+            "INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, transition, score) SELECT id, ?, 1000000, ?, 'closed', NULL FROM alerts WHERE id = ?",
+            [.integer(sequence), .integer(time), .text(id)], doing: "store an alert's step")
+    }
+
+    /// Deletes closed alerts that were stored longer than `retention` ago or are beyond the newest `keep`; likewise clients that
+    /// were not heard of and damaged bytes that were set aside. Returns how many alerts.
+    ///
+    /// Age is told by a clock of its own that follows `now` (wall time), but at most 30 times as fast as time goes by
+    /// (`elapsed`): a wall clock that stands in the wrong century for an hour deletes nothing.
+    public func retain(now: Int64, elapsed: Int64, retention: Int64, keep: Int64) throws(StoreError) -> Int {
+        let last = try database.number("SELECT value FROM totals WHERE name = 'retention_clock'", doing: "read totals")
+        let clock = last.map { now > $0 ? min(now, $0 + min(elapsed, Int64.max / 64) * 30) : $0 } ?? now
+        try setTotals([("retention_clock", clock)])
+        let before = clock - retention
+        try database.run("DELETE FROM producers WHERE updated_at < ?", [.integer(before)], doing: "forget old clients")
+        try database.run("DELETE FROM quarantine WHERE found_at < ?", [.integer(before)], doing: "delete old damage")
         try database.run("DELETE FROM alerts WHERE state = 'closed' AND stored_at < ?", [.integer(before)], doing: "delete old alerts")
         var removed = database.changes
         try database.run(
@@ -222,4 +336,6 @@ public final class StoreWriter {
 enum Schema {
     /// "rnnw" in ASCII: tells our files from others (PRAGMA application_id).
     static let applicationID: Int64 = 0x726E_6E77
+    /// A commit writes whole pages: small ones cost less.
+    static let pageBytes = 4096
 }

@@ -265,7 +265,8 @@ public final class Daemon: @unchecked Sendable {
             shards: pipeline.runners.map(\.statistics), writer: writer, alertsOpen: counts.open, alertsTotal: counts.total,
             queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"),
             lastCheckpointAt: last,
-            residentBytes: Files.residentBytes(), readingsPerSecond: rate.withLock { $0.perSecond })
+            residentBytes: Files.residentBytes(), writeBudget: pipeline.writer.intervals.withLock { $0.budget },
+            readingsPerSecond: rate.withLock { $0.perSecond })
     }
 
     private func writeMetrics(_ configuration: Configuration) {

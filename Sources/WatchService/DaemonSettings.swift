@@ -3,6 +3,7 @@ import Configuration
 import Detection
 import Ingest
 import Readings
+import Store
 import Watching
 
 /// From configuration keys to what each room wants to know.
@@ -21,6 +22,18 @@ enum DaemonSettings {
                     secondsBetweenFalseAlarms: rule.falseAlarms?.secondsBetween ?? base.secondsBetweenFalseAlarms,
                     staleAfter: rule.staleAfter ?? base.staleAfter, severityMin: Severity(rawValue: rule.severityMin) ?? .info)
             })
+    }
+
+    /// The learned state belongs to a profile: another one in the configuration would throw it away, so that is refused.
+    static func checkProfile(_ configuration: Configuration, layout: UInt32, stored: [UInt32]) throws(StoreError) {
+        guard !stored.isEmpty, !stored.contains(layout) else { return }
+        for (name, profile) in [("default", DetectorProfile.standard), ("light", DetectorProfile.light)] {
+            guard stored.contains(Detector(profile: profile).layoutVersion) else { continue }
+            throw .otherState(
+                reason:
+                    "it was made with profile = \"\(name)\", the configuration says \"\(configuration.text("profile"))\"; set it back, or move the database away to learn anew"
+            )
+        }
     }
 
     static func ingest(_ configuration: Configuration) -> IngestOptions {
@@ -49,7 +62,8 @@ enum DaemonSettings {
     static func writer(_ configuration: Configuration) -> WriterRunner.Intervals {
         WriterRunner.Intervals(
             commit: configuration.number("commit_interval"), durability: configuration.number("durability_interval"),
-            retention: configuration.number("retention_alerts"), alertsMax: configuration.number("retention_alerts_max"))
+            retention: configuration.number("retention_alerts"), alertsMax: configuration.number("retention_alerts_max"),
+            budget: configuration.number("write_budget") > 0 ? configuration.number("write_budget") : nil)
     }
 
     /// Room of one batch. A reading may have as many values as a stream has channels.

@@ -43,20 +43,19 @@ final class Pipeline: @unchecked Sendable {
         let settings = DaemonSettings.watch(configuration)
         var set = ShardSet(settings: settings, shards: shardCount, channelsMax: channelsMax)
         let reader = try StoreReader(path: databasePath)
+        try DaemonSettings.checkProfile(configuration, layout: set.layout, stored: try reader.layouts())
         // A row may come from a time of larger limits.
         let report = try Restorer.restore(reader, into: &set, batchCapacity: (entries: 4096, fields: 1 << 17), progress: progress)
-        for problem in report.problems {
-            log.error("damaged state was set aside (see quarantine)", ["what": problem.what, "reason": problem.reason])
-            try store.transaction { () throws(StoreError) in
-                try store.quarantine(what: problem.what, reason: problem.reason, payload: problem.payload, now: Clocks.wall())
-            }
-        }
         restored = report
+        if !report.isIntact { try Pipeline.repair(store, report, set.snapshots(report.repaired), log) }
         let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: Int(configuration.number("queue_batches_max"))) }
         pool = BatchPool(
-            size: Int(configuration.number("queue_batches_max")), entryCapacity: capacity.entries, fieldCapacity: capacity.fields,
+            // The ingest thread holds one open batch a shard while it waits for another.
+            size: max(Int(configuration.number("queue_batches_max")), 2 * shardCount), entryCapacity: capacity.entries,
+            fieldCapacity: capacity.fields,
             shards: inputs)
         let times = set.times()
+        let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
         units = BoundedQueue(capacity: 256)
         runners = boxes.enumerated().map { [units] in
@@ -71,7 +70,8 @@ final class Pipeline: @unchecked Sendable {
                 ingest.acknowledge(acknowledgements)
                 for action in actions { tell(action) }
             },
-            onProblem: { [ingest] in ingest.report("storage", reason: $0) })
+            onProblem: { [ingest] in ingest.report("storage", reason: $0, at: Clocks.wall()) },
+            onStretch: { [runners] stretch in for runner in runners { runner.setStretch(stretch) } })
         var generator = SystemRandomNumberGenerator()
         var intake = Intake(
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
@@ -83,9 +83,37 @@ final class Pipeline: @unchecked Sendable {
             while place < names.count, names[place].id < time.stream { place += 1 }
             guard place < names.count, names[place].id == time.stream else { continue }
             let channels = zip(names[place].channels, time.channelTimes).map { (name: $0, lastTime: $1) }
-            intake.restore(stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime)
+            intake.restore(
+                stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime, lastClock: time.lastClock)
         }
+        if own.contains(.limit) { intake.restoreLimit(now: Clocks.wall()) }
+        // The database took the repair or the migration: whatever kept it from that before is over.
+        if own.contains(.storage) { ingest.report("storage", reason: nil, at: Clocks.wall()) }
         pendingIntake = Locked(Box(intake))
+    }
+
+    /// Stores what a restore found and did about damage, in one step: it is told once, and the next start finds no trace of it.
+    private static func repair(_ store: StoreWriter, _ report: RestoreReport, _ blocks: [BlockSnapshot], _ log: Log) throws(StoreError) {
+        for problem in report.problems.prefix(20) {
+            log.error("damaged state was set aside (see quarantine)", ["what": problem.what, "reason": problem.reason])
+        }
+        if report.problems.count > 20 { log.error("more damaged state was set aside", ["pieces": "\(report.problems.count - 20)"]) }
+        for id in report.orphans { log.warning("closed an alert whose stream's state was lost", ["alert": id]) }
+        let now = Clocks.wall()
+        try store.transaction { () throws(StoreError) in
+            for problem in report.problems { try store.quarantine(problem, now: now) }
+            for id in report.orphans { try store.closeOrphan(id, at: now, sequence: report.sequence) }
+            for (ordinal, action) in report.reissued.enumerated() {
+                try store.store(action, sequence: report.sequence, ordinal: 2_000_000 + ordinal, now: now)
+            }
+            for block in blocks {
+                try store.store(
+                    CheckpointBlock(
+                        block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload),
+                    now: now)
+            }
+        }
+        try store.sync()
     }
 
     /// Starts the threads. `sources` are read from now on.
@@ -105,6 +133,7 @@ final class Pipeline: @unchecked Sendable {
 
     /// Sources first, then shards, then the writer: everything that was accepted is committed and checkpointed.
     func stop() {
+        writer.prepareStop()
         ingest.stop()
         ingestThread?.join()
         for runner in runners { runner.input.close() }

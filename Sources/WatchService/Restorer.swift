@@ -4,20 +4,21 @@ import Readings
 import Store
 import Watching
 
-/// What could not be restored, by name.
-public struct RestoreProblem: Sendable {
-    public var what: String
-    public var reason: String
-    public var payload: [UInt8]
-}
-
 /// What a restore found.
 public struct RestoreReport: Sendable {
     public var streams = 0
     public var blocks = 0
     public var batchesReplayed = 0
     public var readingsReplayed = 0
-    public var problems: [RestoreProblem] = []
+    /// What could not be read, by name.
+    public var problems: [StoredDamage] = []
+    /// Alerts that the database calls open and the restored state does not know (only after damage or changed settings) ...
+    public var orphans: [String] = []
+    /// ... and the other way round: told anew under ids of their own.
+    public var reissued: [AlertAction] = []
+    /// Blocks whose state is not what last checkpoint and journal say, because of the above: to be stored at once.
+    public var repaired: Set<Int64> = []
+    public var isIntact: Bool { problems.isEmpty && orphans.isEmpty && reissued.isEmpty && repaired.isEmpty }
     /// Highest stream id ever used.
     public var lastStreamID: UInt32 = 0
     public var sequence: Int64 = 0
@@ -35,6 +36,15 @@ public enum Restorer {
         _ reader: StoreReader, into shards: inout ShardSet, batchCapacity: (entries: Int, fields: Int), progress: () -> Void
     ) throws(StoreError) -> RestoreReport {
         var report = RestoreReport()
+        // One view of all tables: a daemon may be writing meanwhile.
+        try reader.view { () throws(StoreError) in try read(reader, &shards, &report, batchCapacity, progress) }
+        return report
+    }
+
+    private static func read(
+        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ batchCapacity: (entries: Int, fields: Int),
+        _ progress: () -> Void
+    ) throws(StoreError) {
         let stored = try reader.totals()
         report.totals = TotalsCodec.totals(stored)
         report.sequence = try reader.lastSequence()
@@ -47,50 +57,106 @@ public enum Restorer {
             report.streams += 1
         }
         report.lastStreamID = max(report.lastStreamID, UInt32(clamping: stored["last_stream"] ?? 0))
-        try blocks(reader, &shards, &report, progress)
+        Failpoint.pass("restore.begin")
+        let numbers = try reader.alertNumbers()
+        let lost = try blocks(reader, &shards, &report, progress)
+        // A stream that starts anew must not give its old alerts' ids to new ones.
+        for (stream, number) in numbers where lost.contains(Int64(stream) / Int64(ShardWatch.streamsPerBlock)) {
+            _ = shards.reserve(alertsThrough: number, of: stream)
+        }
+        report.repaired.formUnion(lost)
         try journal(reader, &shards, &report, batchCapacity, progress)
-        return report
+        Failpoint.pass("restore.end")
+        try checkTotals(reader, &shards, &report)
+        try matchAlerts(reader, &shards, &report, numbers)
     }
 
+    /// The daemon's own clocks may be as damaged as anything; the streams know how late it is.
+    private static func checkTotals(_ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport) throws(StoreError) {
+        guard try !reader.areTotalsIntact() else { return }
+        report.problems.append(
+            StoredDamage(place: .elsewhere, what: "totals", reason: "checksum does not match; the counters of readings may be wrong"))
+        let clocks = shards.clocks()
+        report.totals.fleetClock = FleetClock()
+        report.totals.fleetClock.now = max(0, clocks.fleet)
+        report.totals.fleetClock.watermark = clocks.newest
+    }
+
+    /// Open alerts of database and state are the same ones, but after damage (or when settings changed between a kill and this
+    /// start, so that the replay saw other rules).
+    private static func matchAlerts(
+        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ numbers: [UInt32: UInt32]
+    ) throws(StoreError) {
+        for (stream, number) in numbers where shards.reserve(alertsThrough: number, of: stream) {
+            report.repaired.insert(Int64(stream) / Int64(ShardWatch.streamsPerBlock))
+        }
+        let stored = try reader.openAlerts()
+        let storedIDs = Set(stored.map(\.id))
+        let open = shards.openEpisodes()
+        let openIDs = Set(open.map(\.id))
+        for alert in stored where !openIDs.contains(alert.id) {
+            report.orphans.append(alert.id)
+            report.repaired.insert(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock))
+        }
+        for alert in open where !storedIDs.contains(alert.id) {
+            if let action = shards.reissue(alert) { report.reissued.append(action) }
+            report.repaired.insert(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock))
+        }
+    }
+
+    /// - Returns: numbers of blocks that no generation could restore.
     private static func blocks(
         _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ progress: () -> Void
-    ) throws(StoreError) {
+    ) throws(StoreError) -> Set<Int64> {
         // Rows come block by block, the newer generation first.
-        var current: [(block: CheckpointBlock, isIntact: Bool)] = []
+        var current: [Generation] = []
         var counted = 0
-        try reader.checkpoints { block, isIntact throws(StoreError) in
+        var lost: Set<Int64> = []
+        try reader.checkpoints { block, slot, isIntact throws(StoreError) in
             if let first = current.first, first.block.block != block.block {
-                restore(current, &shards, &report)
+                if !restore(current, &shards, &report) { lost.insert(first.block.block) }
                 current.removeAll()
                 counted += 1
                 if counted % 256 == 0 { progress() }
             }
-            current.append((block, isIntact))
+            current.append(Generation(block: block, slot: slot, isIntact: isIntact))
         }
-        if !current.isEmpty { restore(current, &shards, &report) }
+        if let first = current.first, !restore(current, &shards, &report) { lost.insert(first.block.block) }
+        return lost
     }
 
-    private static func restore(
-        _ generations: [(block: CheckpointBlock, isIntact: Bool)], _ shards: inout ShardSet, _ report: inout RestoreReport
-    ) {
+    private struct Generation {
+        var block: CheckpointBlock
+        var slot: Int64
+        var isIntact: Bool
+    }
+
+    private static func restore(_ generations: [Generation], _ shards: inout ShardSet, _ report: inout RestoreReport) -> Bool {
+        var isRestored = false
         for (place, generation) in generations.enumerated() {
-            let name = "checkpoint of block \(generation.block.block), batch \(generation.block.sequence)"
+            let block = generation.block
+            let damage = StoredDamage(
+                place: .checkpoint(block: block.block, slot: generation.slot),
+                what: "checkpoint of block \(block.block), batch \(block.sequence)",
+                reason: "checksum does not match", payload: block.payload)
+            // The older generation is checked too, though it is not needed: two bad ones should not be found on the same day.
             guard generation.isIntact else {
-                report.problems.append(RestoreProblem(what: name, reason: "checksum does not match", payload: generation.block.payload))
+                report.problems.append(damage)
                 continue
             }
+            guard !isRestored else { continue }
             let snapshot = BlockSnapshot(
-                block: generation.block.block, sequence: generation.block.sequence, layout: generation.block.layout,
-                streams: generation.block.streams, payload: generation.block.payload)
+                block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload)
             let older = place + 1 < generations.count && generations[place + 1].isIntact ? generations[place + 1].block.sequence : -1
             do {
                 try shards.restore(snapshot, older: older)
                 report.blocks += 1
-                return
+                isRestored = true
             } catch {
-                report.problems.append(RestoreProblem(what: name, reason: "\(error)", payload: generation.block.payload))
+                report.problems.append(StoredDamage(place: damage.place, what: damage.what, reason: "\(error)", payload: block.payload))
             }
         }
+        return isRestored
     }
 
     private static func journal(
@@ -98,29 +164,39 @@ public enum Restorer {
         _ progress: () -> Void
     ) throws(StoreError) {
         let scratch = ReadingBatch(entryCapacity: capacity.entries, fieldCapacity: capacity.fields)
-        var replayed = 0
-        var readings = 0
-        var problems: [RestoreProblem] = []
+        var counts = (batches: 0, readings: 0)
+        var problems: [StoredDamage] = []
+        var last: Int64?
+        func missing(_ from: Int64, _ through: Int64) {
+            problems.append(
+                StoredDamage(place: .gap, what: "journal, batches \(from)...\(through)", reason: "they are missing between others"))
+        }
         try reader.journal(after: 0) { row, isIntact throws(StoreError) in
-            let name = "journal row \(row.firstSequence)...\(row.sequence)"
-            guard isIntact else {
-                problems.append(RestoreProblem(what: name, reason: "checksum does not match", payload: row.payload))
-                return
+            if let last, row.firstSequence != last + 1 { missing(last + 1, row.firstSequence - 1) }
+            last = row.sequence
+            let what = "journal row \(row.firstSequence)...\(row.sequence)"
+            var reason = isIntact ? nil : "checksum does not match"
+            if isIntact {
+                do {
+                    try JournalCodec.batches(of: row.payload, scratch: scratch) { batch in
+                        shards.replay(batch)
+                        counts.batches += 1
+                        counts.readings += batch.entryCount
+                    }
+                } catch { reason = "\(error)" }
             }
-            do {
-                try JournalCodec.batches(of: row.payload, scratch: scratch) { batch in
-                    shards.replay(batch)
-                    replayed += 1
-                    readings += batch.entryCount
-                }
-            } catch {
-                problems.append(RestoreProblem(what: name, reason: "\(error)", payload: row.payload))
+            if let reason {
+                problems.append(StoredDamage(place: .journal(sequence: row.sequence), what: what, reason: reason, payload: row.payload))
             }
             progress()
         }
-        report.batchesReplayed = replayed
-        report.readingsReplayed = readings
+        if let last, last < report.sequence { missing(last + 1, report.sequence) }
+        report.batchesReplayed = counts.batches
+        report.readingsReplayed = counts.readings
+        // Readings of any stream may be among what is lost, so every state is stored as it is now.
+        if !problems.isEmpty { report.repaired.formUnion(shards.blockNumbers()) }
         report.problems += problems
+        shards.advance(to: report.sequence)
     }
 }
 
@@ -132,6 +208,30 @@ public struct ShardSet: ~Copyable {
         boxes = (0..<shards).map { ShardBox(ShardWatch(settings: settings, shard: $0, shards: shards, channelsMax: channelsMax)) }
     }
 
+    /// The version of the learned state that these shards read.
+    public var layout: UInt32 { boxes[0].watch.layoutVersion }
+
+    func blockNumbers() -> [Int64] { boxes.flatMap { $0.watch.blockNumbers } }
+    func openEpisodes() -> [Alert] { boxes.flatMap { $0.watch.openEpisodes } }
+    mutating func reissue(_ alert: Alert) -> AlertAction? { box(of: alert.stream).watch.reissue(alert) }
+    mutating func reserve(alertsThrough number: UInt32, of stream: UInt32) -> Bool {
+        box(of: stream).watch.reserve(alertsThrough: number, of: stream)
+    }
+    mutating func advance(to sequence: Int64) { for box in boxes { box.watch.advance(to: sequence) } }
+
+    /// The states of `blocks` as they are now.
+    mutating func snapshots(_ blocks: Set<Int64>) -> [BlockSnapshot] {
+        blocks.sorted().compactMap { boxes[Int($0) % boxes.count].watch.snapshot(repaired: $0) }
+    }
+
+    /// The latest fleet clock and time that any stream knows.
+    func clocks() -> (fleet: Int64, newest: Int64) {
+        boxes.reduce(into: (fleet: 0, newest: Int64.min)) {
+            let clocks = $1.watch.clocks()
+            ($0.fleet, $0.newest) = (max($0.fleet, clocks.fleet), max($0.newest, clocks.newest))
+        }
+    }
+
     private func box(of stream: UInt32) -> ShardBox { boxes[Int(stream) / ShardWatch.streamsPerBlock % boxes.count] }
 
     mutating func add(stream id: UInt32, key: String, sequence: Int64, channels: [[UInt8]] = []) {
@@ -141,7 +241,8 @@ public struct ShardSet: ~Copyable {
     }
 
     mutating func restore(_ snapshot: BlockSnapshot, older: Int64) throws(CodingError) {
-        try boxes[Int(snapshot.block) % boxes.count].watch.restore(snapshot, older: older)
+        // A number below zero is refused there.
+        try boxes[Int(snapshot.block.magnitude % UInt64(boxes.count))].watch.restore(snapshot, older: older)
     }
 
     /// Applies a committed batch again; its alerts are stored already.

@@ -32,9 +32,9 @@ final class ShardRunner: @unchecked Sendable {
     private let output: BoundedQueue<CommitUnit>
     private let shard: Int
     private let checkpointInterval: Locked<Int64>
+    private let stretch = Locked(1.0)
     private var nextBlock = 0
     private var rotationStartedAt: Int64
-    /// Whether a stop writes all dirty blocks (false: the journal alone carries them over).
     private let statisticsBox = Locked(Statistics())
 
     struct Statistics: Sendable {
@@ -58,6 +58,8 @@ final class ShardRunner: @unchecked Sendable {
     }
 
     var statistics: Statistics { statisticsBox.withLock { $0 } }
+    /// The write budget multiplies the interval, up to a day.
+    func setStretch(_ factor: Double) { stretch.withLock { $0 = factor } }
     func setCheckpointInterval(_ nanoseconds: Int64) { checkpointInterval.withLock { $0 = nanoseconds } }
 
     /// Serves until the queue is closed and drained, then writes what changed since the last checkpoint.
@@ -101,7 +103,8 @@ final class ShardRunner: @unchecked Sendable {
             rotationStartedAt = now
             return
         }
-        let interval = checkpointInterval.withLock { $0 }
+        let standard = checkpointInterval.withLock { $0 }
+        let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch.withLock { $0 })))
         let elapsed = max(0, now - rotationStartedAt)
         let due = min(count, Int(Double(elapsed) / Double(interval) * Double(count)))
         guard due > nextBlock else { return }
@@ -115,6 +118,7 @@ final class ShardRunner: @unchecked Sendable {
     }
 
     private func write(_ range: Range<Int>, isFinal: Bool) {
+        Failpoint.pass("checkpoint.snapshot")
         let blocks = range.compactMap { box.watch.snapshot(block: $0, isFinal: isFinal) }
         guard !blocks.isEmpty || range.upperBound == box.watch.blockCount else { return }
         output.push(CommitUnit(blocks: blocks, journalNeededAfter: box.watch.journalNeededAfter, shard: shard))

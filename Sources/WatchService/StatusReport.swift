@@ -22,6 +22,8 @@ struct StatusReport: Sendable {
     var databaseBytes: Int64
     var lastCheckpointAt: Int64?
     var residentBytes: Int64
+    /// Bytes a day; nil for no limit.
+    var writeBudget: Int64?
     /// Readings a second since the start and lately.
     var readingsPerSecond: Double
 
@@ -41,7 +43,11 @@ struct StatusReport: Sendable {
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
             "last_checkpoint": lastCheckpointAt.map { .string(TimeText.milliseconds($0)) } ?? .null,
             "checkpoint_blocks_written": .integer(writer.checkpoints), "commits": .integer(writer.commits),
-            "bytes_received": .integer(ingest.bytesReceived), "bytes_written": .integer(writer.payloadBytes),
+            "bytes_received": .integer(ingest.bytesReceived), "bytes_written": .integer(writer.bytesWritten),
+            "bytes_written_per_day": writer.bytesWrittenPerDay.map { .integer($0) } ?? .null,
+            "payload_bytes_written": .integer(writer.payloadBytes),
+            "write_budget_per_day": writeBudget.map { .integer($0) } ?? .null,
+            "intervals_stretched": .number((writer.stretch * 10).rounded() / 10),
             "database_bytes": .integer(databaseBytes), "storage_problem": .optional(writer.problem),
             "state_bytes": .integer(Int64(shards.map(\.stateBytes).reduce(0, +))), "resident_bytes": .integer(residentBytes),
             "recent_refusals": .array(
@@ -82,6 +88,8 @@ struct StatusReport: Sendable {
         gauge("rnnwatchd_queue_fill_ratio", "Share of batches under way.", queueFill)
         gauge("rnnwatchd_lag_seconds", "From a line's arrival to its score, newest batch.", Double(shards.map(\.lag).max() ?? 0) * 1e-9)
         counter("rnnwatchd_written_bytes_total", "Payload bytes handed to the database since the start.", writer.payloadBytes)
+        counter("rnnwatchd_device_written_bytes_total", "Bytes given to block devices since the start.", writer.bytesWritten)
+        gauge("rnnwatchd_write_budget_stretch", "The write budget multiplies the intervals by this.", writer.stretch)
         gauge("rnnwatchd_database_bytes", "Size of the database with its log.", Double(databaseBytes))
         gauge("rnnwatchd_storage_healthy", "1 while commits succeed.", writer.problem == nil ? 1 : 0)
         gauge("rnnwatchd_state_bytes", "Memory held for learned state.", Double(shards.map(\.stateBytes).reduce(0, +)))

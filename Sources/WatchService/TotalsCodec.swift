@@ -10,7 +10,8 @@ public enum TotalsCodec {
             ("readings_accepted", totals.readingsAccepted), ("values_accepted", totals.valuesAccepted),
             ("bytes_received", totals.bytesReceived),
             ("fleet_clock", totals.fleetClock.now), ("fleet_watermark", totals.fleetClock.watermark),
-            ("fleet_step", totals.fleetClock.usualStep),
+            ("fleet_step", totals.fleetClock.usualStep), ("fleet_outlier", totals.fleetClock.outlier),
+            ("fleet_outliers", totals.fleetClock.outliers), ("fleet_since_outlier", totals.fleetClock.livedSinceOutlier),
         ]
         for (reason, count) in zip(LineError.Reason.allCases, totals.refused) where count > 0 {
             list.append(("refused." + reason.rawValue, count))
@@ -35,6 +36,9 @@ public enum TotalsCodec {
         totals.fleetClock.now = stored["fleet_clock"] ?? 0
         totals.fleetClock.watermark = stored["fleet_watermark"] ?? .min
         totals.fleetClock.usualStep = stored["fleet_step"] ?? 0
+        totals.fleetClock.outlier = stored["fleet_outlier"] ?? 0
+        totals.fleetClock.outliers = stored["fleet_outliers"] ?? 0
+        totals.fleetClock.livedSinceOutlier = stored["fleet_since_outlier"] ?? 0
         totals.refused = LineError.Reason.allCases.map { stored["refused." + $0.rawValue] ?? 0 }
         totals.dropped = DropReason.allCases.map { stored["dropped." + $0.rawValue] ?? 0 }
         totals.valuesDropped = DropReason.allCases.map { stored["values_dropped." + $0.rawValue] ?? 0 }

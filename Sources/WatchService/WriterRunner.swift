@@ -14,7 +14,13 @@ final class WriterRunner: @unchecked Sendable {
         var lastCheckpointAt: Int64?
         var alertsOpened: Int64 = 0
         var payloadBytes: Int64 = 0
-        var journalRows: Int64 = 0
+        /// Everything written before this is on the medium (wall time); nil when the durability level does not ask.
+        var lastSyncAt: Int64?
+        /// Bytes given to block devices since the start, and a day at the present rate (nil: not known yet).
+        var bytesWritten: Int64 = 0
+        var bytesWrittenPerDay: Int64?
+        /// The intervals are multiplied by this to keep to the write budget.
+        var stretch = 1.0
         /// Why commits fail at present; nil when they do not.
         var problem: String?
         var aliveAt: Int64 = 0
@@ -26,7 +32,12 @@ final class WriterRunner: @unchecked Sendable {
         var durability: Int64
         var retention: Int64
         var alertsMax: Int64
+        /// Bytes a day; nil for no limit.
+        var budget: Int64?
     }
+
+    /// The write budget stretches commits and syncs at most to this: what a kill or a power cut may cost stays small.
+    static let commitIntervalMax: Int64 = 60_000_000_000
 
     private let store: StoreWriter
     private let input: BoundedQueue<CommitUnit>
@@ -39,11 +50,26 @@ final class WriterRunner: @unchecked Sendable {
     private let onCommit: @Sendable ([Acknowledgement], [AlertAction]) -> Void
     /// Called when the database stops or starts to take commits.
     private let onProblem: @Sendable (String?) -> Void
+    /// Called when the write budget stretches the intervals by another factor.
+    private let onStretch: @Sendable (Double) -> Void
 
     // Units that wait for those before them, by sequence of their batch.
     private var early: [Int64: CommitUnit] = [:]
+    /// The first batch that is not in `pending` (or stored) yet, and the first that is not in `tail` either.
     private var nextSequence: Int64
+    private var tailSequence: Int64
     private var pending = Pending()
+    /// Batches of a group whose end has not come yet (a line may be cut over several batches): never committed alone.
+    private var tail = Pending()
+    /// Acknowledgements of what is committed but not yet on the medium.
+    private var held: [Acknowledgement] = []
+    private var isUnsynced = false
+    private var budget = WriteBudget(bytesPerDay: nil)
+    private var budgetLookedAt: Int64 = 0
+    /// Monotonic time from which on a database that refuses is given up; nil while nobody wants to stop.
+    private let stopBy = Locked<Int64?>(nil)
+    /// Once something was given up nothing may follow it: a hole would break the replay.
+    private var hasGivenUp = false
     private var neededAfter: [Int64]
     private var truncatedThrough: Int64 = 0
     private var ended = 0
@@ -65,19 +91,34 @@ final class WriterRunner: @unchecked Sendable {
         var blocks: [BlockSnapshot] = []
         var since: Int64 = 0
         var isEmpty: Bool { lastSequence == 0 && blocks.isEmpty }
+
+        /// Appends what follows.
+        mutating func take(_ next: Pending) {
+            guard next.lastSequence > 0 else { return }
+            if lastSequence == 0 { firstSequence = next.firstSequence }
+            row.append(next.row)
+            (lastSequence, receivedAt) = (next.lastSequence, next.receivedAt)
+            readings += next.readings
+            notes += next.notes
+            actions += next.actions
+            acknowledgements += next.acknowledgements
+            totals = next.totals ?? totals
+            lastStream = max(lastStream, next.lastStream)
+        }
     }
 
     init(
         store: StoreWriter, input: BoundedQueue<CommitUnit>, pool: BatchPool, hasStreams: [Bool], firstSequence: Int64, lastStream: UInt32,
         intervals: Intervals, log: Log, onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
-        onProblem: @escaping @Sendable (String?) -> Void
+        onProblem: @escaping @Sendable (String?) -> Void, onStretch: @escaping @Sendable (Double) -> Void
     ) {
         (self.store, self.input, self.pool, self.shards, self.log) = (store, input, pool, hasStreams.count, log)
         nextSequence = firstSequence
+        tailSequence = firstSequence
         // A shard without streams needs nothing until its first batch; one with streams everything until it says otherwise.
         neededAfter = hasStreams.map { $0 ? 0 : .max }
         self.intervals = Locked(intervals)
-        (self.onCommit, self.onProblem) = (onCommit, onProblem)
+        (self.onCommit, self.onProblem, self.onStretch) = (onCommit, onProblem, onStretch)
         pending.lastStream = lastStream
         statisticsBox.withLock { $0.committedSequence = firstSequence - 1 }
     }
@@ -86,20 +127,66 @@ final class WriterRunner: @unchecked Sendable {
 
     static let rowBytesMax = 4 << 20
 
+    /// Begins the end: a database that does not recover within `seconds` is given up.
+    func prepareStop(seconds: Int64 = 20) {
+        let until = Clocks.monotonic() + seconds * 1_000_000_000
+        stopBy.withLock { $0 = $0 ?? until }
+    }
+
     /// Serves until every shard has ended and all is committed.
     func run() {
         while true {
-            let interval = intervals.withLock { $0.commit }
             let now = Clocks.monotonic()
             statisticsBox.withLock { $0.aliveAt = now }
-            // Somebody waits for an answer: commit soon. Otherwise gather for the commit interval.
-            let gather = pending.acknowledgements.isEmpty ? interval : min(interval, 10_000_000)
-            let wait = pending.isEmpty ? 200_000_000 : max(0, pending.since + gather - now)
-            if let unit = input.pop(timeoutNanoseconds: wait) { take(unit) }
-            let isDue = !pending.isEmpty && Clocks.monotonic() - pending.since >= gather
-            if isDue || pending.row.bytes.count >= WriterRunner.rowBytesMax || ended == shards { commit() }
+            let settings = stretchedIntervals(now)
+            let wait = min(200_000_000, commitDue(settings) - now, syncDue(settings) - now)
+            if let unit = input.pop(timeoutNanoseconds: max(0, wait)) { take(unit) }
+            let isLate = Clocks.monotonic() >= commitDue(settings)
+            if !pending.isEmpty, isLate || pending.row.bytes.count >= WriterRunner.rowBytesMax || ended == shards {
+                persist(settings)
+            } else if isUnsynced, Clocks.monotonic() >= syncDue(settings) || ended == shards {
+                persist(settings)
+            }
             if ended == shards && pending.isEmpty { return finish() }
         }
+    }
+
+    /// When what is pending must be committed (monotonic time): sooner when somebody waits for an answer.
+    private func commitDue(_ settings: Intervals) -> Int64 {
+        guard !pending.isEmpty else { return .max }
+        let due = pending.since + settings.commit
+        guard !pending.acknowledgements.isEmpty else { return due }
+        switch store.durability {
+        case .always: return min(due, pending.since + 10_000_000)
+        // An answer waits for the medium, so a commit before the next sync is due would be of no use to it.
+        case .interval: return min(due, max(syncedAt + settings.durability, pending.since + 10_000_000))
+        case .none: return min(due, pending.since + 100_000_000)
+        }
+    }
+
+    /// When what is committed must be on the medium.
+    private func syncDue(_ settings: Intervals) -> Int64 { isUnsynced ? syncedAt + settings.durability : .max }
+
+    /// The intervals under the write budget.
+    private func stretchedIntervals(_ now: Int64) -> Intervals {
+        var settings = intervals.withLock { $0 }
+        if now - budgetLookedAt > 5_000_000_000 || budget.bytesPerDay != settings.budget {
+            budgetLookedAt = now
+            budget.bytesPerDay = settings.budget
+            let bytes = WriteBudget.processBytes() ?? store.payloadBytes
+            let isNews = budget.observe(bytes: bytes, now: now)
+            statisticsBox.withLock {
+                ($0.bytesWritten, $0.bytesWrittenPerDay, $0.stretch) = (bytes, budget.measuredPerDay, budget.stretch)
+            }
+            if isNews {
+                onStretch(budget.stretch)
+                let factor = (budget.stretch * 10).rounded() / 10
+                log.info("write budget: intervals are multiplied by \(factor)", ["bytes_per_day": "\(budget.measuredPerDay ?? 0)"])
+            }
+        }
+        settings.commit = budget.stretched(settings.commit, max: WriterRunner.commitIntervalMax)
+        settings.durability = budget.stretched(settings.durability, max: WriterRunner.commitIntervalMax)
+        return settings
     }
 
     // MARK: - Gathering
@@ -111,37 +198,45 @@ final class WriterRunner: @unchecked Sendable {
         pending.blocks += unit.blocks
         guard let batch = unit.batch else { return }
         early[batch.sequence] = unit
-        while let next = early.removeValue(forKey: nextSequence), let batch = next.batch {
+        while let next = early.removeValue(forKey: tailSequence), let batch = next.batch {
+            let isGroupEnd = batch.isGroupEnd
             add(batch, next.actions)
-            nextSequence += 1
+            tailSequence += 1
+            guard isGroupEnd else { continue }
+            if pending.isEmpty { pending.since = Clocks.monotonic() }
+            pending.take(tail)
+            tail = Pending()
+            nextSequence = tailSequence
         }
     }
 
     private func add(_ batch: ReadingBatch, _ actions: [AlertAction]) {
-        if pending.lastSequence == 0 { pending.firstSequence = batch.sequence }
-        pending.lastSequence = batch.sequence
+        if tail.lastSequence == 0 { tail.firstSequence = batch.sequence }
+        tail.lastSequence = batch.sequence
         if neededAfter[batch.shard] == .max { neededAfter[batch.shard] = batch.sequence - 1 }
-        pending.readings += Int64(batch.entryCount)
-        pending.receivedAt = batch.receivedAt
-        JournalCodec.append(batch, to: &pending.row)
-        for note in batch.notes { if case .stream(let id, _) = note { pending.lastStream = max(pending.lastStream, id) } }
+        tail.readings += Int64(batch.entryCount)
+        tail.receivedAt = batch.receivedAt
+        JournalCodec.append(batch, to: &tail.row)
+        for note in batch.notes { if case .stream(let id, _) = note { tail.lastStream = max(tail.lastStream, id) } }
         if !batch.notes.isEmpty || !batch.acknowledgements.isEmpty {
-            pending.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
+            tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
         }
-        pending.acknowledgements += batch.acknowledgements
-        for (ordinal, action) in actions.enumerated() { pending.actions.append((action, batch.sequence, ordinal)) }
-        pending.totals = batch.totals
+        tail.acknowledgements += batch.acknowledgements
+        for (ordinal, action) in actions.enumerated() { tail.actions.append((action, batch.sequence, ordinal)) }
+        if batch.isGroupEnd { tail.totals = batch.totals }
         pool.giveBack(batch)
     }
 
     // MARK: - Committing
 
-    /// Commits what is pending; while the database refuses, it waits and tries again, and everybody before it waits too.
-    private func commit() {
+    /// Commits what is pending and syncs when that is due; while the database refuses, it waits and tries again, and everybody
+    /// before it waits too.
+    private func persist(_ settings: Intervals) {
         var attempt = 0
-        while true {
+        while !hasGivenUp {
             do {
-                try commitOnce()
+                if !pending.isEmpty { try commitOnce(settings) }
+                try syncIfDue(settings)
                 break
             } catch {
                 attempt += 1
@@ -153,10 +248,14 @@ final class WriterRunner: @unchecked Sendable {
                     log.error("cannot store readings; holding them back", ["reason": error.description])
                     onProblem(error.description)
                 }
-                if !isWorthRetrying(error, attempt) { return abandon(error) }
-                Clocks.sleep(nanoseconds: Int64(min(5, attempt)) * 1_000_000_000)
+                if let until = stopBy.withLock({ $0 }), Clocks.monotonic() >= until {
+                    abandon(error)
+                } else {
+                    Clocks.sleep(nanoseconds: Int64(min(4, attempt)) * 250_000_000)
+                }
             }
         }
+        if hasGivenUp { return clear() }
         if attempt > 0 {
             log.notice("storing readings again", ["attempts": "\(attempt)"])
             statisticsBox.withLock { $0.problem = nil }
@@ -164,50 +263,67 @@ final class WriterRunner: @unchecked Sendable {
         }
     }
 
-    /// On the way out a database that does not recover must not hang the stop for ever.
-    private func isWorthRetrying(_ error: StoreError, _ attempt: Int) -> Bool { ended < shards || attempt < 20 }
-
     private func abandon(_ error: StoreError) {
+        hasGivenUp = true
         log.error(
-            "gave up storing at the end; unacknowledged readings are lost",
+            "gave up storing at the end; readings that were not stored are lost, senders that wait for acknowledgement send them again",
             ["readings": "\(pending.readings)", "reason": error.description])
-        clear()
     }
 
-    private func commitOnce() throws(StoreError) {
-        let now = Clocks.monotonic()
+    /// The place of a failpoint inside a step of the store.
+    private func failpoint(_ name: StaticString) throws(StoreError) {
+        if Failpoint.fails(name) { throw .sqlite(doing: "pass failpoint \(name)", code: StoreError.inputOutputCode, message: "injected") }
+    }
+
+    private func commitOnce(_ settings: Intervals) throws(StoreError) {
         let wall = Clocks.wall()
-        let settings = intervals.withLock { $0 }
-        let isSyncDue = now - syncedAt >= settings.durability || ended == shards
         // Blocks are only as new as what is committed with them.
         let ready = pending.blocks.filter { $0.sequence < nextSequence }
-        try store.withSync(isSyncDue) { () throws(StoreError) in
-            try store.transaction { () throws(StoreError) in
-                if pending.lastSequence > 0 {
-                    for item in pending.notes { try store.apply(item.notes, item.acknowledgements, receivedAt: item.receivedAt) }
-                    try store.append(
-                        JournalRow(
-                            sequence: pending.lastSequence, firstSequence: pending.firstSequence, receivedAt: pending.receivedAt,
-                            readings: pending.readings, payload: pending.row.bytes))
-                    for item in pending.actions { try store.store(item.action, sequence: item.sequence, ordinal: item.ordinal, now: wall) }
-                    if let totals = pending.totals {
-                        try store.setTotals(
-                            TotalsCodec.names(totals, sequence: pending.lastSequence) + [("last_stream", Int64(pending.lastStream))])
-                    }
-                }
-                for block in ready {
-                    try store.store(
-                        CheckpointBlock(
-                            block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams,
-                            payload: block.payload),
-                        now: wall)
-                }
+        try failpoint("commit.begin")
+        try store.transaction { () throws(StoreError) in
+            if pending.lastSequence > 0 { try storePending(wall) }
+            for block in ready {
+                try failpoint("commit.block")
+                try store.store(
+                    CheckpointBlock(
+                        block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload),
+                    now: wall)
             }
+            try failpoint("commit.end")
         }
-        if isSyncDue { syncedAt = now }
-        onCommit(pending.acknowledgements, pending.actions.map(\.action))
+        Failpoint.pass("commit.done")
+        isUnsynced = true
+        held += pending.acknowledgements
+        count(ready.count, wall)
+        let actions = pending.actions.map(\.action)
+        let waiting = pending.blocks.filter { $0.sequence >= nextSequence }
+        clear()
+        pending.blocks = waiting
+        onCommit([], actions)
+        Failpoint.pass("commit.told")
+        if store.durability != .interval { settle(wall) }
+        if !ready.isEmpty { try tidy(wall, settings) }
+    }
+
+    /// What came of the readings, with the readings themselves.
+    private func storePending(_ wall: Int64) throws(StoreError) {
+        try store.evict(pending.notes.flatMap(\.notes))
+        for item in pending.notes { try store.apply(item.notes, item.acknowledgements, receivedAt: item.receivedAt) }
+        try failpoint("commit.journal")
+        try store.append(
+            JournalRow(
+                sequence: pending.lastSequence, firstSequence: pending.firstSequence, receivedAt: pending.receivedAt,
+                readings: pending.readings, payload: pending.row.bytes))
+        try failpoint("commit.alerts")
+        for item in pending.actions { try store.store(item.action, sequence: item.sequence, ordinal: item.ordinal, now: wall) }
+        try failpoint("commit.totals")
+        guard let totals = pending.totals else { return }
+        try store.sealTotals(TotalsCodec.names(totals, sequence: pending.lastSequence) + [("last_stream", Int64(pending.lastStream))])
+    }
+
+    private func count(_ blocks: Int, _ wall: Int64) {
         let opened = pending.actions.count { $0.action.transition == .opened }
-        let (sequence, bytes, blocks) = (pending.lastSequence, store.payloadBytes, ready.count)
+        let (sequence, bytes) = (pending.lastSequence, store.payloadBytes)
         statisticsBox.withLock {
             $0.commits += 1
             if sequence > 0 { $0.committedSequence = sequence }
@@ -217,10 +333,25 @@ final class WriterRunner: @unchecked Sendable {
             $0.checkpoints += Int64(blocks)
             if blocks > 0 { $0.lastCheckpointAt = wall }
         }
-        let waiting = pending.blocks.filter { $0.sequence >= nextSequence }
-        clear()
-        pending.blocks = waiting
-        if !ready.isEmpty { try tidy(now, wall, settings) }
+    }
+
+    /// Brings commits to the medium when the interval is over, and only then acknowledges what they hold.
+    private func syncIfDue(_ settings: Intervals) throws(StoreError) {
+        guard isUnsynced, Clocks.monotonic() >= syncDue(settings) || ended == shards else { return }
+        try failpoint("sync.begin")
+        try store.sync()
+        settle(Clocks.wall())
+    }
+
+    /// Everything committed is as safe as the durability level promises: whoever waits may be told.
+    private func settle(_ wall: Int64) {
+        isUnsynced = false
+        syncedAt = Clocks.monotonic()
+        if store.durability != .none { statisticsBox.withLock { $0.lastSyncAt = wall } }
+        Failpoint.pass("acknowledge.begin")
+        onCommit(held, [])
+        held.removeAll(keepingCapacity: true)
+        Failpoint.pass("acknowledge.end")
     }
 
     private func clear() {
@@ -231,24 +362,35 @@ final class WriterRunner: @unchecked Sendable {
     }
 
     /// After checkpoints: the journal before them is not needed any more. Now and then: old alerts.
-    private func tidy(_ now: Int64, _ wall: Int64, _ settings: Intervals) throws(StoreError) {
+    private func tidy(_ wall: Int64, _ settings: Intervals) throws(StoreError) {
         // Blocks that still wait are not stored, so what their shards said about the journal does not hold yet.
         guard pending.blocks.isEmpty, early.isEmpty, let needed = neededAfter.min() else { return }
         let through = min(needed, nextSequence - 1)
         if through > truncatedThrough {
-            try store.transaction { () throws(StoreError) in try store.truncateJournal(through: through) }
+            try failpoint("truncate.begin")
+            try store.transaction { () throws(StoreError) in
+                try store.truncateJournal(through: through)
+                try failpoint("truncate.end")
+            }
+            Failpoint.pass("truncate.done")
             truncatedThrough = through
         }
+        let now = Clocks.monotonic()
         guard now - retainedAt > 60_000_000_000 || retainedAt == 0 else { return }
+        let elapsed = retainedAt == 0 ? 0 : now - retainedAt
         retainedAt = now
         var removed = 0
         try store.transaction { () throws(StoreError) in
-            removed = try store.retain(storedAfter: wall - settings.retention, keep: settings.alertsMax)
+            removed = try store.retain(now: wall, elapsed: elapsed, retention: settings.retention, keep: settings.alertsMax)
+            try failpoint("retain.end")
         }
         if removed > 0 { log.info("deleted old alerts", ["alerts": "\(removed)"]) }
     }
 
     private func finish() {
+        Failpoint.pass("finish.begin")
+        guard !hasGivenUp else { return }
         do { try store.compact() } catch { log.warning("cannot compact the database", ["reason": error.description]) }
+        Failpoint.pass("finish.end")
     }
 }

@@ -19,6 +19,8 @@ public struct BlockSnapshot: Sendable {
 public struct StreamTimes: Sendable {
     public var stream: UInt32
     public var lastTime: Int64
+    /// The fleet clock of its newest reading.
+    public var lastClock: Int64
     public var channelTimes: [Int64]
 }
 
@@ -89,6 +91,7 @@ extension ShardWatch {
     /// streams learn anew (or an older generation is tried).
     /// - Parameter isNewest: it is the newer generation; the older one only fills in for it.
     public mutating func restore(_ snapshot: BlockSnapshot, older: Int64) throws(CodingError) {
+        guard snapshot.block >= 0 else { throw CodingError(offset: 0, expected: "a block number") }
         guard snapshot.layout == detector.layoutVersion else {
             throw CodingError(offset: 0, expected: "detector state of layout \(detector.layoutVersion), got \(snapshot.layout)")
         }
@@ -155,11 +158,49 @@ extension ShardWatch {
         target?.copyMemory(from: scratch, byteCount: count)
     }
 
-    /// The block of a stream whose stored state is lost: its streams start anew from here.
-    public mutating func forgetGenerations(block: Int64) {
-        let local = Int(block) / shards
-        guard local < blocks.count else { return }
+    /// The state of a block of ours by its number over all shards, whether it changed or not.
+    public mutating func snapshot(repaired number: Int64) -> BlockSnapshot? {
+        let local = Int(number) / shards
+        guard number >= 0, Int(number) % shards == shard, local < blocks.count else { return nil }
         blocks[local].pendingWrites = 2
+        return snapshot(block: local)
+    }
+
+    /// Numbers of this shard's blocks over all shards.
+    public var blockNumbers: [Int64] { blocks.indices.map { Int64($0 * shards + shard) } }
+
+    /// Everything up to batch `sequence` is applied, also when its readings could not be read.
+    public mutating func advance(to sequence: Int64) { self.sequence = max(self.sequence, sequence) }
+
+    /// The latest fleet clock and the newest time of any stream (0 and Int64.min for none).
+    public func clocks() -> (fleet: Int64, newest: Int64) {
+        slots.indices.reduce(into: (fleet: 0, newest: Int64.min)) {
+            guard slots[$1].state != nil else { return }
+            $0 = (max($0.fleet, extra($1).pointee.lastClock), max($0.newest, extra($1).pointee.lastTime))
+        }
+    }
+
+    /// All open alerts with their streams.
+    public var openEpisodes: [Alert] {
+        guard book.openCount > 0 else { return [] }
+        return slots.filter { $0.state != nil }.flatMap { book.episodes(of: $0.id).map(\.alert) }
+    }
+
+    /// Makes sure that no id of an alert of `stream` up to `number` is given again. false: there was no need.
+    public mutating func reserve(alertsThrough number: UInt32, of stream: UInt32) -> Bool {
+        guard let local = slotOf(stream), extra(local).pointee.alerts < number else { return false }
+        extra(local).pointee.alerts = number
+        return true
+    }
+
+    /// Gives an open alert that is not stored under its id the next free id, and returns the step that tells it.
+    public mutating func reissue(_ alert: Alert) -> AlertAction? {
+        guard let local = slotOf(alert.stream), var episode = book.episode(alert.stream, alert.kind) else { return nil }
+        let identity = identity(slots[local], extra(local))
+        extra(local).pointee.alerts += 1
+        episode.alert.id = identity.id
+        book.restore(episode)
+        return AlertAction(.opened, episode.alert, time: episode.alert.openedAt)
     }
 
     /// The newest times of every stream of the shard.
@@ -168,7 +209,7 @@ extension ShardWatch {
             let slot = slots[local]
             guard slot.state != nil, slot.id != 0 else { return nil }
             return StreamTimes(
-                stream: slot.id, lastTime: extra(local).pointee.lastTime,
+                stream: slot.id, lastTime: extra(local).pointee.lastTime, lastClock: extra(local).pointee.lastClock,
                 channelTimes: slot.channels.map { channelExtra($0).pointee.lastTime })
         }
     }

@@ -98,15 +98,27 @@ public struct ShardWatch: ~Copyable {
             blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
             score(entry, batch, local, &actions)
         }
-        clock = max(clock, batch.clock)
         sequence = max(sequence, batch.sequence)
+        if isReplay, batch.shards != shards || batch.shard != shard { return replayClock(batch, &actions) }
+        clock = max(clock, batch.clock)
         if clock > nextScan { scanStale(&actions) }
+    }
+
+    /// A batch tells the time to the streams of its own shard only, as it was when it was applied first: with another number
+    /// of shards these are other streams than ours.
+    private mutating func replayClock(_ batch: ReadingBatch, _ actions: inout [AlertAction]) {
+        guard batch.shards != shards else { return }
+        for local in deadlines.indices where deadlines[local] < batch.clock && slots[local].state != nil {
+            guard Int(slots[local].id) / ShardWatch.streamsPerBlock % batch.shards == batch.shard else { continue }
+            guard batch.sequence > blocks[local / ShardWatch.streamsPerBlock].newestGeneration else { continue }
+            beginSilence(local, &actions)
+        }
     }
 
     private mutating func apply(_ note: BatchNote, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]) {
         switch note {
         case .stream(let id, let key):
-            if slotOf(id) == nil { add(stream: id, key: String(decoding: key, as: UTF8.self), sequence: sequence) }
+            if owns(id), slotOf(id) == nil { add(stream: id, key: String(decoding: key, as: UTF8.self), sequence: sequence) }
         case .channel(let stream, let index, let name):
             guard let local = slotOf(stream), slots[local].channels.count == Int(index) else { return }
             addChannel(local, String(decoding: name, as: UTF8.self))
@@ -127,7 +139,7 @@ public struct ShardWatch: ~Copyable {
     private mutating func condition(
         _ kind: String, _ reason: String?, _ time: Int64, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]
     ) {
-        guard let kind = AlertKind(rawValue: kind) else { return }
+        guard owns(0), let kind = AlertKind(rawValue: kind) else { return }
         if slotOf(0) == nil { add(stream: 0, key: "rnn-watchd", sequence: sequence) }
         guard let local = slotOf(0) else { return }
         if isReplay, sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { return }
@@ -330,9 +342,12 @@ public struct ShardWatch: ~Copyable {
         return block / shards * ShardWatch.streamsPerBlock + Int(stream) % ShardWatch.streamsPerBlock
     }
 
+    /// Whether a stream belongs here. A replay shows every batch to every shard, as their number may have changed.
+    func owns(_ stream: UInt32) -> Bool { Int(stream) / ShardWatch.streamsPerBlock % shards == shard }
+
     /// The place of a present stream of this shard; nil for others.
     func slotOf(_ stream: UInt32) -> Int? {
-        guard Int(stream) / ShardWatch.streamsPerBlock % shards == shard else { return nil }
+        guard owns(stream) else { return nil }
         let local = local(stream)
         return local < slots.count && slots[local].state != nil ? local : nil
     }
@@ -397,7 +412,7 @@ public struct ShardWatch: ~Copyable {
         return (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).count { slots[$0].state != nil }
     }
 
-    private func identity(_ slot: StreamSlot, _ extra: UnsafeMutablePointer<StreamExtra>) -> (id: String, key: String) {
+    func identity(_ slot: StreamSlot, _ extra: UnsafeMutablePointer<StreamExtra>) -> (id: String, key: String) {
         // The number keeps the ids of a stream that was evicted and came back apart from its earlier ones.
         let hash = String(CRC32C.checksum(Array("\(slot.key)#\(slot.id)".utf8)), radix: 16)
         return (String(repeating: "0", count: 8 - hash.count) + hash + "-" + String(extra.pointee.alerts + 1), slot.key)

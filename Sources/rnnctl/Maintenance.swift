@@ -66,16 +66,26 @@ struct Restore: ParsableCommand {
         }
         let path = directory + "/" + Daemon.databaseName
         let copy = path + ".restored"
-        unlink(copy)
+        Files.remove(copy)
         try StoreReader(path: file).backup(to: copy)
+        Files.adoptOwner(copy, of: directory)
+        // A kill at any place leaves the old database under its name or the new one, never none: a daemon that starts then
+        // must not begin anew.
         if Files.exists(path) {
-            // Moves the write-ahead log into the file, so that the kept copy is whole.
-            try StoreWriter(path: path, durability: .always, now: Clocks.wall()).compact()
-            guard rename(path, path + ".before") == 0 else { throw PlatformError.last("move aside", path) }
-            unlink(path + "-wal")
-            unlink(path + "-shm")
+            // Moves the write-ahead log into the file, so that the kept copy is whole; a damaged one is kept as it is.
+            do { try StoreWriter(path: path, durability: .always, now: Clocks.wall()).compact() } catch {
+                FileOutput.error("the database that was there is kept as it is: \(error)")
+            }
+            for suffix in ["", "-wal"] {
+                Files.remove(path + ".before" + suffix)
+                guard !Files.exists(path + suffix) || link(path + suffix, path + ".before" + suffix) == 0 else {
+                    throw PlatformError.last("keep", path + suffix)
+                }
+            }
+            Files.remove(path + "-wal")
+            Files.remove(path + "-shm")
         }
-        guard rename(copy, path) == 0 else { throw PlatformError.last("put in place", path) }
+        try Files.put(copy, at: path)
         _ = consume lock
         FileOutput.error("restored \(path) from \(file)")
     }

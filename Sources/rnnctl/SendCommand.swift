@@ -3,6 +3,7 @@ import Configuration
 import Control
 import Glibc
 import Platform
+import Readings
 import Tabular
 
 struct Send: ParsableCommand {
@@ -20,12 +21,21 @@ struct Send: ParsableCommand {
     var file: String
     @Option(name: .long, help: ArgumentHelp("Ingest socket of the daemon.", valueName: "path"))
     var ingestSocket = Configuration().text("ingest_socket")
-    @Option(name: .long, help: ArgumentHelp("Name under which the daemon counts; the file's path when left out.", valueName: "name"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("Name under which the daemon counts; made of the path and the first line when left out.", valueName: "name"))
     var producer: String?
     @Option(name: .long, help: ArgumentHelp("Give up after so many attempts in a row without progress.", valueName: "n"))
     var attemptsMax = 30
     @Flag(name: .long, help: "No progress on standard error.")
     var quiet = false
+
+    /// A name that a rotated file or another input does not share: the daemon would take its first lines for known ones.
+    static func name(file: String, firstLine: ArraySlice<UInt8>) -> String {
+        let path = file == "-" ? "stdin" : file.hasPrefix("/") ? file : Files.currentDirectory() + "/" + file
+        let sum = CRC32C.checksum(Array(path.utf8) + [0] + firstLine)
+        return String(path.filter { !$0.isWhitespace }.suffix(40)) + "#" + String(sum, radix: 16)
+    }
 
     func run() throws {
         let bytes = file == "-" ? try Files.readAll(0, object: "standard input") : try Files.read(file, bytesMax: Int.max)
@@ -33,7 +43,7 @@ struct Send: ParsableCommand {
         var ends: [Int] = []
         for (index, byte) in bytes.enumerated() where byte == 10 { ends.append(index + 1) }
         if let last = bytes.last, last != 10 { ends.append(bytes.count) }
-        let name = producer ?? String((file == "-" ? "stdin" : file).map { $0.isWhitespace ? "_" : $0 })
+        let name = producer ?? Send.name(file: file, firstLine: bytes.prefix(ends.first ?? 0))
         var sender = Sender(bytes: bytes, ends: ends, producer: name, quiet: quiet)
         var failures = 0
         while sender.acknowledged < ends.count {
@@ -83,10 +93,13 @@ private struct Sender {
                 while let end = input.firstIndex(of: 10) {
                     let text = String(decoding: input[..<end], as: UTF8.self)
                     input.removeFirst(end + 1)
-                    take(text)
-                    if !hasGreeting {
+                    if !hasGreeting, let sequence = Sender.sequence(text) {
+                        // What the daemon has counts, not what was acknowledged once: its state may be that of a backup.
                         hasGreeting = true
+                        acknowledged = min(sequence, ends.count)
                         sent = acknowledged
+                    } else {
+                        take(text)
                     }
                 }
             }
@@ -112,8 +125,10 @@ private struct Sender {
         }
     }
 
+    private static func sequence(_ text: String) -> Int? { text.hasPrefix("ok ") ? Int(text.dropFirst(3)) : nil }
+
     private mutating func take(_ text: String) {
-        if text.hasPrefix("ok "), let sequence = Int(text.dropFirst(3)) {
+        if let sequence = Sender.sequence(text) {
             acknowledged = min(max(acknowledged, sequence), ends.count)
         } else if text.hasPrefix("refused ") {
             refused += 1

@@ -1,0 +1,23 @@
+import CSQLite
+import Platform
+
+/// What must be done with whole files beside SQLite.
+enum StoreFiles {
+    static func exists(_ path: String) -> Bool { Files.exists(path) }
+    static func size(_ path: String) -> Int64 { Files.size(path) }
+    static func remove(_ path: String) { Files.remove(path) }
+
+    /// Brings a file's bytes to the medium.
+    static func sync(_ path: String) throws(StoreError) {
+        do { try Files.sync(path) } catch {
+            throw .sqlite(doing: "bring \(path) to the medium", code: SQLITE_IOERR, message: error.description)
+        }
+    }
+
+    /// Moves a complete file to its name, lasting: the bytes first, then the name.
+    static func put(_ making: String, at path: String) throws(StoreError) {
+        do { try Files.put(making, at: path) } catch {
+            throw .sqlite(doing: "put \(path) in place", code: SQLITE_IOERR, message: error.description)
+        }
+    }
+}
