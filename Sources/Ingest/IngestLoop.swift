@@ -370,6 +370,7 @@ final class IngestLoop {
         }
         guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
             queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
+            connection.isRefused = true
             return true
         }
         var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
