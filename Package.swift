@@ -102,7 +102,8 @@ let package = Package(
             name: "rnnctl",
             dependencies: [
                 "Alerting", "CommandLineTool", "Configuration", "Control", "Detection", "Evaluation", "LineFormats", "MachineSample",
-                "ModelFiles", "Models", "Platform", "Readings", "RecurrentNetwork", "Simulation", "Store", "Tabular", "TimeSeries", "WatchService", "Watching",
+                "ModelFiles", "Models", "Platform", "Readings", "RecurrentNetwork", "Simulation", "Store", "Tabular", "TimeSeries",
+                "WatchService", "Watching",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: ownImportsOnly, linkerSettings: leanLinking),
         // Benchmarks and quality runs; not installed.

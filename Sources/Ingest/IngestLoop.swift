@@ -119,6 +119,7 @@ final class IngestLoop {
             case .datagram(let descriptor, let name):
                 datagrams[token] = (descriptor, name)
                 try poller.poller.add(descriptor, token: token)
+            case .client(let client): try adopt(client, token)
             case .file(let descriptor, let name):
                 connections[token] = Connection(descriptor: descriptor, name: name, isFile: true, now: Clocks.monotonic())
                 openFiles += 1
@@ -433,18 +434,63 @@ final class IngestLoop {
         poller.poller.modify(connection.descriptor, token: token, readable: true, writable: !connection.outgoing.isEmpty)
     }
 
+    /// Goes on with a client of the process before us.
+    private func adopt(_ client: OpenClient, _ token: UInt64) throws(PlatformError) {
+        let connection = Connection(descriptor: client.descriptor, name: client.name, isFile: false, now: Clocks.monotonic())
+        connection.carry = client.carry
+        connection.isSkipping = client.isSkipping
+        connection.lines = client.lines
+        connection.outgoing = client.outgoing
+        connections[token] = connection
+        try poller.poller.add(client.descriptor, token: token)
+        guard let name = client.producer else { return }
+        // Lines that were taken but not stored must come again, and only a new greeting makes the client send them.
+        guard var producer = producers[name], producer.stored >= client.position else { return drop(token) }
+        producer.position = client.position
+        producer.connection = token
+        producers[name] = producer
+        connection.producer = name
+        queue("ok \(producer.stored)\n", connection, token)
+    }
+
     /// Takes what is still in the sockets' buffers (bounded), then ends.
-    func finish(_ intake: inout Intake) {
+    /// - Returns: clients to hand over, when the options ask for it; they are no longer ours.
+    func finish(_ intake: inout Intake) -> [OpenClient] {
+        var handedOver: [OpenClient] = []
         let arrival = Clocks.monotonic()
         let now = Clocks.wall()
         for (token, connection) in connections where !connection.isFile {
-            for _ in 0..<64 where connections[token] != nil {
-                guard case .bytes(let count) = readOnce(connection.descriptor, into: buffer) else { break }
-                take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+            var isOpen = true
+            reading: for _ in 0..<64 where connections[token] != nil {
+                switch readOnce(connection.descriptor, into: buffer) {
+                case .bytes(let count): take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+                case .wouldBlock: break reading
+                case .endOfFile, .failed:
+                    isOpen = false
+                    break reading
+                }
+            }
+            guard connections[token] != nil else { continue }
+            if isOpen && options.handsOverClients {
+                handedOver.append(client(connection))
+                connections[token] = nil
+                continue
             }
             endLine(connection, token, &intake, now, arrival)
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
         intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        return handedOver
+    }
+
+    private func client(_ connection: Connection) -> OpenClient {
+        var client = OpenClient(descriptor: connection.descriptor, name: connection.name)
+        client.carry = connection.carry
+        client.isSkipping = connection.isSkipping
+        client.lines = connection.lines
+        client.producer = connection.producer
+        client.position = connection.producer.flatMap { producers[$0]?.position } ?? 0
+        client.outgoing = connection.outgoing
+        return client
     }
 }

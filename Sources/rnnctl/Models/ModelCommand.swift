@@ -14,7 +14,7 @@ struct Model: ParsableCommand {
               rnnctl model predict model.safetensors readings.csv --raw > predicted.csv
               rnnctl model train --cell gru --hidden 32 --history readings.csv --output pump.safetensors
               rnnctl model inspect pump.safetensors --data readings.csv
-            """, subcommands: [ModelPredict.self])
+            """, subcommands: [ModelPredict.self, ModelTrain.self, ModelInspect.self, ModelGradients.self, ModelExport.self])
 }
 
 /// What a model file does not say by itself.
