@@ -91,7 +91,7 @@ enum StoredTotals {
 
 /// The one writer of the database, for life. Owned by one thread.
 public final class StoreWriter {
-    private let database: Database
+    let database: Database
     public let durability: Durability
     /// Payload bytes handed to SQLite since the start (before its own overhead).
     public private(set) var payloadBytes: Int64 = 0
