@@ -135,8 +135,6 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let s = stream.assumingMemoryBound(to: Stream.self)
         let t = s.pointee.age
         let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
-        // Times before 1990 count from some start, not from 1970: intervals can be learned from them, hours and weekdays cannot.
-        let isCalendar = hasClock && time >= ClockFeatures.calendarFrom
         if hasClock {
             ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
@@ -145,9 +143,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         if channels.count > statistics.count { growScratch(channels.count) }
         var score: Double
         switch profile.rule {
-        case .ranksPerChannel: score = scoreByRanks(s, channels, isCalendar, intervals, &verdict)
-        case .calibratedPerStream: score = scorePerStream(stream, channels, isCalendar, intervals, &verdict)
-        case .combinedRanks: score = scoreCombined(stream, channels, isCalendar, intervals, &verdict)
+        case .ranksPerChannel: score = scoreByRanks(s, channels, hasClock, intervals, &verdict)
+        case .calibratedPerStream: score = scorePerStream(stream, channels, hasClock, intervals, &verdict)
+        case .combinedRanks: score = scoreCombined(stream, channels, hasClock, intervals, &verdict)
         }
         let held = verdict.warmUpReason == .gap
         let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score

@@ -16,8 +16,9 @@ struct StuckDetector: BitwiseCopyable {
     mutating func step(_ value: Double) -> Bool {
         if readings < UInt32.max { readings += 1 }
         guard readings > 1, value == last else {
-            // A run that was called stuck teaches next to nothing, so that the next one is called as well.
-            longest = run > limit ? longest + 1 : max(longest, run)
+            // A run that was called stuck teaches little: an equal one soon after is called as well, but a machine that rests every
+            // night is called only for the first few.
+            longest = run > limit ? min(run, min(longest, 1_000_000) * 3 / 2 + 4) : max(longest, run)
             if readings > 1 && changes < UInt32.max { changes += 1 }
             last = value
             run = 1

@@ -3,9 +3,6 @@
 /// Layout: sin and cos of 1, 2 and 3 times the hour angle; sin and cos of the day-of-week angle; 1 on Saturday and Sunday.
 /// Monday 00:00 is angle zero of the week. The offset is added first, so daylight saving follows from the offset of each reading.
 public struct ClockFeatures: Sendable {
-    /// The first time that is taken for a calendar time: 1990-01-01T00:00:00Z in nanoseconds since 1970.
-    public static let calendarFrom: Int64 = 631_152_000_000_000_000
-
     /// Number of features.
     public static let count = 9
 

@@ -8,7 +8,9 @@ import TimeSeries
 import WatchService
 
 struct Alerts: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Look at alerts.", subcommands: [Query.self, Show.self])
+    static let configuration = CommandConfiguration(
+        abstract: "Look at alerts.", discussion: "EXAMPLES\n  rnnctl alerts query --since 2h\n  rnnctl alerts show 26c4b397-1",
+        subcommands: [Query.self, Show.self])
 
     struct Query: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -56,14 +58,24 @@ struct Alerts: ParsableCommand {
                 FileOutput.error("no alerts")
                 return
             }
-            try format.printRows(result, shown: ["id", "opened_at", "closed_at", "severity", "kind", "stream", "peak_score", "reason"])
+            guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
+            let columns = ["id", "opened_at", "lasted", "severity", "kind", "stream", "reason"]
+            let rows = table.objects.map { alert in columns.map { $0 == "lasted" ? Query.lasted(alert) : alert[$0] ?? .null } }
+            try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
+        }
+
+        /// From opening to closing, for people.
+        private static func lasted(_ alert: JSONValue) -> JSONValue {
+            guard let opened = alert["opened_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .null }
+            guard let closed = alert["closed_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .string("open") }
+            return .string(TimeSpan(nanoseconds: closed.subtractingReportingOverflow(opened).partialValue).brief)
         }
     }
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show one alert with its evidence and the readings around its opening.",
-            discussion: "EXAMPLE\n  rnnctl alerts show 26c4b397-1")
+            discussion: "EXAMPLES\n  rnnctl alerts show 26c4b397-1")
 
         @Argument(help: "The alert's id, or a beginning of it.")
         var id: String

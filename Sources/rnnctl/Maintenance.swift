@@ -10,7 +10,7 @@ import WatchService
 struct Backup: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Copy the database in one consistent state, also while the daemon runs.",
-        discussion: "EXAMPLE\n  rnnctl --state-dir /var/lib/rnn-watchd backup /mnt/usb/rnn-watchd.db")
+        discussion: "EXAMPLES\n  rnnctl --state-dir /var/lib/rnn-watchd backup /mnt/usb/rnn-watchd.db")
     @Argument(help: "The new file; it must not exist.", completion: .file())
     var file: String
     @OptionGroup var target: TargetOptions
@@ -29,7 +29,7 @@ struct Backup: ParsableCommand {
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check the database, every checkpoint and every journal row. Exit code 3 when there are problems.",
-        discussion: "EXAMPLE\n  rnnctl --state-dir /var/lib/rnn-watchd check")
+        discussion: "EXAMPLES\n  rnnctl --state-dir /var/lib/rnn-watchd check")
     @OptionGroup var format: FormatOptions
     @OptionGroup var target: TargetOptions
 
@@ -49,7 +49,7 @@ struct Restore: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Put a backup in place of the database; the daemon must not run.",
         discussion:
-            "EXAMPLE\n  rnnctl --state-dir /var/lib/rnn-watchd restore /mnt/usb/rnn-watchd.db\n\nThe database that was there is kept beside it as rnn-watchd.db.before."
+            "EXAMPLES\n  rnnctl --state-dir /var/lib/rnn-watchd restore /mnt/usb/rnn-watchd.db\n\nThe database that was there is kept beside it as rnn-watchd.db.before."
     )
     @Argument(help: "The backup.", completion: .file())
     var file: String

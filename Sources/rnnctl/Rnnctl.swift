@@ -29,6 +29,7 @@ struct Rnnctl: ParsableCommand {
             Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
+            Model.self,
             Backup.self, Check.self, Restore.self,
         ])
 

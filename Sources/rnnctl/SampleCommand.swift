@@ -12,7 +12,7 @@ struct Sample: ParsableCommand {
             Processor, load, memory, disks, network, pressure, temperatures and fans, as far as this machine has them. \
             Counters are written as rates; the first lines come after one interval.
 
-            EXAMPLES:
+            EXAMPLES
               rnnctl sample --interval 1s | socat - UNIX-CONNECT:/run/rnn-watchd/ingest.sock
               rnnctl sample --count 30 | rnn-watchd --stdin --state-dir ./state
             """)

@@ -47,6 +47,7 @@ struct Score: ParsableCommand {
 
     func run() throws {
         let bytes = file == "-" ? try Files.readAll(0, object: "standard input") : try Files.read(file, bytesMax: Int.max)
+        guard !bytes.isEmpty else { throw ControlError.failed("cannot score \(file): it is empty") }
         let scorer = OfflineScorer(profile: profile == "light" ? .light : .standard)
         var sheet = ScoreSheet()
         switch format {

@@ -12,7 +12,7 @@ struct Simulate: ParsableCommand {
             The same options and seed give the same bytes. Faults begin after a learning period; what is injected where \
             goes to the file given with --labels, which simulate-report compares with the alerts.
 
-            EXAMPLES:
+            EXAMPLES
               rnnctl simulate --labels labels.csv | rnn-watchd --stdin --state-dir ./state
               rnnctl simulate --start 2026-01-05 --hours 168 --streams 1 --faults none | head
               rnnctl simulate --rate 60 --streams 12 | socat - UNIX-CONNECT:/run/rnn-watchd/ingest.sock

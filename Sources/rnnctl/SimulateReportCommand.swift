@@ -17,7 +17,7 @@ struct SimulateReport: ParsableCommand {
             An alert fits a fault when it concerns the same stream and opens between the fault's start (less --slack-before) \
             and its end (plus --slack). Further fitting alerts are repeats; an alert that fits no fault is false.
 
-            EXAMPLES:
+            EXAMPLES
               rnnctl --state-dir ./state alerts query --format json > alerts.json
               rnnctl simulate-report --labels labels.csv --alerts alerts.json
             """)

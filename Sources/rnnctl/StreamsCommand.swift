@@ -10,11 +10,12 @@ import WatchService
 
 struct Streams: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look at streams and what was learned about them.", subcommands: [List.self, Show.self])
+        abstract: "Look at streams and what was learned about them.",
+        discussion: "EXAMPLES\n  rnnctl streams list\n  rnnctl streams show 'pump,site=a0'", subcommands: [List.self, Show.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List streams.", discussion: "EXAMPLE\n  rnnctl streams list --stream 'pump,*' --format csv")
+            abstract: "List streams.", discussion: "EXAMPLES\n  rnnctl streams list --stream 'pump,*' --format csv")
         @Option(name: .long, help: ArgumentHelp("Streams that match this glob.", valueName: "glob"))
         var stream = "*"
         @OptionGroup var format: FormatOptions
@@ -30,7 +31,7 @@ struct Streams: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show one stream: channels, expectation, warm-up.", discussion: "EXAMPLE\n  rnnctl streams show 'pump,site=a0'")
+            abstract: "Show one stream: channels, expectation, warm-up.", discussion: "EXAMPLES\n  rnnctl streams show 'pump,site=a0'")
         @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
         var stream: String
         @OptionGroup var format: FormatOptions
@@ -50,7 +51,8 @@ struct Streams: ParsableCommand {
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Counters, drops by reason, queue, storage.", discussion: "EXAMPLE\n  rnnctl status --format json | jq .readings_accepted"
+        abstract: "Counters, drops by reason, queue, storage.",
+        discussion: "EXAMPLES\n  rnnctl status --format json | jq .readings_accepted"
     )
     @OptionGroup var format: FormatOptions
     @OptionGroup var target: TargetOptions
@@ -61,11 +63,13 @@ struct Status: ParsableCommand {
 }
 
 struct Checkpoints: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Look at stored learned state.", subcommands: [List.self, Write.self])
+    static let configuration = CommandConfiguration(
+        abstract: "Look at stored learned state.", discussion: "EXAMPLES\n  rnnctl checkpoints list\n  rnnctl checkpoints write",
+        subcommands: [List.self, Write.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "List the stored generations of every block.", discussion: "EXAMPLE\n  rnnctl checkpoints list --format json")
+            abstract: "List the stored generations of every block.", discussion: "EXAMPLES\n  rnnctl checkpoints list --format json")
         @OptionGroup var format: FormatOptions
         @OptionGroup var target: TargetOptions
 
@@ -76,7 +80,8 @@ struct Checkpoints: ParsableCommand {
     }
 
     struct Write: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Have the daemon write what changed now.")
+        static let configuration = CommandConfiguration(
+            abstract: "Have the daemon write what changed now.", discussion: "EXAMPLES\n  rnnctl checkpoints write")
         @OptionGroup var target: TargetOptions
 
         func run() throws {

@@ -72,10 +72,10 @@ struct FormatOptions: ParsableArguments {
         completion: .list(["table", "json", "jsonl", "csv"]))
     var format: RecordTable.Format = .table
 
-    func printRows(_ result: JSONValue, shown: [String]? = nil) throws {
+    func printRows(_ result: JSONValue) throws {
         guard let table = ControlProtocol.table(result) else { throw ControlError.failed("the answer is no table") }
         guard format == .table else { return _ = FileOutput.output(table.text(format)) }
-        FileOutput.output(FormatOptions.readable(table).text(.table, shown: shown, widthMax: Terminal.columns()))
+        FileOutput.output(FormatOptions.readable(table).text(.table, widthMax: Terminal.columns()))
     }
 
     /// The table with moments cut to seconds: columns that end in `_at` or `last_time` hold them.

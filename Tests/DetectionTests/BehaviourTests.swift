@@ -187,6 +187,13 @@ struct BehaviourTests {
             for _ in 0..<200 { watch.feed(10.25) }
             #expect(watch.kinds[before...].count { $0 == .stuck } == 1, "round \(round): \(watch.kinds)")
         }
+        let resting = Watch(profiles[index])
+        for _ in 0..<20 {
+            for _ in 0..<400 { resting.feed(10 + random.gaussian()) }
+            for _ in 0..<300 { resting.feed(10.25) }
+        }
+        let called = resting.kinds.count { $0 == .stuck }
+        #expect((1...6).contains(called), "a machine that rests every night was called stuck \(called) times in 20 nights")
         let quiet = Watch(profiles[index])
         for i in 0..<4000 { quiet.feed(Double(i / 100 % 2)) }
         #expect(!quiet.kinds.contains(.stuck))

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Control
+import ModelFiles
+import Models
+import Platform
+import RecurrentNetwork
+
+/// Recurrent models of one's own: used, trained, looked into, kept.
+struct Model: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Use, train, inspect and keep recurrent models (PyTorch, Keras, ONNX).",
+        discussion: """
+            EXAMPLES
+              rnnctl model predict model.safetensors readings.csv --raw > predicted.csv
+              rnnctl model train --cell gru --hidden 32 --history readings.csv --output pump.safetensors
+              rnnctl model inspect pump.safetensors --data readings.csv
+            """, subcommands: [ModelPredict.self, ModelTrain.self, ModelInspect.self, ModelGradients.self, ModelExport.self])
+}
+
+/// What a model file does not say by itself.
+struct ModelReadArguments: ParsableArguments {
+    /// Cells as a user names them.
+    enum Cell: String, CaseIterable, ExpressibleByArgument {
+        case elman
+        case elmanRelu = "elman-relu"
+        case lstm, gru
+
+        var kind: CellKind {
+            switch self {
+            case .elman, .elmanRelu: .elman
+            case .lstm: .lstm
+            case .gru: .gru
+            }
+        }
+    }
+
+    /// Functions of the dense readout.
+    enum Readout: String, CaseIterable, ExpressibleByArgument {
+        case linear, tanh, sigmoid, relu
+
+        var activation: Activation {
+            switch self {
+            case .linear: .linear
+            case .tanh: .tanh
+            case .sigmoid: .sigmoid
+            case .relu: .relu
+            }
+        }
+    }
+
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "elman, elman-relu, lstm or gru; a state_dict does not say whether nn.RNN has tanh (usual) or relu.", valueName: "cell"))
+    var cell: Cell?
+    @Option(name: .long, help: ArgumentHelp("Function after the last layer: linear (usual), tanh, sigmoid, relu.", valueName: "name"))
+    var readout: Readout?
+    @Option(name: .long, help: ArgumentHelp("Take only tensors whose names begin so, when a file has several modules.", valueName: "text"))
+    var prefix: String?
+
+    /// Reads a model file. Errors name the file, the tensor, the expected and the found shape.
+    func read(_ file: String) throws -> ModelDocument {
+        try document(try Files.read(file, bytesMax: ModelReadArguments.fileBytesMax), name: file)
+    }
+
+    /// As `read`, of bytes that are there already.
+    func document(_ bytes: [UInt8], name: String) throws -> ModelDocument {
+        let options = ModelReadOptions(
+            cell: cell?.kind, elmanActivation: cell == .elmanRelu ? .relu : cell == .elman ? .tanh : nil,
+            readoutActivation: readout?.activation,
+            prefix: prefix)
+        do {
+            return try ModelDocument(bytes: bytes, name: name, options: options) { location in
+                // A model names its data file; it must not name any other file of this machine.
+                guard !location.hasPrefix("/"), !location.split(separator: "/").contains("..") else {
+                    throw ControlError.failed("data file \"\(location)\": expected a file beside the model")
+                }
+                let directory = name.lastIndex(of: "/").map { String(name[...$0]) } ?? ""
+                return try Files.read(directory + location, bytesMax: ModelReadArguments.fileBytesMax)
+            }
+        } catch let error as ModelDocumentError {
+            throw ControlError.failed(error.description)
+        } catch {
+            throw ControlError.failed("cannot use \(name): \(error)")
+        }
+    }
+
+    /// The largest model file read.
+    static let fileBytesMax = 1 << 30
+}

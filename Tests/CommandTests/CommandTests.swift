@@ -1,0 +1,174 @@
+import Configuration
+import Foundation
+import Glibc
+import Tabular
+import Testing
+
+private func object(_ text: String) throws -> JSONValue { try JSONValue.parse(Array(text.utf8)) }
+private func sum(_ value: JSONValue?) -> Int64 {
+    guard case .object(let members)? = value else { return -1 }
+    return members.reduce(0) { $0 + ($1.value.integerValue ?? 0) }
+}
+/// Accepted, dropped, refused and ignored together.
+private func accounted(_ status: JSONValue) -> Int64 {
+    (status["readings_accepted"]?.integerValue ?? -1) + sum(status["readings_dropped"]) + sum(status["lines_refused"])
+        + (status["lines_ignored"]?.integerValue ?? -1)
+}
+
+@Suite(.serialized) struct DaemonCommandTests {
+    @Test func `a broken configuration is told completely, with exit code 3 and without side effects`() throws {
+        let shop = Workshop()
+        let file = try shop.write("bad.toml", "state_dir = \"\(shop.state)\"\nstrems_max = 5\nshards = 0\nstuck = 7\n")
+        let outcome = try shop.run("rnn-watchd", "--config", file, "--check")
+        #expect(outcome.status == 3)
+        for place in [":2:1: unknown key \"strems_max\"; did you mean \"streams_max\"?", ":3:10: shards: got 0", ":4:9: stuck: got 7"] {
+            #expect(outcome.errors.contains(place), "\(outcome.errors)")
+        }
+        #expect(!FileManager.default.fileExists(atPath: shop.state))
+        let sample = try shop.write("sample.toml", try shop.run("rnn-watchd", "--print-config").output)
+        #expect(try shop.run("rnn-watchd", "--config", sample, "--check").status == 0)
+    }
+
+    @Test func `a second daemon on the same directory is refused and the first goes on`() throws {
+        let shop = Workshop()
+        let first = try shop.daemon()
+        let second = try shop.run("rnn-watchd", "--state-dir", shop.state, "--stdin", input: "a x=1\n")
+        #expect(
+            second.status == 1 && second.errors.contains("process \(first.processIdentifier) already works in this directory"), "\(second)")
+        #expect(try shop.run("rnnctl", "--control-socket", shop.directory + "/c", "status").status == 0)
+        kill(first.processIdentifier, SIGTERM)
+        #expect(shop.outcome(first, name: "daemon").status == 0)
+    }
+
+    @Test func `a termination under load loses nothing that was taken, and the sum is exact`() throws {
+        let shop = Workshop()
+        let daemon = try shop.daemon()
+        let text = readings(4000, streams: 3) + "rubbish\n# comment\n"
+        let sender = try shop.process("rnnctl", ["send", "-", "--ingest-socket", shop.directory + "/i"], input: text, name: "send")
+        try sender.run()
+        let control = shop.directory + "/c"
+        for _ in 0..<500 {
+            let status = try object(try shop.run("rnnctl", "--control-socket", control, "status", "--format", "json").output)
+            if (status["lines_received"]?.integerValue ?? 0) > 0 { break }
+        }
+        kill(daemon.processIdentifier, SIGTERM)
+        #expect(shop.outcome(daemon, name: "daemon").status == 0)
+        // It would go on trying; a test thread may have terminations blocked, and children inherit that.
+        if sender.isRunning { kill(sender.processIdentifier, SIGKILL) }
+        sender.waitUntilExit()
+        let status = try object(try shop.run("rnnctl", "--state-dir", shop.state, "status", "--format", "json").output)
+        let received = try #require(status["lines_received"]?.integerValue)
+        #expect(received > 0 && received == accounted(status), "\(status.compact)")
+        let streams = try object(try shop.run("rnnctl", "--state-dir", shop.state, "streams", "list", "--format", "json").output)
+        let learned = (streams.items ?? []).reduce(Int64(0)) { $0 + ($1["readings"]?.integerValue ?? 0) }
+        #expect(learned == status["readings_accepted"]?.integerValue, "every accepted reading was learned")
+    }
+
+    @Test func `the same input twice gives the same alerts, and every column of the contract`() throws {
+        var seen: [String] = []
+        for _ in 0..<2 {
+            let shop = Workshop()
+            #expect(try shop.run("rnn-watchd", "--stdin", "--state-dir", shop.state, input: readings(3000, jumpAt: 2500)).status == 0)
+            let outcome = try shop.run("rnnctl", "--state-dir", shop.state, "alerts", "query", "--format", "json")
+            seen.append(outcome.output)
+            let rows = try #require(try object(outcome.output).items)
+            let first = try #require(rows.first, "the jump is found")
+            let columns = [
+                "id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "initial_score",
+                "peak_score",
+                "observed", "expected", "reason",
+            ]
+            for column in columns { #expect(first[column] != nil, "\(column)") }
+            let id = try #require(first["id"]?.text)
+            for format in ["table", "json", "jsonl", "csv"] {
+                let text = try shop.run("rnnctl", "alerts", "query", "--format", format, "--state-dir", shop.state).output
+                #expect(text.contains(id), "\(format)")
+                if format == "jsonl" { #expect(text.split(separator: "\n").count == rows.count) }
+                if format == "table" { #expect(text.contains(first["reason"]?.text ?? "?") && !text.contains(".000Z"), "\(text)") }
+            }
+            let shown = try object(try shop.run("rnnctl", "--state-dir", shop.state, "alerts", "show", id, "--format", "json").output)
+            #expect(shown["id"]?.text == id && !(shown["context"]?.items ?? []).isEmpty && !(shown["events"]?.items ?? []).isEmpty)
+            #expect(try shop.run("rnnctl", "--state-dir", shop.state, "check").status == 0)
+        }
+        #expect(seen.first == seen.last)
+    }
+
+    @Test func `CSV on standard input is read like lines`() throws {
+        let shop = Workshop()
+        let text = "timestamp,flow,pressure\n" + (0..<50).map { "\(1_767_571_200 + $0),\($0),2\n" }.joined() + "x,1,2\n"
+        #expect(try shop.run("rnn-watchd", "--stdin", "--state-dir", shop.state, input: text).status == 0)
+        let status = try object(try shop.run("rnnctl", "--state-dir", shop.state, "status", "--format", "json").output)
+        #expect(status["readings_accepted"]?.integerValue == 50 && status["values_accepted"]?.integerValue == 100)
+        #expect(status["lines_received"]?.integerValue == 52 && accounted(status) == 52, "\(status.compact)")
+        for name in [
+            "lines_received", "lines_refused", "readings_accepted", "readings_dropped", "streams", "alerts_open", "alerts_total",
+            "queue_fill", "last_checkpoint", "bytes_written",
+        ] {
+            #expect(status[name] != nil, "\(name)")
+        }
+    }
+}
+
+@Suite(.serialized) struct ControlCommandTests {
+    @Test func `a score is written for every row, in order, with the columns of the contract`() throws {
+        let shop = Workshop()
+        let rows = (0..<300).map { "\(1_767_571_200 + 60 * $0),\(sin(Double($0) / 9)),\($0 == 200 ? "" : "1")" }
+        let file = try shop.write("in.csv", "timestamp,flow,\"odd,name\"\n" + rows.joined(separator: "\n") + "\nnonsense,x,y\n")
+        let outcome = try shop.run("rnnctl", "score", file)
+        let lines = outcome.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+        #expect(outcome.status == 0 && lines.count == 302)
+        #expect(lines.first == "timestamp,score,alert,flow.expected,flow.score,\"odd,name.expected\",\"odd,name.score\"")
+        #expect(lines.dropFirst().map { $0.prefix { $0 != "," } } == rows.map { $0.prefix { $0 != "," } } + ["nonsense"])
+        #expect(outcome.errors.contains("line 302"))
+        #expect(try shop.run("rnnctl", "score", "-", input: try String(contentsOfFile: file, encoding: .utf8)).output == outcome.output)
+    }
+
+    @Test(arguments: [
+        ["score", "/nonexistent"], ["score", "/tmp"], ["score", "/dev/null"], ["--state-dir", "/nonexistent", "status"],
+        ["--control-socket", "/nonexistent", "status"], ["simulate-report", "--labels", "/nonexistent", "--alerts", "/nonexistent"],
+    ])
+    func `what cannot be done ends with 1 and says what was the matter`(arguments: [String]) throws {
+        let shop = Workshop()
+        let process = try shop.process("rnnctl", arguments)
+        try process.run()
+        let outcome = shop.outcome(process)
+        #expect(outcome.status == 1 && outcome.errors.contains("cannot") || outcome.errors.contains("no database"), "\(outcome)")
+    }
+
+    @Test(arguments: [
+        ["nope"], ["simulate", "--hours=-1"], ["simulate", "--interval", "60"], ["simulate", "--faults", "x"],
+        ["simulate", "--start", "x"],
+        ["simulate", "--streams", "0"], ["sample", "--interval", "1"], ["sample", "--interval", "1ms"], ["sample", "--count", "0"],
+        ["score", "f", "--profile", "x"], ["score", "f", "--format", "x"], ["score"], ["alerts", "query", "--since", "x"],
+        ["alerts", "query", "--kind", "x"], ["alerts", "query", "--min-severity", "x"], ["alerts", "query", "--format", "x"],
+        ["alerts", "query", "--limit=-1"], ["status", "--state-dir", "a", "--control-socket", "b"], ["simulate-report"],
+    ])
+    func `wrong usage ends with 2 and nothing on standard output`(arguments: [String]) throws {
+        let shop = Workshop()
+        let process = try shop.process("rnnctl", arguments)
+        try process.run()
+        let outcome = shop.outcome(process)
+        #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errors.contains("Usage:"), "\(outcome)")
+    }
+
+    @Test(arguments: [
+        [], ["alerts"], ["alerts", "query"], ["alerts", "show"], ["streams"], ["streams", "list"], ["streams", "show"], ["status"],
+        ["checkpoints"], ["checkpoints", "list"], ["checkpoints", "write"], ["send"], ["score"], ["simulate"], ["simulate-report"],
+        ["sample"], ["backup"], ["check"], ["restore"],
+    ])
+    func `every command has help with examples`(command: [String]) throws {
+        let shop = Workshop()
+        let process = try shop.process("rnnctl", command + ["--help"])
+        try process.run()
+        let outcome = shop.outcome(process)
+        #expect(outcome.status == 0 && outcome.output.contains("EXAMPLES\n") && outcome.output.contains("rnnctl "), "\(outcome)")
+    }
+
+    @Test func `the same seed and start simulate the same bytes`() throws {
+        let shop = Workshop()
+        let outcomes = try (0..<2).map { _ in
+            try shop.run("rnnctl", "simulate", "--hours", "2", "--start", "2026-01-05", "--seed", "5", "--faults", "none").output
+        }
+        #expect(outcomes[0] == outcomes[1] && outcomes[0].split(separator: "\n").count == 6 * 120)
+    }
+}

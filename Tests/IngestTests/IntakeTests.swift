@@ -1,0 +1,120 @@
+import Readings
+import Testing
+
+@testable import Ingest
+
+@Suite struct IntakeTests {
+    @Test func `readings in order are taken as they are`() {
+        let bench = Bench()
+        bench.feed("a,t=1 x=1,y=2 10", "a,t=1 x=3 20", "b x=1 5")
+        #expect(bench.book.readings == ["a,t=1 x=1.0,y=2.0 10", "a,t=1 x=3.0 20", "b x=1.0 5"])
+        #expect(bench.intake.totals.readingsAccepted == 3 && bench.intake.totals.valuesAccepted == 4 && bench.addsUp)
+    }
+
+    @Test func `the order of tags does not make another stream`() {
+        let bench = Bench()
+        bench.feed("a,s=1,t=2 x=1 1", "a,t=2,s=1 x=2 2", "a,t=2,s=1 x=3 3")
+        #expect(bench.intake.streamCount == 1 && bench.book.readings.count == 3)
+    }
+
+    @Test func `an older reading is out of order and changes nothing`() {
+        let bench = Bench()
+        bench.feed("a x=1 10", "a x=2 9", "a x=3 11")
+        #expect(bench.book.readings == ["a x=1.0 10", "a x=3.0 11"])
+        #expect(bench.dropped(.out_of_order) == 1 && bench.addsUp)
+    }
+
+    @Test func `a second value for one time is a duplicate, another channel is not`() {
+        let bench = Bench()
+        bench.feed("a x=1 10", "a x=2 10", "a y=3 10", "a x=4,z=5 10", "a y=9 10")
+        #expect(bench.book.readings == ["a x=1.0 10", "a y=3.0 10", "a z=5.0 10"])
+        #expect(bench.dropped(.duplicate) == 2 && bench.valuesDropped(.duplicate) >= 1 && bench.addsUp)
+    }
+
+    @Test func `a reading dated ahead is refused and never moves the clock of its stream`() {
+        let bench = Bench { $0.futureMax = 60 * second }
+        bench.feed("a x=1 100", now: 100)
+        bench.feed("a x=2 172900", now: 101)
+        bench.feed("a x=3 102", "a x=4 161", "a x=5 163", now: 102)
+        #expect(bench.book.readings == ["a x=1.0 100", "a x=3.0 102", "a x=4.0 161"])
+        #expect(bench.dropped(.future) == 2 && bench.addsUp)
+    }
+
+    @Test func `a reading without time gets the present, and never one that its stream had`() {
+        let bench = Bench()
+        bench.feed("a x=1", "a x=2", now: 50)
+        bench.feed("a x=3", now: 40)
+        #expect(bench.intake.totals.readingsAccepted == 3 && bench.addsUp)
+        #expect(bench.book.readings.allSatisfy { $0.hasSuffix(" 50") }, "nanoseconds apart")
+    }
+
+    @Test func `what is not a number is left out and counted, and its neighbours are taken`() {
+        let bench = Bench()
+        bench.feed("a x=1,s=\"on\" 1", "a s=\"off\" 2", "a x=3 3")
+        #expect(bench.book.readings == ["a x=1.0 1", "a x=3.0 3"])
+        #expect(bench.valuesDropped(.not_numeric) >= 1 && bench.addsUp)
+    }
+
+    @Test func `at streams_max new streams are refused, known ones go on, and one condition is told`() {
+        let bench = Bench { $0.streamsMax = 2 }
+        bench.feed("a x=1 1", "b x=1 1", "c x=1 1", "d x=1 1", "a x=2 2")
+        #expect(bench.book.readings == ["a x=1.0 1", "b x=1.0 1", "a x=2.0 2"])
+        #expect(bench.dropped(.streams_max) == 2 && bench.addsUp)
+        #expect(bench.book.lines.filter { $0 == "limit begins" }.count == 1)
+        bench.feed("a x=3 3", now: 1_000_000 + 601)
+        #expect(bench.book.lines.last { $0.hasPrefix("limit") } == "limit over")
+    }
+
+    @Test func `with eviction the stream that was silent longest makes room`() {
+        let bench = Bench {
+            $0.streamsMax = 2
+            $0.evicts = true
+        }
+        bench.feed("a x=1 1", "b x=1 2", "a x=2 3", "c x=1 4")
+        #expect(bench.book.lines.contains("evicted b") && bench.intake.streamCount == 2)
+        bench.feed("b x=5 5")
+        #expect(bench.book.lines.filter { $0 == "new b" }.count == 2, "it comes back as a new stream")
+        #expect(bench.addsUp && bench.dropped(.streams_max) == 0)
+    }
+
+    @Test func `at channels_max new channels are refused and known ones taken`() {
+        let bench = Bench { $0.channelsMax = 2 }
+        bench.feed("a x=1,y=1,z=1 1", "a z=2 2", "a x=3 3")
+        #expect(bench.book.readings == ["a x=1.0,y=1.0 1", "a x=3.0 3"])
+        #expect(bench.valuesDropped(.channels_max) + bench.dropped(.channels_max) >= 2 && bench.addsUp)
+    }
+
+    @Test func `ignored streams are counted, also after a reload`() {
+        let bench = Bench(isIgnored: { $0.hasPrefix("noise") })
+        bench.feed("noise,a=1 x=1 1", "a x=1 1")
+        #expect(bench.dropped(.ignored) == 1 && bench.book.readings == ["a x=1.0 1"] && bench.addsUp)
+        bench.intake.isIgnored = { $0 == "a" }
+        bench.intake.refreshIgnored { [1: "noise,a=1", 2: "a"][$0] }
+        bench.feed("noise,a=1 x=2 2", "a x=2 2")
+        #expect(bench.book.readings.last == "noise,a=1 x=2.0 2" && bench.dropped(.ignored) == 2)
+    }
+
+    @Test func `batches are numbered without holes`() {
+        let bench = Bench { $0.shards = 3 }
+        for index in 0..<500 { bench.feed("s\(index % 100) x=1 \(index)") }
+        #expect(bench.book.sequences == (1...Int64(bench.book.sequences.count)).map { $0 })
+        #expect(bench.intake.totals.readingsAccepted == 500)
+    }
+}
+
+@Suite struct StreamTableTests {
+    @Test func `ten thousand keys are told apart, removed and found again`() {
+        var table = StreamTable(seed: 3)
+        func find(_ key: String) -> UInt32 { Array(key.utf8).withUnsafeBufferPointer { table.find($0) } }
+        for number in 1...10_000 {
+            let id = Array("stream,host=h\(number)".utf8).withUnsafeBufferPointer { table.add(canonical: $0) }
+            #expect(id == UInt32(number))
+        }
+        for number in stride(from: 1, through: 10_000, by: 97) {
+            #expect(find("stream,host=h\(number)") == UInt32(number))
+            table.remove(UInt32(number))
+            #expect(find("stream,host=h\(number)") == 0)
+        }
+        #expect(find("stream,host=h2") == 2 && find("stream,host=h10001") == 0 && find("") == 0)
+    }
+}
