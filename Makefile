@@ -43,6 +43,7 @@ test: deps lint  ## everything that must hold: formatting, import direction, tes
 	swift test --skip-build 2>&1 | cut -c 1-300
 	swift build $(RELEASE) --product rnn-bench
 	$(BIN)/rnn-bench allocations
+	@$(MAKE) --no-print-directory test-durability
 
 bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
 	swift build $(RELEASE) --product rnn-bench
@@ -52,6 +53,33 @@ bench: deps  ## speed of every stage and of the network kernels, each beside a r
 
 fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
 	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}
+
+# What must hold of files, kills and disks: the real daemon, python3 of Debian, a C compiler.
+DURABILITY_BIN ?= .build/debug
+.PHONY: test-durability torture powercut soak bench-durability
+test-durability:  ## the short form of what torture does at length (part of test)
+	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
+	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 400
+	python3 Tests/torture/damage.py $(DURABILITY_BIN)
+	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
+	python3 Tests/torture/faults.py $(DURABILITY_BIN)
+	python3 Tests/torture/upgrade.py $(DURABILITY_BIN)
+
+KILLS ?= 500
+torture: build  ## KILLS (500) kills of the daemon at random moments and failpoints, then power cuts and damage
+	python3 Tests/torture/torture.py $(BIN) --kills $(KILLS) --rounds 2500
+	python3 Tests/torture/torture.py $(BIN) --kills $$(( $(KILLS) / 4 )) --shards 2 --reshard
+	python3 Tests/torture/powercut.py $(BIN) --cuts 40
+	python3 Tests/torture/damage.py $(BIN) --flips 200
+	python3 Tests/torture/faults.py $(BIN)
+	python3 Tests/torture/restart.py $(BIN)
+
+SOAK_MINUTES ?= 15
+soak: build  ## 24 h of data at 100x (SOAK_MINUTES of real time): memory flat, file bounded, descriptors constant
+	python3 Tests/torture/soak.py $(BIN) --minutes $(SOAK_MINUTES)
+
+bench-durability: build  ## readings a second with the journal against without, per durability level
+	python3 Tests/torture/throughput.py $(BIN)
 
 lint:  ## formatting as swift-format has it
 	@swift format lint --strict -r -p Sources Tests migrations Package.swift

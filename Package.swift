@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Readings", swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
-            resources: [.embedInCode("0001_initial.sql")]),
+            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql")]),
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
@@ -84,7 +84,8 @@ let package = Package(
         .target(
             name: "WatchService",
             dependencies: [
-                "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Notify", "Platform", "Readings",
+                "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Models", "Notify", "Platform",
+                "Readings", "RecurrentNetwork",
                 "Store", "Tabular", "TimeSeries", "Watching",
             ]),
         .target(
@@ -119,6 +120,10 @@ let package = Package(
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
+        .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
+        .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Platform", "Readings", "Store"]),
+        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.

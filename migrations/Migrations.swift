@@ -8,7 +8,8 @@ public enum Migrations {
 
     /// All steps in order. A released step never changes.
     public static let all: [Step] = [
-        Step(name: "0001_initial", sql: String(decoding: PackageResources._001_initial_sql, as: UTF8.self))
+        Step(name: "0001_initial", sql: String(decoding: PackageResources._001_initial_sql, as: UTF8.self)),
+        Step(name: "0002_models", sql: String(decoding: PackageResources._002_models_sql, as: UTF8.self)),
     ]
 
     /// The schema version that this program writes.

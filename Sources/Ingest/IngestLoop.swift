@@ -445,7 +445,8 @@ final class IngestLoop {
         try poller.poller.add(client.descriptor, token: token)
         guard let name = client.producer else { return }
         // Lines that were taken but not stored must come again, and only a new greeting makes the client send them.
-        guard var producer = producers[name], producer.stored >= client.position else { return drop(token) }
+        var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
+        guard producer.stored >= client.position else { return drop(token) }
         producer.position = client.position
         producer.connection = token
         producers[name] = producer
@@ -471,7 +472,7 @@ final class IngestLoop {
                 }
             }
             guard connections[token] != nil else { continue }
-            if isOpen && options.handsOverClients {
+            if isOpen && options.handsOverClients && !connection.isRefused {
                 handedOver.append(client(connection))
                 connections[token] = nil
                 continue

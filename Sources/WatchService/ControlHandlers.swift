@@ -1,6 +1,7 @@
 import Alerting
 import Configuration
 import Control
+import Models
 import Platform
 import Readings
 import Store
@@ -16,6 +17,7 @@ final class ControlHandlers: @unchecked Sendable {
     private let status: @Sendable () -> StatusReport
     private let reload: @Sendable () -> String
     private var reader: StoreReader?
+    private var uploads = ModelUploads()
 
     init(
         pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport, reload: @escaping @Sendable () -> String
@@ -54,15 +56,59 @@ final class ControlHandlers: @unchecked Sendable {
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
+        case "model.list": return ControlProtocol.result(try ModelLibrary.list(try open()))
+        case "model.show": return ModelLibrary.object(try ModelLibrary.find(try name(request), among: try open().models()))
+        case "model.fetch": return try fetch(try name(request), arguments)
+        case "model.upload": return try uploads.take(arguments)
+        case "model.import":
+            let (name, origin) = (try name(request), arguments["origin"]?.text ?? "")
+            let bytes = try uploads.finish(arguments["sha256"]?.text ?? "")
+            return try change { store throws(ControlError) in
+                try ModelLibrary.add(name: name, bytes: bytes, origin: origin, to: store, now: Clocks.wall())
+            }
+        case "model.activate":
+            let name = try name(request)
+            return try change { store throws(ControlError) in try ModelLibrary.activate(name, in: store, now: Clocks.wall()) }
+        case "model.rollback":
+            let name = try name(request)
+            return try change { store throws(ControlError) in try ModelLibrary.rollBack(name, in: store) }
+        case "model.remove":
+            let (name, all) = (try name(request), arguments["all"]?.truth ?? false)
+            return try change { store throws(ControlError) in try ModelLibrary.remove(name, all: all, in: store) }
         default:
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show",
                 "digest",
-                "reload", "backup", "check",
+                "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
+                "model.rollback", "model.remove",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
             throw ControlError.badRequest("unknown command \(request.command)\(nearest)")
         }
+    }
+
+    private func name(_ request: ControlRequest) throws(ControlError) -> String {
+        guard let name = request.arguments["name"]?.text, !name.isEmpty else { throw .badRequest("\(request.command) wants a name") }
+        return name
+    }
+
+    /// A change of the store, done by its one writer.
+    private func change(_ body: @escaping @Sendable (StoreWriter) throws(ControlError) -> JSONValue) throws(ControlError) -> JSONValue {
+        let answer = pipeline.writer.ask { store -> Result<JSONValue, ControlError> in
+            do throws(ControlError) { return .success(try body(store)) } catch { return .failure(error) }
+        }
+        guard let answer else { throw .failed("the store is too busy to answer; try again") }
+        return try answer.get()
+    }
+
+    /// A piece of a model's bytes from `offset` on: `size` of the whole, `data` in base64.
+    private func fetch(_ name: String, _ arguments: JSONValue) throws -> JSONValue {
+        let (row, bytes) = try ModelLibrary.payload(name, try open())
+        let offset = min(bytes.count, max(0, Int(clamping: arguments["offset"]?.integerValue ?? 0)))
+        let piece = bytes[offset..<min(bytes.count, offset + 4 << 20)]
+        return .object([
+            "model": ModelLibrary.object(row), "size": .integer(Int64(bytes.count)), "data": .string(Base64.encode(piece)),
+        ])
     }
 
     private func open() throws(StoreError) -> StoreReader {

@@ -1,4 +1,5 @@
 import Configuration
+import Models
 import Platform
 import Readings
 import Store
@@ -63,6 +64,12 @@ public enum OfflineState {
     public static func check(_ reader: StoreReader) throws -> RecordTable {
         var table = RecordTable(columns: ["what", "problem"])
         for problem in try reader.integrityProblems() { table.rows.append([.string("database"), .string(problem)]) }
+        for model in try reader.models() {
+            let bytes = try reader.modelPayload(id: model.id) ?? []
+            if Digest.sha256(bytes) != model.sha256 {
+                table.rows.append([.string("model \(model.name)@\(model.version)"), .string("its bytes do not have the stored hash")])
+            }
+        }
         for problem in try restore(reader).report.problems { table.rows.append([.string(problem.what), .string(problem.reason)]) }
         return table
     }

@@ -133,9 +133,38 @@ final class WriterRunner: @unchecked Sendable {
         stopBy.withLock { $0 = $0 ?? until }
     }
 
+    /// Work that others ask of the store's owner, done between commits.
+    private let jobs = Locked<[@Sendable (StoreWriter) -> Void]>([])
+
+    /// Has the writer's thread do something with the store, outside any transaction of its own; waits for the answer.
+    /// - Returns: nil when the writer did not come to it in time (it holds readings back, or has ended); then it never will.
+    func ask<Answer: Sendable>(timeoutSeconds: Int64 = 10, _ job: @escaping @Sendable (StoreWriter) -> Answer) -> Answer? {
+        let isGivenUp = Locked(false)
+        let answers = BoundedQueue<Answer>(capacity: 1)
+        jobs.withLock {
+            $0.append { store in
+                isGivenUp.withLock { if !$0 { answers.push(job(store)) } }
+            }
+        }
+        if let answer = answers.pop(timeoutNanoseconds: timeoutSeconds * 1_000_000_000) { return answer }
+        return isGivenUp.withLock {
+            $0 = true
+            return answers.pop(timeoutNanoseconds: 0)
+        }
+    }
+
+    private func doJobs() {
+        let waiting = jobs.withLock { list in
+            defer { list.removeAll() }
+            return list
+        }
+        for job in waiting { job(store) }
+    }
+
     /// Serves until every shard has ended and all is committed.
     func run() {
         while true {
+            doJobs()
             let now = Clocks.monotonic()
             statisticsBox.withLock { $0.aliveAt = now }
             let settings = stretchedIntervals(now)
@@ -154,7 +183,8 @@ final class WriterRunner: @unchecked Sendable {
     /// When what is pending must be committed (monotonic time): sooner when somebody waits for an answer.
     private func commitDue(_ settings: Intervals) -> Int64 {
         guard !pending.isEmpty else { return .max }
-        let due = pending.since + settings.commit
+        // An alert is told once it is stored: that should be soon.
+        let due = pending.since + (pending.actions.isEmpty ? settings.commit : min(settings.commit, 100_000_000))
         guard !pending.acknowledgements.isEmpty else { return due }
         switch store.durability {
         case .always: return min(due, pending.since + 10_000_000)

@@ -4,6 +4,7 @@ import ModelFiles
 import Models
 import Platform
 import RecurrentNetwork
+import Tabular
 
 struct ModelExport: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -24,6 +25,7 @@ struct ModelExport: ParsableCommand {
     @Argument(help: "FILE.onnx or FILE.safetensors.", completion: .file())
     var output: String
     @OptionGroup var reading: ModelReadArguments
+    @OptionGroup var target: TargetOptions
 
     mutating func validate() throws {
         guard output.hasSuffix(".onnx") || output.hasSuffix(".safetensors") else {
@@ -31,8 +33,16 @@ struct ModelExport: ParsableCommand {
         }
     }
 
+    private func stored() throws -> ModelDocument {
+        guard !model.contains("/"), !model.hasSuffix(".onnx"), !model.hasSuffix(".safetensors") else {
+            throw ControlError.failed("cannot export \(model): there is no such file")
+        }
+        let (row, bytes) = try target.fetchModel(model)
+        return try reading.document(bytes, name: "\(model).\(row["format"]?.text ?? "safetensors")")
+    }
+
     func run() throws {
-        let document = try reading.read(model)
+        let document = Files.exists(model) ? try reading.read(model) : try stored()
         let bytes: [UInt8]
         if output.hasSuffix(".onnx") {
             do { bytes = try ONNX.writeModel(document.model) } catch { throw ControlError.failed("cannot export \(model): \(error)") }

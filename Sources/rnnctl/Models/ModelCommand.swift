@@ -14,7 +14,11 @@ struct Model: ParsableCommand {
               rnnctl model predict model.safetensors readings.csv --raw > predicted.csv
               rnnctl model train --cell gru --hidden 32 --history readings.csv --output pump.safetensors
               rnnctl model inspect pump.safetensors --data readings.csv
-            """, subcommands: [ModelPredict.self, ModelTrain.self, ModelInspect.self, ModelGradients.self, ModelExport.self])
+            """,
+        subcommands: [
+            ModelPredict.self, ModelTrain.self, ModelInspect.self, ModelGradients.self, ModelList.self, ModelShow.self, ModelImport.self,
+            ModelExport.self, ModelActivate.self, ModelRollback.self, ModelRemove.self,
+        ])
 }
 
 /// What a model file does not say by itself.
@@ -57,6 +61,9 @@ struct ModelReadArguments: ParsableArguments {
     var readout: Readout?
     @Option(name: .long, help: ArgumentHelp("Take only tensors whose names begin so, when a file has several modules.", valueName: "text"))
     var prefix: String?
+
+    /// Whether anything was said that the file does not say.
+    var isGiven: Bool { cell != nil || readout != nil || prefix != nil }
 
     /// Reads a model file. Errors name the file, the tensor, the expected and the found shape.
     func read(_ file: String) throws -> ModelDocument {
