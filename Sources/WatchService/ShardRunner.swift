@@ -109,11 +109,12 @@ final class ShardRunner: @unchecked Sendable {
             return
         }
         let standard = checkpointInterval.withLock { $0 }
-        let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch.withLock { $0 })))
+        let stretch = stretch.withLock { $0 }
+        let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch)))
         let elapsed = max(0, now - rotationStartedAt)
         // A restart replays up to two rotations: many readings make them shorter, but not below ten minutes.
         let readings = Double(box.watch.readingsScored - rotationReadings) / Double(ShardRunner.rotationReadingsMax)
-        let shortest = Double(elapsed) / Double(min(interval, ShardRunner.rotationMin))
+        let shortest = Double(elapsed) / min(Double(interval), Double(ShardRunner.rotationMin) * stretch)
         let progress = max(Double(elapsed) / Double(interval), min(readings, shortest))
         let due = min(count, Int(progress * Double(count)))
         guard due > nextBlock else { return }
