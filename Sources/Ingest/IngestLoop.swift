@@ -477,7 +477,8 @@ final class IngestLoop {
                 connections[token] = nil
                 continue
             }
-            endLine(connection, token, &intake, now, arrival)
+            // A line that its sender has not ended is no line: taking its beginning would invent a reading.
+            if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
         intake.flush(now: now, acknowledgements: pendingAcknowledgements())
