@@ -31,6 +31,7 @@ is "installing starts the control socket" "$(systemctl is-active rnn-watchd-cont
 is "the sockets belong to the group alone" "$(stat -c '%a %U %G' /run/rnn-watchd/ingest.sock /run/rnn-watchd/ingest.dgram /run/rnn-watchd/control.sock | sort -u)" "660 root rnn-watchd"
 holds "the service starts" systemctl start rnn-watchd
 is "it is running" "$(systemctl is-active rnn-watchd)" active
+[ $failed = 0 ] || { echo "it does not run: the rest is left out"; exit 1; }
 has "its user exists only while it runs" "$(ps -o user= -p "$(pid)") $(grep -c rnn-watchd /etc/passwd)" '_rnn-.* 0$'
 is "ready means that rnnctl is answered at once" "$(rnnctl status > /dev/null 2>&1; echo $?)" 0
 
