@@ -1,4 +1,4 @@
-# rnn-watchd. Targets a person types: demo, build, test, install, bench, lint, format. See `make help`.
+# rnn-watchd. Targets a person types: demo, build, test, install, deb, test-systemd, bench, lint, format. See `make help`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,18 +10,26 @@ BUILD := --explicit-target-dependency-import-check error
 RELEASE := -c release --static-swift-stdlib $(BUILD)
 BIN := .build/release
 
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+VERSION := $(shell sed -n 's/.*static let text = "\(.*\)"/\1/p' Sources/Platform/FileOutput.swift)
+
+# apt_install PACKAGES: installs those that are missing.
+define apt_install
+missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then echo "installing$$missing"; \
+  if [ "$$(id -u)" = 0 ]; then s=""; else s=sudo; fi; \
+  $$s apt-get update -qq; DEBIAN_FRONTEND=noninteractive $$s apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
 DEPS := libsqlite3-dev libsystemd-dev pkg-config
 
-.PHONY: help deps build debug test demo install lint format clean
+.PHONY: help deps build debug test bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 deps:  ## install what the build needs from Debian
-	@missing=""; for p in $(DEPS); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
-	if [ -n "$$missing" ]; then echo "installing$$missing"; \
-	  if [ "$$(id -u)" = 0 ]; then s=""; else s=sudo; fi; \
-	  $$s apt-get update -qq; DEBIAN_FRONTEND=noninteractive $$s apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@$(call apt_install,$(DEPS))
 	@command -v swift >/dev/null || { echo "no Swift toolchain: install Swift 6.1 or newer from https://www.swift.org/install/linux/" >&2; exit 1; }
 
 build: deps  ## release binaries, Swift linked statically
@@ -32,7 +40,46 @@ debug: deps
 
 test: deps lint  ## everything that must hold: formatting, import direction, tests
 	swift build --build-tests $(BUILD)
-	swift test --skip-build
+	swift test --skip-build 2>&1 | cut -c 1-300
+	swift build $(RELEASE) --product rnn-bench
+	$(BIN)/rnn-bench allocations
+	@$(MAKE) --no-print-directory test-durability
+
+bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
+	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-bench-model
+	$(BIN)/rnn-bench
+	$(BIN)/rnn-bench-model
+
+fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
+	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}
+
+# What must hold of files, kills and disks: the real daemon, python3 of Debian, a C compiler.
+DURABILITY_BIN ?= .build/debug
+.PHONY: test-durability torture powercut soak bench-durability
+test-durability:  ## the short form of what torture does at length (part of test)
+	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
+	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 400
+	python3 Tests/torture/damage.py $(DURABILITY_BIN)
+	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
+	python3 Tests/torture/faults.py $(DURABILITY_BIN)
+	python3 Tests/torture/upgrade.py $(DURABILITY_BIN)
+
+KILLS ?= 500
+torture: build  ## KILLS (500) kills of the daemon at random moments and failpoints, then power cuts and damage
+	python3 Tests/torture/torture.py $(BIN) --kills $(KILLS) --rounds 2500
+	python3 Tests/torture/torture.py $(BIN) --kills $$(( $(KILLS) / 4 )) --shards 2 --reshard
+	python3 Tests/torture/powercut.py $(BIN) --cuts 40
+	python3 Tests/torture/damage.py $(BIN) --flips 200
+	python3 Tests/torture/faults.py $(BIN)
+	python3 Tests/torture/restart.py $(BIN)
+
+SOAK_MINUTES ?= 15
+soak: build  ## 24 h of data at 100x (SOAK_MINUTES of real time): memory flat, file bounded, descriptors constant
+	python3 Tests/torture/soak.py $(BIN) --minutes $(SOAK_MINUTES)
+
+bench-durability: build  ## readings a second with the journal against without, per durability level
+	python3 Tests/torture/throughput.py $(BIN)
 
 lint:  ## formatting as swift-format has it
 	@swift format lint --strict -r -p Sources Tests migrations Package.swift
@@ -43,10 +90,49 @@ format:  ## rewrite the sources in the agreed layout
 demo: build  ## the main job on real input: a simulated plant with faults, then this machine's own readings
 	@Tests/demo.sh $(BIN)
 
-install: build  ## binaries, units and configuration below $(DESTDIR)
-	install -D -m 0755 -s $(BIN)/rnn-watchd $(DESTDIR)$(PREFIX)/bin/rnn-watchd
-	install -D -m 0755 -s $(BIN)/rnnctl $(DESTDIR)$(PREFIX)/bin/rnnctl
+man: build  ## manual pages from the option and key definitions, into out/man
+	@mkdir -p out/man
+	$(BIN)/rnn-watchd --experimental-dump-help | docs/man/man-page.pl 8 > out/man/rnn-watchd.8
+	$(BIN)/rnnctl --experimental-dump-help | docs/man/man-page.pl 1 > out/man/rnnctl.1
+	$(BIN)/rnn-watchd --print-config-man > out/man/rnn-watchd.toml.5
+
+completions: build  ## completions for bash, zsh and fish, into out/completions
+	@mkdir -p out/completions
+	for p in rnn-watchd rnnctl; do for s in bash zsh fish; do $(BIN)/$$p --generate-completion-script $$s | sed '1{/^#!\/bin\/bash/d}' > out/completions/$$p.$$s; done; done
+
+check-sample: build  ## etc/rnn-watchd.toml is what the list of keys says
+	$(BIN)/rnn-watchd --print-config | diff -u etc/rnn-watchd.toml - || { echo "run: make sample" >&2; exit 1; }
+
+sample: build  ## write etc/rnn-watchd.toml from the list of keys
+	$(BIN)/rnn-watchd --print-config > etc/rnn-watchd.toml
+
+install: build man completions check-sample  ## programs, units, manual, completions and configuration below $(DESTDIR)
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BIN)/rnn-watchd $(BIN)/rnnctl
+	strip $(DESTDIR)$(PREFIX)/bin/rnn-watchd $(DESTDIR)$(PREFIX)/bin/rnnctl
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) systemd/rnn-watchd.service systemd/rnn-watchd.socket systemd/rnn-watchd-control.socket
+	install -D -m 0644 systemd/rnn-watchd.sysusers $(DESTDIR)/usr/lib/sysusers.d/rnn-watchd.conf
+	install -D -m 0644 -t $(DESTDIR)/usr/lib/systemd/catalog systemd/rnn-watchd.catalog
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 out/man/rnn-watchd.8
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 out/man/rnnctl.1
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man5 out/man/rnn-watchd.toml.5
+	for p in rnn-watchd rnnctl; do \
+	  install -D -m 0644 out/completions/$$p.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p; \
+	  install -D -m 0644 out/completions/$$p.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_$$p; \
+	  install -D -m 0644 out/completions/$$p.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish; done
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/rnn-watchd/examples systemd/notify-reload/50-notify-reload.conf
 	install -D -m 0644 etc/rnn-watchd.toml $(DESTDIR)/etc/rnn-watchd/rnn-watchd.toml
+
+deb: deps build  ## the Debian package, into out; fails on what lintian calls an error or a warning
+	@$(call apt_install,debhelper lintian fakeroot dpkg-dev)
+	@grep -q '^rnn-watchd ($(VERSION))' debian/changelog || { echo "debian/changelog is not at version $(VERSION)" >&2; exit 1; }
+	dpkg-buildpackage -b -us -uc -nc -tc --no-pre-clean
+	mkdir -p out && mv ../rnn-watchd_$(VERSION)_*.deb ../rnn-watchd_$(VERSION)_*.changes ../rnn-watchd_$(VERSION)_*.buildinfo out/
+	lintian --allow-root --fail-on error,warning out/rnn-watchd_$(VERSION)_*.deb
+	@ls -l out/rnn-watchd_$(VERSION)_*.deb
+
+test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rsyslog, mosquitto (needs root)
+	@$(call apt_install,systemd-container dbus mmdebstrap)
+	Tests/systemd/run.sh out/rnn-watchd_$(VERSION)_*.deb
 
 clean:
 	rm -rf .build out state

@@ -122,6 +122,10 @@ let package = Package(
         // Runs the built programs.
         .testTarget(name: "ModelCommandTests", dependencies: ["rnn-watchd", "rnnctl", "ModelFiles", "Models", "RecurrentNetwork"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
+        .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
+        .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
+        .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Platform", "Readings", "Store"]),
+        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.

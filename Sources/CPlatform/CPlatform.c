@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -58,6 +59,15 @@ int rw_peer_credentials(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid) {
     *pid = c.pid; *uid = c.uid; *gid = c.gid;
     return 0;
 }
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59
+#endif
+int rw_peer_groups(int fd, uint32_t *groups, int groups_max) {
+    socklen_t n = (socklen_t)groups_max * (socklen_t)sizeof *groups;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &n) != 0) return -1;
+    return (int)(n / sizeof *groups);
+}
+int rw_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 int rw_unix_socket(int datagram) { return socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0); }
 static int address(const char *path, struct sockaddr_un *a) {
     memset(a, 0, sizeof *a);

@@ -112,15 +112,15 @@ public struct Key: Sendable {
             "durability_interval", .duration(10_000_000...3600 * second), "5s", reload: true,
             "What a power cut may cost with durability = \"interval\"; acknowledgements wait for it, a crash or kill costs nothing stored."),
         Key(
-            "commit_interval", .duration(1_000_000...60 * second), "1s", reload: true,
-            "Readings and their alerts are stored together this often; a kill may cost so much of what nobody waits for."),
+            "commit_interval", .duration(1_000_000...60 * second), "2s", reload: true,
+            "Readings are stored this often (those with an alert at once); a kill may cost so much of what nobody waits for."),
         Key(
             "write_budget", .budget, "", reload: true,
             "Bytes that may be written a day such as \"50MB/day\": the three intervals here are stretched to keep to it; \"\" for no limit."
         ),
         Key(
-            "checkpoint_interval", .duration(second...86400 * second), "10min", reload: true,
-            "Every learned state is written once in this time, spread evenly; the journal reaches back two of them."),
+            "checkpoint_interval", .duration(second...86400 * second), "1h", reload: true,
+            "Every learned state is written once in this time, spread evenly, in busy fleets sooner; the journal reaches back two of them."),
         Key("retention_alerts", .duration(3600 * second...100 * year), "365d", reload: true, "Closed alerts are deleted after this."),
         Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
     ]

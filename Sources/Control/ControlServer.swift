@@ -154,8 +154,10 @@ public final class ControlServer: @unchecked Sendable {
             log.notice(
                 "refused a control request",
                 ["uid": peer.map { "\($0.userID)" } ?? "unknown", "process": peer.map { "\($0.processID)" } ?? "unknown"])
-            let user = peer.map { "user \($0.userID)" } ?? "a peer without credentials"
-            return .failure(.forbidden("not allowed: \(user) is neither root nor in the control group"))
+            return .failure(
+                .forbidden(
+                    "not allowed: only root and members of the control group (control_group in the configuration) may ask; join it with: sudo usermod -aG rnn-watchd $USER (then log in again)"
+                ))
         }
         let document: JSONValue
         do { document = try JSONValue.parse(line) } catch { return .failure(.badRequest("cannot read request: \(error)")) }

@@ -65,6 +65,8 @@ final class IngestLoop {
     private static let readBytes = 256 << 10
     private static let refusalsKept = 50
     private static let wakeupToken: UInt64 = 0
+    /// Names of clients that number their lines; each is stored for good.
+    private static let producersMax = 10_000
     private static let outgoingMax = 1 << 20
     private static let producerBytesMax = 200
 
@@ -117,6 +119,7 @@ final class IngestLoop {
             case .datagram(let descriptor, let name):
                 datagrams[token] = (descriptor, name)
                 try poller.poller.add(descriptor, token: token)
+            case .client(let client): try adopt(client, token)
             case .file(let descriptor, let name):
                 connections[token] = Connection(descriptor: descriptor, name: name, isFile: true, now: Clocks.monotonic())
                 openFiles += 1
@@ -322,9 +325,14 @@ final class IngestLoop {
         return true
     }
 
-    /// Cells between commas, semicolons or tabs, and nothing that line protocol or JSON must have.
+    /// Names between commas, semicolons or tabs, none of them a number, and nothing that line protocol or JSON must have.
     static func looksLikeHeader(_ line: UnsafeBufferPointer<UInt8>) -> Bool {
-        line.contains { $0 == 44 || $0 == 59 || $0 == 9 } && !line.contains { $0 == 61 || $0 == 123 || $0 == 91 }
+        func separates(_ byte: UInt8) -> Bool { byte == 44 || byte == 59 || byte == 9 }
+        guard line.contains(where: separates), !line.contains(where: { $0 == 61 || $0 == 123 || $0 == 91 }) else { return false }
+        return line.split(whereSeparator: separates).allSatisfy { cell in
+            guard let first = cell.first(where: { $0 != 32 }) else { return true }
+            return !((48...57).contains(first) || first == 43 || first == 45 || first == 46)
+        }
     }
 
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
@@ -357,6 +365,11 @@ final class IngestLoop {
             queue(
                 "error cannot greet: got a name of \(rest.count) bytes, expected #!producer NAME with 1 to \(IngestLoop.producerBytesMax) bytes of UTF-8 without blanks\n",
                 connection, token)
+            connection.isRefused = true
+            return true
+        }
+        guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
+            queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
             connection.isRefused = true
             return true
         }
@@ -421,18 +434,64 @@ final class IngestLoop {
         poller.poller.modify(connection.descriptor, token: token, readable: true, writable: !connection.outgoing.isEmpty)
     }
 
+    /// Goes on with a client of the process before us.
+    private func adopt(_ client: OpenClient, _ token: UInt64) throws(PlatformError) {
+        let connection = Connection(descriptor: client.descriptor, name: client.name, isFile: false, now: Clocks.monotonic())
+        connection.carry = client.carry
+        connection.isSkipping = client.isSkipping
+        connection.lines = client.lines
+        connection.outgoing = client.outgoing
+        connections[token] = connection
+        try poller.poller.add(client.descriptor, token: token)
+        guard let name = client.producer else { return }
+        // Lines that were taken but not stored must come again, and only a new greeting makes the client send them.
+        var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
+        guard producer.stored >= client.position else { return drop(token) }
+        producer.position = client.position
+        producer.connection = token
+        producers[name] = producer
+        connection.producer = name
+        queue("ok \(producer.stored)\n", connection, token)
+    }
+
     /// Takes what is still in the sockets' buffers (bounded), then ends.
-    func finish(_ intake: inout Intake) {
+    /// - Returns: clients to hand over, when the options ask for it; they are no longer ours.
+    func finish(_ intake: inout Intake) -> [OpenClient] {
+        var handedOver: [OpenClient] = []
         let arrival = Clocks.monotonic()
         let now = Clocks.wall()
         for (token, connection) in connections where !connection.isFile {
-            for _ in 0..<64 where connections[token] != nil {
-                guard case .bytes(let count) = readOnce(connection.descriptor, into: buffer) else { break }
-                take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+            var isOpen = true
+            reading: for _ in 0..<64 where connections[token] != nil {
+                switch readOnce(connection.descriptor, into: buffer) {
+                case .bytes(let count): take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
+                case .wouldBlock: break reading
+                case .endOfFile, .failed:
+                    isOpen = false
+                    break reading
+                }
+            }
+            guard connections[token] != nil else { continue }
+            if isOpen && options.handsOverClients && !connection.isRefused {
+                handedOver.append(client(connection))
+                connections[token] = nil
+                continue
             }
             endLine(connection, token, &intake, now, arrival)
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
         intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        return handedOver
+    }
+
+    private func client(_ connection: Connection) -> OpenClient {
+        var client = OpenClient(descriptor: connection.descriptor, name: connection.name)
+        client.carry = connection.carry
+        client.isSkipping = connection.isSkipping
+        client.lines = connection.lines
+        client.producer = connection.producer
+        client.position = connection.producer.flatMap { producers[$0]?.position } ?? 0
+        client.outgoing = connection.outgoing
+        return client
     }
 }

@@ -9,6 +9,8 @@ public enum IngestSource: Sendable {
     case listener(Int32, name: String)
     /// A datagram socket.
     case datagram(Int32, name: String)
+    /// A client that the process before us served.
+    case client(OpenClient)
     /// A file or pipe that is read to its end; the server ends with the last of these.
     case file(Int32, name: String)
 }
@@ -44,6 +46,8 @@ public struct IngestOptions: Sendable {
     public var connectionIdleMax: Int64 = 0
     /// Whether a file source may start with a CSV header.
     public var sniffsCSV = true
+    /// Whether clients that are connected at the end are left in `handedOver` instead of being closed.
+    public var handsOverClients = false
 
     public init() {}
 }
@@ -63,6 +67,8 @@ public final class IngestServer: @unchecked Sendable {
     }
 
     public let snapshot = Locked(IngestSnapshot())
+    /// After `run`: the clients that were still connected, when the options ask for them. Whoever takes them closes them.
+    public let handedOver = Locked<[OpenClient]>([])
     private let inbox = Locked<[Command]>([])
     private let durable = Locked<[Acknowledgement]>([])
     private let wakeup: Wakeup
@@ -125,7 +131,8 @@ public final class IngestServer: @unchecked Sendable {
                 })
             publish(loop, intake)
         }
-        loop.finish(&intake)
+        let clients = loop.finish(&intake)
+        handedOver.withLock { $0 = clients }
         publish(loop, intake)
     }
 

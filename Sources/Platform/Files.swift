@@ -3,6 +3,15 @@ import Glibc
 
 /// Whole files and directories.
 public enum Files {
+    /// A file in memory that holds `bytes`. Errors: no memory for it.
+    public static func memoryFile(_ name: String, _ bytes: [UInt8]) throws(PlatformError) -> Descriptor {
+        let file = Descriptor(rw_memory_file(name))
+        guard file.raw >= 0 else { throw PlatformError.last("create memory file", name) }
+        try writeAll(file.raw, bytes, object: name)
+        lseek(file.raw, 0, SEEK_SET)
+        return file
+    }
+
     /// Reads a file of at most `bytesMax` bytes.
     public static func read(_ path: String, bytesMax: Int = 64 << 20) throws(PlatformError) -> [UInt8] {
         let file = Descriptor(rw_open(path, O_RDONLY, 0))

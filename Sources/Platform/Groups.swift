@@ -2,6 +2,14 @@ import Glibc
 
 /// Group membership by name.
 public enum Groups {
+    /// Whether a connected peer belongs to the group: by the groups it has, else by the group's member list.
+    ///
+    /// In a user namespace (PrivateUsers=) foreign users have no number, but the groups that the namespace knows keep theirs.
+    public static func contains(_ peer: PeerCredentials, group name: String) -> Bool {
+        if !name.isEmpty, let entry = getgrnam(name), peer.groups.contains(entry.pointee.gr_gid) { return true }
+        return contains(user: peer.userID, primaryGroup: peer.groupID, group: name)
+    }
+
     /// Whether the user belongs to the group: by primary group or by the group's member list.
     public static func contains(user: UInt32, primaryGroup: UInt32, group name: String) -> Bool {
         guard !name.isEmpty, let entry = getgrnam(name) else { return false }

@@ -29,30 +29,64 @@ public enum Systemd {
         return Int64(microseconds) * 1000
     }
 
-    /// The sockets that were passed (LISTEN_FDS), with their names. Errors: a passed descriptor that is not a Unix socket.
-    public static func listenSockets() throws(PlatformError) -> [ListenSocket] {
+    /// Everything that systemd passed (LISTEN_FDS).
+    public struct Passed: Sendable {
+        /// Sockets of the socket units.
+        public var sockets: [ListenSocket] = []
+        /// Descriptors that an earlier process put into the store, by the name it gave them.
+        public var stored: [(name: String, descriptor: Int32)] = []
+    }
+
+    /// Whether the service manager may keep descriptors for us. Versions before 254 do not tell; what they refuse, they close.
+    public static var hasDescriptorStore: Bool {
+        guard getenv("NOTIFY_SOCKET") != nil else { return false }
+        return getenv("FDSTORE").map { String(cString: $0) } != "0"
+    }
+
+    /// Gives `descriptor` to the service manager, which passes it to the next process of this service under
+    /// `storePrefix` + `name`. It stays open here too.
+    public static func store(_ descriptor: Int32, name: String) {
+        var descriptor = descriptor
+        // Without FDPOLL=0 a client that wrote its last lines and closed meanwhile would be forgotten with them.
+        sd_pid_notify_with_fds(0, 0, "FDSTORE=1\nFDPOLL=0\nFDNAME=\(storePrefix)\(name)", &descriptor, 1)
+    }
+
+    /// Takes a stored descriptor out of the store again.
+    public static func forget(name: String) { notify("FDSTOREREMOVE=1\nFDNAME=\(storePrefix)\(name)") }
+
+    /// Waits until the service manager has handled all that was said so far, at most five seconds.
+    public static func settle() { sd_notify_barrier(0, 5_000_000) }
+
+    private static let storePrefix = "stored-"
+
+    /// The descriptors that were passed, with their names. Errors: a socket unit passed something that is no Unix socket.
+    public static func passedDescriptors() throws(PlatformError) -> Passed {
         var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
         let count = sd_listen_fds_with_names(1, &names)
-        guard count > 0 else { return [] }
+        guard count > 0 else { return Passed() }
         defer {
             if let names {
                 for index in 0..<Int(count) { free(names[index]) }
                 free(names)
             }
         }
-        var sockets: [ListenSocket] = []
+        var passed = Passed()
         for index in 0..<Int(count) {
             let descriptor = Int32(3 + index)
             let name = names?[index].map { String(cString: $0) } ?? ""
+            if name.hasPrefix(storePrefix) {
+                passed.stored.append((String(name.dropFirst(storePrefix.count)), descriptor))
+                continue
+            }
             var isDatagram: Int32 = 0
             guard rw_is_unix_socket(descriptor, &isDatagram) != 0 else {
                 throw .refused(
                     verb: "use", object: "descriptor \(descriptor) from systemd", reason: "got something else, expected a Unix socket")
             }
             _ = rw_set_blocking(descriptor, 0)
-            sockets.append(ListenSocket(descriptor: descriptor, name: name, isDatagram: isDatagram != 0))
+            passed.sockets.append(ListenSocket(descriptor: descriptor, name: name, isDatagram: isDatagram != 0))
         }
-        return sockets
+        return passed
     }
 
     /// Writes one structured journal entry. Each field is `NAME=value`; does nothing when no journal listens.

@@ -6,14 +6,19 @@ public struct PeerCredentials: Sendable, Equatable {
     public let processID: Int32
     public let userID: UInt32
     public let groupID: UInt32
+    /// Supplementary groups of the process when it connected (SO_PEERGROUPS).
+    public let groups: [UInt32]
 
-    /// Reads SO_PEERCRED. nil when the kernel has none (not a connected Unix socket).
+    /// Reads SO_PEERCRED and SO_PEERGROUPS. nil when the kernel has none (not a connected Unix socket).
     public init?(descriptor: Int32) {
         var pid: Int32 = 0
         var uid: UInt32 = 0
         var gid: UInt32 = 0
         guard rw_peer_credentials(descriptor, &pid, &uid, &gid) == 0 else { return nil }
         (processID, userID, groupID) = (pid, uid, gid)
+        var supplementary = [UInt32](repeating: 0, count: 1024)
+        let count = rw_peer_groups(descriptor, &supplementary, Int32(supplementary.count))
+        groups = Array(supplementary.prefix(max(0, Int(count))))
     }
 }
 

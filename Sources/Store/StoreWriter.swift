@@ -61,8 +61,8 @@ public struct StoredDamage: Sendable, Equatable {
     public enum Place: Sendable, Equatable {
         case checkpoint(block: Int64, slot: Int64)
         case journal(sequence: Int64)
-        /// Journal rows are missing.
-        case gap
+        /// Journal rows of these batches are missing.
+        case gap(first: Int64, last: Int64)
         case elsewhere
     }
     public var place: Place
@@ -286,7 +286,10 @@ public final class StoreWriter {
             try database.run(
                 "UPDATE journal SET readings = 0, checksum = ?, payload = zeroblob(0) WHERE seq = ?",
                 [.integer(Int64(JournalRow.checksum(sequence: sequence, []))), .integer(sequence)], doing: "set readings aside")
-        case .gap, .elsewhere: break
+        case .gap(let first, let last):
+            // An empty row stands for what is missing.
+            try append(JournalRow(sequence: last, firstSequence: first, receivedAt: now, readings: 0, payload: []))
+        case .elsewhere: break
         }
     }
 

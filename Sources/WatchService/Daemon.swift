@@ -107,7 +107,8 @@ public final class Daemon: @unchecked Sendable {
         serve(signals, pipeline)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()
-        pipeline.stop()
+        stop(pipeline)
+        handOver(pipeline.ingest.handedOver.withLock { $0 })
         for path in sockets.made { unlink(path) }
         let totals = pipeline.ingest.snapshot.withLock { $0.totals }
         writeMetrics(configuration)
@@ -133,9 +134,11 @@ public final class Daemon: @unchecked Sendable {
     private func openSockets(_ configuration: Configuration) throws -> Sockets {
         var sockets = Sockets()
         guard options.servesSockets else { return sockets }
+        let passed = try Systemd.passedDescriptors()
+        sockets.ingest = takeOver(passed.stored).map { .client($0) }
         var hasStream = false
         var hasDatagram = false
-        for socket in try Systemd.listenSockets() {
+        for socket in passed.sockets {
             switch socket.name {
             case "control": sockets.control = socket.descriptor
             default:
@@ -169,6 +172,65 @@ public final class Daemon: @unchecked Sendable {
         return sockets
     }
 
+    /// Clients that the process before us left in the descriptor store. What cannot be continued is closed: clients connect again.
+    private func takeOver(_ stored: [(name: String, descriptor: Int32)]) -> [OpenClient] {
+        guard !stored.isEmpty else { return [] }
+        var descriptors: [String: Int32] = [:]
+        for item in stored {
+            descriptors[item.name] = item.descriptor
+            Systemd.forget(name: item.name)
+        }
+        var clients: [OpenClient] = []
+        if let list = descriptors.removeValue(forKey: Daemon.clientList) {
+            do {
+                lseek(list, 0, SEEK_SET)
+                clients = try OpenClient.decode(try Files.readAll(list, object: "list of open clients"), descriptors: descriptors)
+            } catch {
+                log.warning("open clients of the process before are closed", ["reason": "\(error)"])
+            }
+            close(list)
+        }
+        let kept = Set(clients.map(\.descriptor))
+        for descriptor in descriptors.values where !kept.contains(descriptor) { close(descriptor) }
+        log.info("took over open clients", ["clients": "\(clients.count)"])
+        return clients
+    }
+
+    /// Leaves open clients to the next process of this service.
+    private func handOver(_ clients: [OpenClient]) {
+        guard !clients.isEmpty else { return }
+        do {
+            let list = try Files.memoryFile(Daemon.clientList, OpenClient.encode(clients))
+            for (index, client) in clients.enumerated() { Systemd.store(client.descriptor, name: OpenClient.label(index)) }
+            Systemd.store(list.raw, name: Daemon.clientList)
+            Systemd.settle()
+            log.info("left open clients to the next process", ["clients": "\(clients.count)"])
+        } catch {
+            log.warning("open clients are closed", ["reason": "\(error)"])
+        }
+        for client in clients { close(client.descriptor) }
+    }
+
+    private static let clientList = "clients"
+
+    /// Stores everything; asks for more time as long as the writer moves.
+    private func stop(_ pipeline: Pipeline) {
+        let isStored = Locked(false)
+        let asking = try? WorkerThread("rnn-stopping") {
+            var toldAt = Clocks.monotonic()
+            while !isStored.withLock({ $0 }) {
+                Clocks.sleep(nanoseconds: 50_000_000)
+                let now = Clocks.monotonic()
+                guard now - toldAt > 5_000_000_000, now - pipeline.writer.statistics.aliveAt < 20_000_000_000 else { continue }
+                toldAt = now
+                Systemd.notify("EXTEND_TIMEOUT_USEC=30000000\nWATCHDOG=1")
+            }
+        }
+        pipeline.stop()
+        isStored.withLock { $0 = true }
+        asking?.join()
+    }
+
     private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
@@ -178,8 +240,7 @@ public final class Daemon: @unchecked Sendable {
             log: log,
             isAllowed: { [configuration] peer in
                 if peer.userID == 0 || peer.userID == ownUser { return true }
-                return Groups.contains(
-                    user: peer.userID, primaryGroup: peer.groupID, group: configuration.withLock { $0.text("control_group") })
+                return Groups.contains(peer, group: configuration.withLock { $0.text("control_group") })
             }, handle: { handlers.handle($0) })
         _ = try WorkerThread("rnn-control") { [log] in
             do { try server.run(listener: listener) } catch { log.error("the control thread ended", ["reason": "\(error)"]) }

@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Detection
 import Ingest
+import Platform
 import Readings
 import Store
 import Watching
@@ -41,6 +42,7 @@ enum DaemonSettings {
         options.lineBytesMax = Int(configuration.number("line_bytes_max"))
         options.connectionsMax = Int(configuration.number("connections_max"))
         options.connectionIdleMax = configuration.number("connection_idle_max")
+        options.handsOverClients = Systemd.hasDescriptorStore
         options.intake = intake(configuration)
         return options
     }

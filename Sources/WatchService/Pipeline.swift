@@ -102,6 +102,8 @@ final class Pipeline: @unchecked Sendable {
         let now = Clocks.wall()
         try store.transaction { () throws(StoreError) in
             for problem in report.problems { try store.quarantine(problem, now: now) }
+            try store.sealTotals(
+                TotalsCodec.names(report.totals, sequence: report.sequence) + [("last_stream", Int64(report.lastStreamID))])
             for id in report.orphans { try store.closeOrphan(id, at: now, sequence: report.sequence) }
             for (ordinal, action) in report.reissued.enumerated() {
                 try store.store(action, sequence: report.sequence, ordinal: 2_000_000 + ordinal, now: now)

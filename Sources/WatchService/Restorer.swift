@@ -169,7 +169,9 @@ public enum Restorer {
         var last: Int64?
         func missing(_ from: Int64, _ through: Int64) {
             problems.append(
-                StoredDamage(place: .gap, what: "journal, batches \(from)...\(through)", reason: "they are missing between others"))
+                StoredDamage(
+                    place: .gap(first: from, last: through), what: "journal, batches \(from)...\(through)",
+                    reason: "they are missing between others"))
         }
         try reader.journal(after: 0) { row, isIntact throws(StoreError) in
             if let last, row.firstSequence != last + 1 { missing(last + 1, row.firstSequence - 1) }

@@ -35,6 +35,11 @@ final class ShardRunner: @unchecked Sendable {
     private let stretch = Locked(1.0)
     private var nextBlock = 0
     private var rotationStartedAt: Int64
+    private var rotationReadings: Int64 = 0
+    /// Readings of one shard after which a rotation through all blocks ends (a replay takes about a second for so many) ...
+    static let rotationReadingsMax: Int64 = 1_000_000
+    /// ... if it took at least so long (nanoseconds), as states are larger than readings.
+    static let rotationMin: Int64 = 600_000_000_000
     private let statisticsBox = Locked(Statistics())
 
     struct Statistics: Sendable {
@@ -104,9 +109,14 @@ final class ShardRunner: @unchecked Sendable {
             return
         }
         let standard = checkpointInterval.withLock { $0 }
-        let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch.withLock { $0 })))
+        let stretch = stretch.withLock { $0 }
+        let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch)))
         let elapsed = max(0, now - rotationStartedAt)
-        let due = min(count, Int(Double(elapsed) / Double(interval) * Double(count)))
+        // A restart replays up to two rotations: many readings make them shorter, but not below ten minutes.
+        let readings = Double(box.watch.readingsScored - rotationReadings) / Double(ShardRunner.rotationReadingsMax)
+        let shortest = Double(elapsed) / min(Double(interval), Double(ShardRunner.rotationMin) * stretch)
+        let progress = max(Double(elapsed) / Double(interval), min(readings, shortest))
+        let due = min(count, Int(progress * Double(count)))
         guard due > nextBlock else { return }
         // A few at a time, so that readings do not wait behind a long row of them.
         write(nextBlock..<min(due, nextBlock + 4), isFinal: false)
@@ -114,6 +124,7 @@ final class ShardRunner: @unchecked Sendable {
         if nextBlock >= count {
             nextBlock = 0
             rotationStartedAt = now
+            rotationReadings = box.watch.readingsScored
         }
     }
 

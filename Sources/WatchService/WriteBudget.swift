@@ -23,6 +23,10 @@ struct WriteBudget: Sendable, Equatable {
     /// Takes the bytes written since the start at a monotonic time.
     /// - Returns: true when the stretch changed by a tenth or more: worth telling.
     mutating func observe(bytes: Int64, now: Int64) -> Bool {
+        if bytesPerDay == nil, stretch > 1 {
+            stretch = 1
+            return true
+        }
         guard let since = sampledAt else {
             (sampledAt, sampledBytes) = (now, bytes)
             return false
@@ -37,8 +41,6 @@ struct WriteBudget: Sendable, Equatable {
             // Half the way each time: commits that get larger do not get cheaper in proportion.
             let wanted = stretch * rate / Double(bytesPerDay)
             stretch = min(WriteBudget.stretchMax, max(1, (stretch * max(wanted, 0.01)).squareRoot()))
-        } else {
-            stretch = 1
         }
         return abs(stretch - before) > 0.1 * before
     }

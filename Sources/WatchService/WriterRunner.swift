@@ -183,7 +183,8 @@ final class WriterRunner: @unchecked Sendable {
     /// When what is pending must be committed (monotonic time): sooner when somebody waits for an answer.
     private func commitDue(_ settings: Intervals) -> Int64 {
         guard !pending.isEmpty else { return .max }
-        let due = pending.since + settings.commit
+        // An alert is told once it is stored: that should be soon.
+        let due = pending.since + (pending.actions.isEmpty ? settings.commit : min(settings.commit, 100_000_000))
         guard !pending.acknowledgements.isEmpty else { return due }
         switch store.durability {
         case .always: return min(due, pending.since + 10_000_000)

@@ -40,6 +40,8 @@ struct RnnWatchd: ParsableCommand {
     var check = false
     @Flag(name: .long, help: "Print every configuration key with its default, as a file to start from.")
     var printConfig = false
+    @Flag(name: .customLong("print-config-man"), help: .hidden)
+    var printConfigManual = false
     @Option(name: .customLong("set"), help: ArgumentHelp("Set any configuration key; may be repeated.", valueName: "key=value"))
     var settings: [String] = []
 
@@ -78,6 +80,10 @@ struct RnnWatchd: ParsableCommand {
         do {
             if printConfig {
                 FileOutput.output(Key.sampleFile)
+                return
+            }
+            if printConfigManual {
+                FileOutput.output(Key.manualPage(version: Version.text))
                 return
             }
             if check {

@@ -50,6 +50,11 @@ struct Send: ParsableCommand {
             let before = sender.acknowledged
             do {
                 try sender.attempt(path: ingestSocket)
+            } catch let error as PlatformError where error.code == EACCES || error.code == EPERM {
+                // Waiting does not help.
+                throw ControlError.forbidden(
+                    "cannot send: permission denied for \(ingestSocket); become root or join the group: sudo usermod -aG rnn-watchd $USER (then log in again)"
+                )
             } catch {
                 failures = sender.acknowledged > before ? 1 : failures + 1
                 guard failures <= attemptsMax else {

@@ -123,7 +123,8 @@ private final class Server {
 
     @Test func `a peer that is not allowed hears why`() throws {
         let answer = try Server(isAllowed: { $0.userID != getuid() }).raw("{\"v\":1,\"command\":\"echo\"}\n")
-        #expect(answer == ["{\"v\":1,\"ok\":false,\"error\":\"not allowed: user \(getuid()) is neither root nor in the control group\"}"])
+        #expect(answer.count == 1 && answer.first?.hasPrefix("{\"v\":1,\"ok\":false,\"error\":\"not allowed: ") == true)
+        #expect(answer.first?.contains("group") == true, "it says how to be allowed")
     }
 
     @Test func `nobody there is told with what to do`() {

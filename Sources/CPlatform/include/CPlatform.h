@@ -18,6 +18,8 @@ int rw_eventfd(void);                              // non-blocking, close-on-exe
 int rw_signalfd(const int *signals, int count);    // blocks the signals in the calling thread and returns a descriptor
 int rw_signalfd_read(int fd);                      // the signal number, or -1
 int rw_peer_credentials(int fd, int32_t *pid, uint32_t *uid, uint32_t *gid);
+int rw_peer_groups(int fd, uint32_t *groups, int groups_max);   // SO_PEERGROUPS; the count, or -1
+int rw_memory_file(const char *name);              // memfd, close-on-exec
 int rw_unix_socket(int datagram);                  // non-blocking, close-on-exec
 int rw_unix_bind(int fd, const char *path);        // -1 and errno; ENAMETOOLONG for a path over 107 bytes
 int rw_unix_connect(int fd, const char *path);

@@ -1,0 +1,133 @@
+import Testing
+
+@testable import Readings
+
+/// Deterministic noise; the seed is in the test's name when it fails.
+struct Noise {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+    mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+
+    /// Every kind of number: decimals, integers, Floats, all bits.
+    mutating func value() -> Double {
+        switch below(6) {
+        case 0: return Double(below(100_000)) / 100
+        case 1: return -Double(below(1000))
+        case 2: return Double(Float(bitPattern: UInt32(truncatingIfNeeded: next()) & 0x7F7F_FFFF))
+        case 3: return -0.0
+        case 4:
+            return [Double.greatestFiniteMagnitude, .leastNonzeroMagnitude, 16_777_216, 16_777_215, 0.1, 1e-7].randomElement(using: &self)!
+        default:
+            let any = Double(bitPattern: next())
+            return any.isFinite ? any : 1
+        }
+    }
+}
+
+extension Noise: RandomNumberGenerator {}
+
+private func batch(seed: UInt64) -> ReadingBatch {
+    var noise = Noise(state: seed)
+    let batch = ReadingBatch(entryCapacity: 64, fieldCapacity: 512)
+    batch.sequence = Int64(noise.below(1 << 40)) + 1
+    batch.shards = 1 + noise.below(8)
+    batch.shard = noise.below(batch.shards)
+    batch.clock = Int64(truncatingIfNeeded: noise.next() >> 1)
+    if noise.below(2) == 0 {
+        batch.notes = [
+            .stream(id: 7, key: [97, 0, 255]), .channel(stream: 7, index: 65535, name: []), .evicted(stream: .max),
+            .condition(kind: "limit", reason: "voll", time: .min), .condition(kind: "limit", reason: nil, time: .max),
+        ]
+    }
+    for _ in 0..<noise.below(60) {
+        for _ in 0...noise.below(5) { batch.append(channel: UInt16(truncatingIfNeeded: noise.next()), value: noise.value()) }
+        batch.endReading(
+            stream: UInt32(truncatingIfNeeded: noise.next()), time: Int64(bitPattern: noise.next()), clock: Int64(bitPattern: noise.next()))
+    }
+    return batch
+}
+
+private func content(_ batch: ReadingBatch) -> [String] {
+    (0..<batch.entryCount).map { index in
+        let entry = batch.entries[index]
+        let fields = (Int(entry.fieldStart)..<Int(entry.fieldStart + entry.fieldCount)).map {
+            "\(batch.channels[$0])=\(batch.values[$0].bitPattern)"
+        }
+        return "\(entry.stream) \(entry.time) \(entry.clock) \(fields)"
+    }
+}
+
+@Suite struct JournalCodecTests {
+    @Test("a batch comes back from the journal bit for bit", arguments: 1...200)
+    func roundTrip(seed: UInt64) throws {
+        let original = batch(seed: seed)
+        var row = ByteWriter()
+        JournalCodec.append(original, to: &row)
+        JournalCodec.append(original, to: &row)
+        let scratch = ReadingBatch(entryCapacity: 64, fieldCapacity: 512)
+        var seen = 0
+        try JournalCodec.batches(of: row.bytes, scratch: scratch) { decoded in
+            seen += 1
+            #expect(content(decoded) == content(original))
+            #expect(decoded.notes == original.notes)
+            #expect(
+                (decoded.sequence, decoded.clock, decoded.shard, decoded.shards) == (
+                    original.sequence, original.clock, original.shard, original.shards
+                ))
+        }
+        #expect(seen == 2)
+    }
+
+    @Test("damaged bytes are an error or other readings, never a trap", arguments: 1...150)
+    func damage(seed: UInt64) {
+        var noise = Noise(state: seed)
+        var row = ByteWriter()
+        JournalCodec.append(batch(seed: seed), to: &row)
+        let scratch = ReadingBatch(entryCapacity: 64, fieldCapacity: 512)
+        for _ in 0..<60 {
+            var bytes = row.bytes
+            for _ in 0...noise.below(3) { bytes[noise.below(bytes.count)] = UInt8(truncatingIfNeeded: noise.next()) }
+            if noise.below(3) == 0 { bytes.removeLast(noise.below(bytes.count)) }
+            try? JournalCodec.batches(of: bytes, scratch: scratch) { batch in
+                #expect(batch.entryCount <= 64 && batch.fieldCount <= 512 && batch.shard < batch.shards)
+            }
+        }
+    }
+
+    @Test("a journal of another format is refused by its number")
+    func otherFormat() {
+        let scratch = ReadingBatch(entryCapacity: 1, fieldCapacity: 1)
+        #expect(throws: CodingError(offset: 0, expected: "journal format 1, got 2")) {
+            try JournalCodec.decode([2, 0, 0, 0], into: scratch)
+        }
+    }
+
+    @Test("the checksum is CRC-32C, any split of eights and rest")
+    func checksum() {
+        // The check value of the Castagnoli polynomial in every catalogue of CRCs.
+        #expect(CRC32C.checksum(Array("123456789".utf8)) == 0xE306_9283)
+        #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
+        #expect(CRC32C.checksum([]) == 0)
+    }
+
+    @Test("every varint and signed number comes back")
+    func numbers() throws {
+        let numbers: [Int64] = [0, 1, -1, 63, 64, -64, -65, 1 << 31, .max, .min, .min + 1]
+        var writer = ByteWriter()
+        for number in numbers { writer.signed(number) }
+        var reader = ByteReader(writer.bytes)
+        for number in numbers {
+            let read = try reader.signed()
+            #expect(read == number)
+        }
+        #expect(reader.isAtEnd)
+        var long = ByteReader([UInt8](repeating: 0xFF, count: 10))
+        #expect(throws: CodingError.self) { _ = try long.varint() }
+    }
+}

@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# inside.sh: the checks, run by a booted systemd in a clean Debian (see run.sh). Every line is a law; the first that fails
+# shows what came instead. All are run; the exit code is 1 when one failed.
+set -uo pipefail
+cd /test
+# A clean Debian has neither DNS nor a terminal.
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+passed=0 failed=0
+law() { printf '  ok    %s\n' "$1"; passed=$((passed + 1)); }
+broken() { printf '  FAIL  %s\n        %s\n' "$1" "${2:-}"; failed=$((failed + 1)); }
+# is LAW GOT EXPECTED
+is() { if [ "$2" = "$3" ]; then law "$1"; else broken "$1" "got \"$2\", expected \"$3\""; fi; }
+# holds LAW COMMAND...
+holds() { local name=$1 out; shift; if out=$("$@" 2>&1); then law "$name"; else broken "$name" "$* gave $?: $(tail -n 5 <<< "$out")"; fi; }
+# has LAW TEXT PATTERN
+has() { if grep -qE -- "$3" <<< "$2"; then law "$1"; else broken "$1" "got \"$(head -c 600 <<< "$2")\", expected something like \"$3\""; fi; }
+# soon SECONDS COMMAND...: repeats until it succeeds
+soon() { local end=$((SECONDS + $1)); shift; until "$@" > /dev/null 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.1; done; }
+note() { printf '%s\n' "-- $* ($(cut -d' ' -f1 /proc/uptime) s)"; }
+status() { rnnctl status --format json | perl -MJSON::PP -e '$/=undef; my $s = decode_json(<STDIN>); my $v = $s->{$ARGV[0]}; print ref $v ? encode_json($v) : $v' "$1" 2>/dev/null || rnnctl status --format json | sed -n "s/^ *\"$1\": *\([-0-9.]*\).*/\1/p"; }
+# readings STREAM: how many of it were accepted
+lines() { status lines_received; }
+settled() { local before; before=$(lines); sleep 0.7; [ -n "$before" ] && [ "$(lines)" = "$before" ]; }
+pid() { systemctl show -P MainPID rnn-watchd.service; }
+snippet() { awk -v mark="<!-- snippet $1 -->" '$0 == mark { found = 1; next } found && /^```/ { if (inside) exit; inside = 1; next } inside' INTEGRATIONS.md; }
+
+note "install the version before"
+holds "the package installs in a clean Debian" dpkg -i old.deb
+is "installing starts the ingest sockets" "$(systemctl is-active rnn-watchd.socket)" active
+is "installing starts the control socket" "$(systemctl is-active rnn-watchd-control.socket)" active
+is "the sockets belong to the group alone" "$(stat -c '%a %U %G' /run/rnn-watchd/ingest.sock /run/rnn-watchd/ingest.dgram /run/rnn-watchd/control.sock | sort -u)" "660 root rnn-watchd"
+holds "the service starts" systemctl start rnn-watchd
+is "it is running" "$(systemctl is-active rnn-watchd)" active
+has "its user exists only while it runs" "$(ps -o user= -p "$(pid)") $(grep -c rnn-watchd /etc/passwd)" '_rnn-.* 0$'
+is "ready means that rnnctl is answered at once" "$(rnnctl status > /dev/null 2>&1; echo $?)" 0
+
+note "readings and alerts"
+rnnctl simulate --hours 672 --streams 2 --seed 1 --start 2026-01-05T00:00:00Z --fast > plant.lp
+sent=$(grep -c . plant.lp)
+socat -u FILE:plant.lp UNIX-CONNECT:/run/rnn-watchd/ingest.sock
+soon 120 settled
+is "every line piped to the socket is received" "$(lines)" "$sent"
+alerts=$(rnnctl alerts query --format csv | tail -n +2)
+has "rnnctl alerts query shows alerts" "$alerts" .
+has "the status line tells streams, rate and alerts" "$(soon 8 test -n ''; sleep 5; systemctl show -P StatusText rnn-watchd)" '^[0-9]+ streams, [0-9]+ readings/s, [0-9]+ open alerts$'
+
+note "upgrade under load"
+before=$(lines)
+socket=$(stat -c %i /run/rnn-watchd/ingest.sock)
+perl steady.pl upgrade,kind=stream 12 > one & perl steady.pl datagram,kind=upgrade 12 > two &
+sleep 2
+holds "the package upgrades while it is fed" dpkg -i new.deb
+wait
+soon 60 settled
+is "no line is lost over an upgrade" "$(($(lines) - before))" "$(($(cat one) + $(cat two)))"
+is "no line is torn over an upgrade" "$(status lines_refused)" '{}'
+is "the upgrade keeps the sockets" "$(stat -c %i /run/rnn-watchd/ingest.sock)" "$socket"
+is "the upgrade keeps alerts" "$(rnnctl alerts query --format csv | tail -n +2 | head -n 1)" "$(head -n 1 <<< "$alerts")"
+has "the new version runs" "$(dpkg-query -W -f '${Version}' rnn-watchd) $(systemctl is-active rnn-watchd)" '^[0-9.]+ active$'
+
+note "restart under load"
+before=$(lines)
+cut -c1- plant.lp | sed 's/^[^, ]*/acknowledged/' > acknowledged.lp
+perl steady.pl restart,kind=a 14 > one & perl steady.pl restart,kind=b 14 4093 > two & perl steady.pl datagram,kind=restart 14 > three &
+rnnctl send acknowledged.lp --producer load --quiet & sender=$!
+was=$(pid)
+for _ in 1 2 3; do sleep 3; systemctl restart rnn-watchd || broken "restart" "$(systemctl status rnn-watchd)"; done
+has "it is another process" "$was $(pid)" '^([0-9]+) '
+wait $sender; code=$?
+wait
+is "an acknowledged sender ends well over three restarts" $code 0
+soon 120 settled
+is "no line is lost over three restarts" "$(($(lines) - before))" "$(($(cat one) + $(cat two) + $(cat three) + $(grep -c . acknowledged.lp)))"
+is "no line is torn over three restarts" "$(status lines_refused)" '{}'
+has "open clients were handed over" "$(journalctl -u rnn-watchd -o cat | grep 'took over' | tail -n 3)" 'clients=[23]'
+before=$(status readings_accepted)
+{ printf 'torn,line=yes value=1'; sleep 1; systemctl restart rnn-watchd; printf '2.5\ntorn,line=yes value=3\n'; } | socat -u - UNIX-CONNECT:/run/rnn-watchd/ingest.sock
+soon 10 settled
+is "a line that was half sent before a restart is whole after it" "$(($(status readings_accepted) - before))" 2
+is "it was not refused" "$(status lines_refused)" '{}'
+is "nothing stays in the descriptor store" "$(systemctl show -P NFileDescriptorStore rnn-watchd)" 0
+
+note "reload"
+sed -i 's/^stale_after = .*/stale_after = 25/' /etc/rnn-watchd/rnn-watchd.toml
+was=$(pid)
+holds "it reloads" systemctl reload rnn-watchd
+soon 5 sh -c 'journalctl -u rnn-watchd -o cat | grep -q "reloaded: stale_after"'
+has "a changed key is taken over" "$(journalctl -u rnn-watchd -o cat | grep reloaded | tail -n 1)" 'reloaded: stale_after'
+is "a reload keeps the process" "$(pid)" "$was"
+echo 'nonsense = 1' >> /etc/rnn-watchd/rnn-watchd.toml
+systemctl reload rnn-watchd
+soon 5 sh -c 'journalctl -u rnn-watchd -o cat | grep -q nonsense'
+is "a broken file changes nothing" "$(systemctl is-active rnn-watchd) $(pid)" "active $was"
+has "and is told" "$(journalctl -u rnn-watchd -o cat | grep nonsense | tail -n 1)" 'nonsense'
+sed -i '/^nonsense/d' /etc/rnn-watchd/rnn-watchd.toml
+
+note "kill -9"
+sleep 1
+before=$(lines)
+socket=$(stat -c %i /run/rnn-watchd/ingest.sock)
+kill -9 "$(pid)"
+# The socket is systemd's: who connects now waits.
+for i in 1 2 3; do echo "after,kill=yes value=$i" | socat -u - UNIX-CONNECT:/run/rnn-watchd/ingest.sock; sleep 0.05; done
+echo "after,kill=datagram value=1" | socat -u - UNIX-SENDTO:/run/rnn-watchd/ingest.dgram
+soon 15 systemctl is-active rnn-watchd
+soon 10 settled
+is "it is back after kill -9" "$(systemctl is-active rnn-watchd)" active
+is "lines that came while it was dead are received" "$(($(lines) - before))" 4
+is "the socket is the same" "$(stat -c %i /run/rnn-watchd/ingest.sock)" "$socket"
+
+note "watchdog"
+mkdir -p /run/systemd/system/rnn-watchd.service.d
+printf '[Service]\nWatchdogSec=2s\nTimeoutAbortSec=5s\nStartLimitBurst=100\n' > /run/systemd/system/rnn-watchd.service.d/test.conf
+printf '[Unit]\nStartLimitIntervalSec=0\n' > /run/systemd/system/rnn-watchd.service.d/limit.conf
+systemctl daemon-reload
+systemctl restart rnn-watchd
+was=$(pid)
+sleep 5
+is "a daemon without work is not killed" "$(pid)" "$was"
+for thread in rnn-writer rnn-ingest rnn-shard-0 rnn-watchd; do
+  was=$(pid)
+  perl stop-thread.pl "$was" $thread > /dev/null &
+  if soon 25 sh -c "[ \$(systemctl show -P MainPID rnn-watchd) != $was ] && systemctl is-active rnn-watchd"; then law "a daemon whose $thread hangs is killed and started again"
+  else broken "a daemon whose $thread hangs is killed and started again" "$(systemctl show rnn-watchd -p MainPID -p ActiveState -p SubState -p Result) was $was"; kill %% 2> /dev/null; fi
+  wait
+done
+has "the journal says why" "$(journalctl -u rnn-watchd -o cat --no-pager)" 'Watchdog timeout'
+rm -r /run/systemd/system/rnn-watchd.service.d
+systemctl daemon-reload
+systemctl restart rnn-watchd
+
+note "journal"
+id=5d1e4f0c8f8b4c2f9b1c3a7de2a60f11
+journalctl --sync
+entry=$(journalctl MESSAGE_ID=$id -n 1 -o verbose)
+for field in RNN_STREAM= RNN_ALERT_ID= RNN_KIND= RNN_STATE=opened RNN_SCORE= RNN_SEVERITY= PRIORITY=[345]; do has "an alert's entry has $field" "$entry" "^ +$field"; done
+stream=$(sed -n 's/^ *RNN_STREAM=//p' <<< "$entry")
+has "journalctl RNN_STREAM= finds it" "$(journalctl -o cat "RNN_STREAM=$stream" | head -n 3)" "^alert .*: $stream"
+has "journalctl -x explains it" "$(journalctl -x MESSAGE_ID=$id -n 1)" 'does not behave as it used to'
+is "one entry for each alert opened" "$(journalctl MESSAGE_ID=$id -o cat | grep -c .)" "$(rnnctl alerts query --format csv | tail -n +2 | grep -c .)"
+
+note "sealed"
+holds "systemd-analyze verify finds nothing" sh -c 'out=$(systemd-analyze verify /lib/systemd/system/rnn-watchd.service /lib/systemd/system/rnn-watchd.socket /lib/systemd/system/rnn-watchd-control.socket 2>&1); echo "$out"; ! echo "$out" | grep -q rnn-'
+exposure=$(systemd-analyze security --no-pager rnn-watchd.service | sed -n 's/.*Overall exposure level for rnn-watchd.service: \([0-9.]*\).*/\1/p')
+if awk "BEGIN { exit !(\"$exposure\" != \"\" && $exposure <= 0.4) }"; then law "exposure is at most 0.4: $exposure"; else broken "exposure is at most 0.4" "got $exposure"; systemd-analyze security --no-pager rnn-watchd.service | grep '✗'; fi
+is "it runs in namespaces of its own" "$(for kind in net user mnt ipc; do [ "$(readlink /proc/1/ns/$kind)" != "$(readlink "/proc/$(pid)/ns/$kind")" ] && printf "$kind "; done)" "net user mnt ipc "
+has "it has no capability, may gain none, and its calls are filtered" "$(grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' "/proc/$(pid)/status" | tr -s '\t\n' ' ')" 'CapEff: 0+ CapBnd: 0+ NoNewPrivs: 1 Seccomp: 2'
+is "memory and tasks are limited" "$(systemctl show -p MemoryMax -p TasksMax -p OOMPolicy rnn-watchd | grep -c -E 'MemoryMax=[0-9]+|TasksMax=[0-9]+|OOMPolicy=stop')" 3
+
+note "another user"
+useradd -m visitor
+group=$(getent group rnn-watchd | cut -d: -f3)
+visitor() { setpriv --reuid=visitor --regid=visitor --clear-groups "$@" 2>&1; }
+member() { setpriv --reuid=visitor --regid=visitor --groups="$group" "$@" 2>&1; }
+has "who is not in the group is told what to do" "$(visitor rnnctl status)" 'permission denied.*usermod -aG rnn-watchd'
+is "and gets exit code 1" "$(visitor rnnctl status > /dev/null; echo $?)" 1
+has "the same when sending" "$(visitor rnnctl send plant.lp)" 'permission denied.*usermod -aG rnn-watchd'
+has "a member of the group is answered" "$(member rnnctl status)" 'lines_received'
+has "a member of the group may send" "$(echo 'member value=1' > member.lp; chmod a+r member.lp; member rnnctl send member.lp)" '1 lines acknowledged'
+chmod 666 /run/rnn-watchd/control.sock
+has "the daemon itself refuses others, whatever the socket's mode" "$(visitor rnnctl status)" 'not allowed: only root and members'
+has "and answers the group" "$(member rnnctl status)" 'lines_received'
+chmod 660 /run/rnn-watchd/control.sock
+
+note "the programs of others"
+collected() { rnnctl streams list --format csv | cut -d, -f1- | grep -cE "$1"; }
+(snippet shell) > shell.sh
+holds "the shell snippet runs" sh shell.sh
+soon 5 sh -c 'rnnctl streams list --format csv | grep -q humidity\\\|room'
+has "socat's lines are a stream" "$(rnnctl streams list)" 'room,floor=2'
+mkdir -p /etc/collectd/collectd.conf.d /etc/systemd/system/collectd.service.d
+cat > /etc/collectd/collectd.conf <<'CONF'
+Hostname "box"
+Interval 1
+LoadPlugin cpu
+LoadPlugin load
+LoadPlugin memory
+Include "/etc/collectd/collectd.conf.d/*.conf"
+CONF
+snippet collectd.conf > /etc/collectd/collectd.conf.d/rnn-watchd.conf
+snippet collectd-drop-in > /etc/systemd/system/collectd.service.d/rnn-watchd.conf
+systemctl daemon-reload
+refused=$(status lines_refused)
+systemctl restart collectd
+soon 15 sh -c 'rnnctl streams list | grep -q memory,host=box'
+has "collectd's streams arrive: load" "$(rnnctl streams list)" 'load,host=box'
+has "collectd's streams arrive: memory" "$(rnnctl streams list)" 'memory,host=box,type=memory,type_instance=free'
+has "collectd's streams arrive: cpu" "$(rnnctl streams list)" 'cpu,host=box'
+systemctl restart rnn-watchd
+before=$(status readings_accepted)
+sleep 3
+is "collectd goes on after a restart" "$(($(status readings_accepted) > before))" 1
+systemctl stop collectd
+soon 5 settled
+is "nothing of collectd is refused" "$(status lines_refused)" "$refused"
+snippet rsyslog.conf | sed 's/interval="10"/interval="1"/' > /etc/rsyslog.d/rnn-watchd.conf
+holds "rsyslog accepts its snippet" rsyslogd -N1
+systemctl restart rsyslog
+sleep 1
+logger -t reading 'pump,site=rsyslog pressure=3.1'
+soon 15 sh -c 'rnnctl streams list | grep -q site=rsyslog'
+has "a message through rsyslog is a reading" "$(rnnctl streams list)" 'pump,site=rsyslog'
+soon 15 sh -c 'rnnctl streams list | grep -q core.queue'
+has "rsyslog's counters are streams" "$(rnnctl streams list)" 'core.queue'
+systemctl stop rsyslog syslog.socket
+soon 5 settled
+is "nothing of rsyslog is refused" "$(status lines_refused)" "$refused"
+systemctl start mosquitto
+snippet mosquitto > mosquitto.sh
+sh mosquitto.sh & mqtt=$!
+sleep 1
+mosquitto_pub -t sensors/kitchen -m 20.5
+soon 10 sh -c 'rnnctl streams list | grep -q sensors/kitchen'
+has "MQTT topics are streams" "$(rnnctl streams list)" 'mqtt,topic=sensors/kitchen'
+kill $mqtt; systemctl stop mosquitto; wait $mqtt 2> /dev/null
+
+note "stop, start"
+soon 10 settled
+streams=$(rnnctl streams list --format csv | wc -l) before=$(lines)
+holds "it stops" systemctl stop rnn-watchd rnn-watchd.socket rnn-watchd-control.socket
+is "a stop is a clean end" "$(systemctl show -P Result rnn-watchd)" success
+has "rnnctl says how to start it" "$(rnnctl status 2>&1)" 'systemctl start rnn-watchd'
+has "the database belongs to nobody else" "$(stat -c %a /var/lib/private/rnn-watchd)" '^700$'
+holds "rnnctl check finds nothing" rnnctl --state-dir /var/lib/rnn-watchd check
+holds "it starts again" systemctl start rnn-watchd
+is "the dynamic user finds its state again" "$(rnnctl streams list --format csv | wc -l) $(lines)" "$streams $before"
+holds "manual pages are there" sh -c 'man -w rnn-watchd && man -w rnnctl && man -w rnn-watchd.toml'
+
+note "remove, purge"
+holds "the package is removed" dpkg -r rnn-watchd
+is "nothing of it runs" "$(systemctl is-active rnn-watchd.service rnn-watchd.socket rnn-watchd-control.socket | sort -u)" inactive
+is "removing keeps state and configuration" "$(ls /var/lib/private/rnn-watchd/rnn-watchd.db /etc/rnn-watchd/rnn-watchd.toml | wc -l)" 2
+holds "it is purged" dpkg -P rnn-watchd
+is "purging leaves nothing" "$(ls -d /etc/rnn-watchd /var/lib/rnn-watchd /var/lib/private/rnn-watchd /run/rnn-watchd /etc/systemd/system/*/rnn-* 2> /dev/null)" ""
+
+echo
+echo "$passed laws hold, $failed broken; systemd $(systemctl --version | awk 'NR == 1 { print $2 }'), exposure $exposure"
+[ $failed = 0 ]

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# run.sh PACKAGE: installs, runs, upgrades and purges the package in a clean Debian that boots a real systemd.
+# RNN_TEST_CACHE keeps the clean Debian between runs (default /var/cache/rnn-watchd-test). 77: this machine cannot.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+package=$(readlink -f "$1")
+suite=${RNN_TEST_SUITE:-bookworm}
+cache=${RNN_TEST_CACHE:-/var/cache/rnn-watchd-test}
+root=$cache/$suite
+inside=systemd,systemd-sysv,dbus,libsqlite3-0,libstdc++6,libseccomp2,procps,collectd-core,rsyslog,socat,mosquitto,mosquitto-clients,man-db
+[ "$(id -u)" = 0 ] || { echo "run.sh: needs root" >&2; exit 77; }
+if ! [ -e "$root/.complete-$(echo "$inside" | cksum | cut -d' ' -f1)" ]; then
+  rm -rf --one-file-system "$root"
+  mkdir -p "$cache"
+  echo "making a clean $suite in $root"
+  mmdebstrap -q --variant=minbase --include="$inside" "$suite" "$root" || exit 77
+  touch "$root/.complete-$(echo "$inside" | cksum | cut -d' ' -f1)"
+fi
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/rnn-watchd-systemd.XXXXXX")
+trap 'rm -rf --one-file-system "$out"' EXIT
+cp "$here"/*.sh "$here"/*.pl "$out/"
+cp -r "$here/../../docs/INTEGRATIONS.md" "$out/"
+cp "$package" "$out/new.deb"
+# The version before: the same files under a lower number.
+dpkg-deb -R "$package" "$out/previous"
+sed -i 's/^Version: .*/&~previous/' "$out/previous/DEBIAN/control"
+dpkg-deb -Zgzip -z1 -b "$out/previous" "$out/old.deb" > /dev/null
+rm -rf "$out/previous"
+code=0
+"$here/boot.sh" "$root" "$out" 600 || code=$?
+if [ $code != 0 ]; then
+  [ -s "$out/journal" ] && { echo "--- journal"; grep -v 'systemd\[1\]: \(Reached\|Listening\|Mounted\)' "$out/journal" | tail -n 150; }
+  [ -s "$out/journal" ] || tail -n 40 "$out/boot.log" || true
+fi
+exit $code
