@@ -119,6 +119,8 @@ let package = Package(
         .testTarget(name: "LineFormatsTests", dependencies: ["CAllocationCount", "LineFormats"]),
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
+        // Runs the built programs.
+        .testTarget(name: "ModelCommandTests", dependencies: ["rnn-watchd", "rnnctl", "ModelFiles", "Models", "RecurrentNetwork"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
         .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
