@@ -124,7 +124,7 @@ let package = Package(
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
         .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
-        .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Platform", "Readings", "Store"]),
+        .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Migrations", "Platform", "Readings", "Store"]),
         .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),

@@ -2,6 +2,7 @@ import Alerting
 import CSQLite
 import Glibc
 import Platform
+import Migrations
 import Readings
 import Testing
 
@@ -54,10 +55,10 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         let folder = Folder()
         _ = try writer(folder)
         damage(folder.database, "PRAGMA user_version = 7")
-        let want = StoreError.newerSchema(path: folder.database, found: 7, supported: 1)
+        let want = StoreError.newerSchema(path: folder.database, found: 7, supported: Migrations.version)
         #expect(throws: want) { try writer(folder) }
         #expect(throws: want) { try StoreReader(path: folder.database) }
-        #expect(want.description.contains("version is 7") && want.description.contains("up to 1"))
+        #expect(want.description.contains("version is 7") && want.description.contains("up to \(Migrations.version)"))
     }
 
     @Test("another program's database, an empty file, and a log without its database are never taken for a new beginning")
