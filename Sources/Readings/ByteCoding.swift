@@ -152,11 +152,12 @@ public enum CRC32C {
         return tables
     }()
 
-    public static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { checksum($0) } }
+    /// - Parameter before: the checksum of what stands before `bytes`; 0 for nothing.
+    public static func checksum(_ bytes: [UInt8], before: UInt32 = 0) -> UInt32 { bytes.withUnsafeBytes { checksum($0, before: before) } }
 
-    public static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    public static func checksum(_ bytes: UnsafeRawBufferPointer, before: UInt32 = 0) -> UInt32 {
         tables.withUnsafeBufferPointer { table in
-            var value: UInt32 = 0xFFFF_FFFF
+            var value = before ^ 0xFFFF_FFFF
             var index = 0
             while index + 8 <= bytes.count {
                 let low = value ^ UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))

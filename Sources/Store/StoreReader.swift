@@ -65,21 +65,36 @@ public final class StoreReader {
         return streams
     }
 
-    /// Both generations of every block, the newest first, with their slot and whether their checksum holds.
-    public func checkpoints(
-        _ body: (_ block: CheckpointBlock, _ slot: Int64, _ isIntact: Bool) throws(StoreError) -> Void
-    ) throws(StoreError) {
+    /// A stored generation of a block: which one, not what.
+    public struct Generation: Sendable, Equatable {
+        public let block: Int64
+        public let slot: Int64
+        public let sequence: Int64
+    }
+
+    /// All generations, block by block, the newest of each first.
+    public func generations() throws(StoreError) -> [Generation] {
+        var list: [Generation] = []
+        try database.rows("SELECT block, slot, seq FROM checkpoints ORDER BY block, seq DESC", doing: "read checkpoints") {
+            row throws(StoreError) in
+            list.append(Generation(block: row.integer(0), slot: row.integer(1), sequence: row.integer(2)))
+        }
+        return list
+    }
+
+    /// One generation, and whether its checksum holds; nil when it is not there.
+    public func checkpoint(_ generation: Generation) throws(StoreError) -> (block: CheckpointBlock, isIntact: Bool)? {
+        var found: (CheckpointBlock, Bool)?
         try database.rows(
-            "SELECT block, seq, layout, streams, checksum, payload, slot FROM checkpoints ORDER BY block, seq DESC",
-            doing: "read checkpoints"
+            "SELECT block, seq, layout, streams, checksum, payload FROM checkpoints WHERE block = ? AND slot = ?",
+            [.integer(generation.block), .integer(generation.slot)], doing: "read a checkpoint"
         ) { row throws(StoreError) in
-            let payload = row.blob(5)
             let block = CheckpointBlock(
                 block: row.integer(0), sequence: row.integer(1), layout: UInt32(truncatingIfNeeded: row.integer(2)),
-                streams: Int(row.integer(3)),
-                payload: payload)
-            try body(block, row.integer(6), Int64(block.checksum) == row.integer(4))
+                streams: Int(row.integer(3)), payload: row.blob(5))
+            found = (block, Int64(block.checksum) == row.integer(4))
         }
+        return found
     }
 
     /// Journal rows that end after `sequence`, in order, and whether their checksum holds.

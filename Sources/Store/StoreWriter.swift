@@ -30,7 +30,7 @@ public struct CheckpointBlock: Sendable, Equatable {
     var checksum: UInt32 {
         var head = ByteWriter()
         for number in [block, sequence, Int64(layout), Int64(streams)] { head.fixed64(UInt64(bitPattern: number)) }
-        return CRC32C.checksum(head.bytes + payload)
+        return CRC32C.checksum(payload, before: CRC32C.checksum(head.bytes))
     }
 }
 
@@ -52,7 +52,7 @@ public struct JournalRow: Sendable, Equatable {
     static func checksum(sequence: Int64, _ payload: [UInt8]) -> UInt32 {
         var head = ByteWriter()
         head.fixed64(UInt64(bitPattern: sequence))
-        return CRC32C.checksum(head.bytes + payload)
+        return CRC32C.checksum(payload, before: CRC32C.checksum(head.bytes))
     }
 }
 

@@ -10,7 +10,7 @@ import Watching
 /// What a state directory tells without a daemon: learned state is restored in memory, nothing is written.
 public enum OfflineState {
     /// Restores everything with default settings. The answers about streams do not depend on the settings but for thresholds.
-    private static func restore(_ reader: StoreReader) throws -> (shards: [ShardBox], report: RestoreReport) {
+    private static func restore(_ reader: StoreReader, isThorough: Bool = false) throws -> (shards: [ShardBox], report: RestoreReport) {
         let configuration = Configuration()
         // The profile is part of the stored layout: try the default, then the other.
         var best: (shards: [ShardBox], report: RestoreReport)?
@@ -18,7 +18,7 @@ public enum OfflineState {
             var trial = configuration
             _ = trial.set("profile", to: profile)
             var set = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 4096)
-            let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), progress: {})
+            let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), isThorough: isThorough, progress: {})
             let found = (shards: set.take(), report: report)
             if report.problems.isEmpty { return found }
             if best.map({ report.problems.count < $0.report.problems.count }) ?? true { best = found }
@@ -70,7 +70,9 @@ public enum OfflineState {
                 table.rows.append([.string("model \(model.name)@\(model.version)"), .string("its bytes do not have the stored hash")])
             }
         }
-        for problem in try restore(reader).report.problems { table.rows.append([.string(problem.what), .string(problem.reason)]) }
+        for problem in try restore(reader, isThorough: true).report.problems {
+            table.rows.append([.string(problem.what), .string(problem.reason)])
+        }
         return table
     }
 

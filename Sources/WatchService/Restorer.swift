@@ -31,19 +31,21 @@ public enum Restorer {
     /// - Parameters:
     ///   - shards: empty, in order
     ///   - batchCapacity: entries and fields that any stored batch fits in
+    ///   - isThorough: read also checkpoints that are not needed, for a check
     ///   - progress: called now and then during long restores
     public static func restore(
-        _ reader: StoreReader, into shards: inout ShardSet, batchCapacity: (entries: Int, fields: Int), progress: () -> Void
+        _ reader: StoreReader, into shards: inout ShardSet, batchCapacity: (entries: Int, fields: Int), isThorough: Bool = false,
+        progress: () -> Void
     ) throws(StoreError) -> RestoreReport {
         var report = RestoreReport()
         // One view of all tables: a daemon may be writing meanwhile.
-        try reader.view { () throws(StoreError) in try read(reader, &shards, &report, batchCapacity, progress) }
+        try reader.view { () throws(StoreError) in try read(reader, &shards, &report, batchCapacity, isThorough, progress) }
         return report
     }
 
     private static func read(
         _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ batchCapacity: (entries: Int, fields: Int),
-        _ progress: () -> Void
+        _ isThorough: Bool, _ progress: () -> Void
     ) throws(StoreError) {
         let stored = try reader.totals()
         report.totals = TotalsCodec.totals(stored)
@@ -59,7 +61,7 @@ public enum Restorer {
         report.lastStreamID = max(report.lastStreamID, UInt32(clamping: stored["last_stream"] ?? 0))
         Failpoint.pass("restore.begin")
         let numbers = try reader.alertNumbers()
-        let lost = try blocks(reader, &shards, &report, progress)
+        let lost = try blocks(reader, &shards, &report, isThorough, progress)
         // A stream that starts anew must not give its old alerts' ids to new ones.
         for (stream, number) in numbers where lost.contains(Int64(stream) / Int64(ShardWatch.streamsPerBlock)) {
             _ = shards.reserve(alertsThrough: number, of: stream)
@@ -104,59 +106,56 @@ public enum Restorer {
         }
     }
 
+    /// - Parameter isThorough: read also the generations that are not needed.
     /// - Returns: numbers of blocks that no generation could restore.
     private static func blocks(
-        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ progress: () -> Void
+        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ isThorough: Bool, _ progress: () -> Void
     ) throws(StoreError) -> Set<Int64> {
-        // Rows come block by block, the newer generation first.
-        var current: [Generation] = []
-        var counted = 0
+        let generations = try reader.generations()
         var lost: Set<Int64> = []
-        try reader.checkpoints { block, slot, isIntact throws(StoreError) in
-            if let first = current.first, first.block.block != block.block {
-                if !restore(current, &shards, &report) { lost.insert(first.block.block) }
-                current.removeAll()
-                counted += 1
-                if counted % 256 == 0 { progress() }
+        var place = 0
+        while place < generations.count {
+            let block = generations[place].block
+            var isRestored = false
+            while place < generations.count, generations[place].block == block {
+                let hasOlder = place + 1 < generations.count && generations[place + 1].block == block
+                if !isRestored {
+                    isRestored = try restore(
+                        reader, generations[place], older: hasOlder ? generations[place + 1].sequence : -1, &shards, &report)
+                } else if isThorough, let found = try reader.checkpoint(generations[place]), !found.isIntact {
+                    report.problems.append(damage(found.block, generations[place], "checksum does not match"))
+                }
+                place += 1
             }
-            current.append(Generation(block: block, slot: slot, isIntact: isIntact))
+            if !isRestored { lost.insert(block) }
+            if place % 512 < 2 { progress() }
         }
-        if let first = current.first, !restore(current, &shards, &report) { lost.insert(first.block.block) }
         return lost
     }
 
-    private struct Generation {
-        var block: CheckpointBlock
-        var slot: Int64
-        var isIntact: Bool
+    private static func damage(_ block: CheckpointBlock, _ generation: StoreReader.Generation, _ reason: String) -> StoredDamage {
+        StoredDamage(
+            place: .checkpoint(block: block.block, slot: generation.slot),
+            what: "checkpoint of block \(block.block), batch \(block.sequence)",
+            reason: reason, payload: block.payload)
     }
 
-    private static func restore(_ generations: [Generation], _ shards: inout ShardSet, _ report: inout RestoreReport) -> Bool {
-        var isRestored = false
-        for (place, generation) in generations.enumerated() {
-            let block = generation.block
-            let damage = StoredDamage(
-                place: .checkpoint(block: block.block, slot: generation.slot),
-                what: "checkpoint of block \(block.block), batch \(block.sequence)",
-                reason: "checksum does not match", payload: block.payload)
-            // The older generation is checked too, though it is not needed: two bad ones should not be found on the same day.
-            guard generation.isIntact else {
-                report.problems.append(damage)
-                continue
-            }
-            guard !isRestored else { continue }
-            let snapshot = BlockSnapshot(
-                block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload)
-            let older = place + 1 < generations.count && generations[place + 1].isIntact ? generations[place + 1].block.sequence : -1
-            do {
-                try shards.restore(snapshot, older: older)
-                report.blocks += 1
-                isRestored = true
-            } catch {
-                report.problems.append(StoredDamage(place: damage.place, what: damage.what, reason: "\(error)", payload: block.payload))
-            }
+    private static func restore(
+        _ reader: StoreReader, _ generation: StoreReader.Generation, older: Int64, _ shards: inout ShardSet, _ report: inout RestoreReport
+    ) throws(StoreError) -> Bool {
+        guard let (block, isIntact) = try reader.checkpoint(generation) else { return false }
+        guard isIntact else {
+            report.problems.append(damage(block, generation, "checksum does not match"))
+            return false
         }
-        return isRestored
+        let snapshot = BlockSnapshot(
+            block: block.block, sequence: block.sequence, layout: block.layout, streams: block.streams, payload: block.payload)
+        do { try shards.restore(snapshot, older: older) } catch {
+            report.problems.append(damage(block, generation, "\(error)"))
+            return false
+        }
+        report.blocks += 1
+        return true
     }
 
     private static func journal(

@@ -149,13 +149,14 @@ extension ShardWatch {
         _ reader: inout ByteReader, _ count: Int, _ target: UnsafeMutableRawPointer?, _ scratch: UnsafeMutableRawPointer, isStream: Bool
     ) throws(CodingError) {
         let offset = reader.offset
+        // What the dry run has found sane goes straight to its place.
+        if let target { return try reader.copy(count, to: target) }
         try reader.copy(count, to: scratch)
         do {
             if isStream { try detector.validateStream(scratch) } else { try detector.validateChannel(scratch) }
         } catch {
             throw CodingError(offset: offset, expected: "sane state, got: \(error)")
         }
-        target?.copyMemory(from: scratch, byteCount: count)
     }
 
     /// The state of a block of ours by its number over all shards, whether it changed or not.

@@ -106,17 +106,12 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         let folder = Folder()
         let store = try writer(folder)
         for sequence: Int64 in [3, 8, 9, 20] { try store.store(block(5, sequence), now: 1) }
-        var kept: [Int64] = []
         let reader = try StoreReader(path: folder.database)
-        try reader.checkpoints { block, _, isIntact throws(StoreError) in
-            kept.append(block.sequence)
-            #expect(isIntact)
-        }
-        #expect(kept == [20, 9])
+        let kept = try reader.generations()
+        #expect(kept.map(\.sequence) == [20, 9])
+        for generation in kept { #expect(try reader.checkpoint(generation)?.isIntact == true) }
         try store.store(block(5, 21, streams: 0), now: 1)
-        kept = []
-        try reader.checkpoints { block, _, _ throws(StoreError) in kept.append(block.sequence) }
-        #expect(kept.isEmpty, "a block without streams needs no checkpoint")
+        #expect(try reader.generations().isEmpty, "a block without streams needs no checkpoint")
     }
 
     @Test(
@@ -139,7 +134,7 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         func intact() throws -> Bool {
             let reader = try StoreReader(path: folder.database)
             var isIntact = try reader.areTotalsIntact()
-            try reader.checkpoints { _, _, intact throws(StoreError) in isIntact = isIntact && intact }
+            for generation in try reader.generations() { isIntact = try reader.checkpoint(generation)?.isIntact == true && isIntact }
             try reader.journal(after: 0) { _, intact throws(StoreError) in isIntact = isIntact && intact }
             return isIntact
         }
@@ -158,9 +153,7 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         try store.quarantine(StoredDamage(place: .checkpoint(block: 5, slot: 0), what: "a", reason: "b", payload: [1]), now: 2)
         try store.quarantine(StoredDamage(place: .journal(sequence: 7), what: "c", reason: "d", payload: [2]), now: 2)
         let reader = try StoreReader(path: folder.database)
-        var left: [Int64] = []
-        try reader.checkpoints { block, _, _ throws(StoreError) in left.append(block.sequence) }
-        #expect(left == [4])
+        #expect(try reader.generations().map(\.sequence) == [4])
         try reader.journal(after: 0) { row, isIntact throws(StoreError) in
             #expect(isIntact && row.payload.isEmpty && row.firstSequence == 5 && row.sequence == 7)
         }

@@ -59,14 +59,14 @@ NEWEST = "block = 0 AND seq = (SELECT max(seq) FROM checkpoints WHERE block = 0)
 OLDEST = "block = 0 AND seq = (SELECT min(seq) FROM checkpoints WHERE block = 0)"
 MIDDLE = "seq = (SELECT seq FROM journal ORDER BY seq LIMIT 1 OFFSET (SELECT count(*) / 2 FROM journal))"
 
-# name, what is done, expected, what the log (reported) or the error (refused) must name
+# name, what is done, expected, what the log (reported) or the error (refused) must name; True: only a check reads it
 TABLE = [
     ("nothing", lambda d: None, "whole", ""),
     ("newest checkpoint, payload flipped", lambda d: sql(d, *flip("payload", "checkpoints", NEWEST)), "whole", "checkpoint of block 0"),
     ("newest checkpoint, payload cut", lambda d: sql(d, f"UPDATE checkpoints SET payload = CAST(substr(payload, 1, 100) AS BLOB) WHERE {NEWEST}"), "whole", "checkpoint of block 0"),
     ("newest checkpoint, its number changed", lambda d: sql(d, f"UPDATE checkpoints SET seq = seq + 1 WHERE {NEWEST}"), "whole", "checkpoint of block 0"),
     ("newest checkpoint, row gone", lambda d: sql(d, f"DELETE FROM checkpoints WHERE {NEWEST}"), "whole", ""),
-    ("older checkpoint, payload flipped", lambda d: sql(d, *flip("payload", "checkpoints", OLDEST)), "whole", "checkpoint of block 0"),
+    ("older checkpoint, payload flipped", lambda d: sql(d, *flip("payload", "checkpoints", OLDEST)), "whole", "checkpoint of block 0", True),
     ("both checkpoints of a block flipped", lambda d: sql(d, *flip("payload", "checkpoints", "block = 0")), "reported", "checkpoint of block 0"),
     ("both checkpoints of a block emptied", lambda d: sql(d, "UPDATE checkpoints SET payload = x'' WHERE block = 0"), "reported", "checkpoint of block 0"),
     ("journal row in the middle flipped", lambda d: sql(d, *flip("payload", "journal", MIDDLE)), "reported", "journal row"),
@@ -125,7 +125,7 @@ def start(bindir, directory):
     return digest, open(log, errors="replace").read()
 
 
-def row(bindir, base, root, name, act, expected, word, want):
+def row(bindir, base, root, want, name, act, expected, word, only_check=False):
     directory = os.path.join(root, "copy")
     shutil.rmtree(directory, ignore_errors=True)
     shutil.copytree(base, directory, ignore=lambda d, names: [n for n in names if n in ("i", "c")])
@@ -143,6 +143,7 @@ def row(bindir, base, root, name, act, expected, word, want):
     if word and expected != "refused" and word not in told:
         raise Failure(f"{name}: rnnctl check does not name it: {told[:300]}")
     digest, log = start(bindir, directory)
+    word = "" if only_check else word
     if expected == "refused":
         if digest is not None:
             raise Failure(f"{name}: it started")
@@ -201,9 +202,9 @@ def main():
     base = os.path.join(root, "base")
     failures = 0
     want = prepare(arguments.bindir, base, rng)
-    for name, act, expected, word in TABLE:
+    for entry in TABLE:
         try:
-            print(f"{name:44} {expected:9} {row(arguments.bindir, base, root, name, act, expected, word, want)}", flush=True)
+            print(f"{entry[0]:44} {entry[2]:9} {row(arguments.bindir, base, root, want, *entry)}", flush=True)
         except Failure as failure:
             failures += 1
             print(f"FAILED {failure}", flush=True)
