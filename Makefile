@@ -23,7 +23,7 @@ endef
 
 DEPS := libsqlite3-dev libsystemd-dev pkg-config
 
-.PHONY: help deps build debug test bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
+.PHONY: help deps build debug test test-allocations bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,9 +41,11 @@ debug: deps
 test: deps lint  ## everything that must hold: formatting, import direction, tests
 	swift build --build-tests $(BUILD)
 	swift test --skip-build 2>&1 | cut -c 1-300
+	@$(MAKE) --no-print-directory test-durability
+
+test-allocations: deps  ## the hot path in release form: allocations per reading
 	swift build $(RELEASE) --product rnn-bench
 	$(BIN)/rnn-bench allocations
-	@$(MAKE) --no-print-directory test-durability
 
 bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
 	swift build $(RELEASE) --product rnn-bench
