@@ -18,20 +18,27 @@ struct AlarmRule: BitwiseCopyable {
 }
 
 /// Habituation: every alarm lowers the scores after it for a while, so that a disturbance that goes on is told a few times, not for ever.
+///
+/// Two memories: a short one for the disturbance, a long one (a tenth as strong) for a stream that alarms again and again.
 struct Habituation: BitwiseCopyable {
     private var level: Double = 0
+    private var slowLevel: Double = 0
 
-    /// The score less `share` times what is left of past alarms; forgets by 1/horizon a reading. Not below 0.
+    /// The score less the shares of what is left of past alarms; forgets by 1/horizon a reading. Not below 0.
     @inline(__always)
-    mutating func step(_ score: Double, share: Double, horizon: Double) -> Double {
-        level *= 1 - 1 / horizon
-        return max(0, score - share * level)
+    mutating func step(_ score: Double, _ f: CombinedFusion) -> Double {
+        level *= 1 - 1 / f.habitReadings
+        slowLevel *= 1 - 1 / f.slowHabitReadings
+        return max(0, score - f.habit * level - f.slowHabit * slowLevel)
     }
 
     /// An alarm was raised.
     @inline(__always)
-    mutating func alarm() { level += 1 }
+    mutating func alarm() {
+        level += 1
+        slowLevel += 1
+    }
 
-    /// True if the level is in range (a check for restored state).
-    var isSane: Bool { level.isFinite && level >= 0 }
+    /// True if the levels are in range (a check for restored state).
+    var isSane: Bool { level.isFinite && level >= 0 && slowLevel.isFinite && slowLevel >= 0 }
 }

@@ -51,7 +51,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
     @inline(__always)
     func step(
         c: UnsafeMutablePointer<Scalar>, evidence: UnsafeMutablePointer<Scalar>, reach: UnsafeMutablePointer<Scalar>, rankBlocks: Double,
-        tailBlocks: Double, answers: Bool, counts: Bool
+        tailBlocks: Double, limit: Double, answers: Bool, counts: Bool
     ) {
         Scalar.asinh2(c, c, Int32(Self.padded))
         let rankShare = Scalar(1 / (rankBlocks + 1))
@@ -69,7 +69,11 @@ struct CalibratorBank<Scalar: KernelScalar> {
             let isRank = i < Self.rankCount
             let y = Double(c[i])
             let b = bin(y, i)
-            if answers { evidence[i] = Scalar(judge(i, isRank, y, b, -Double(evidence[i]))) } else { evidence[i] = 0 }
+            if answers {
+                evidence[i] = Scalar(judge(i, isRank, y, b, -Double(evidence[i]), Double(reach[i]), limit))
+            } else {
+                evidence[i] = 0
+            }
             guard counts else { continue }
             if b > Int(sides[i].blockHigh) { sides[i].blockHigh = Int16(b) }
             guard isRank else { continue }
@@ -79,7 +83,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
     }
 
     @inline(__always)
-    private func judge(_ i: Int, _ isRank: Bool, _ y: Double, _ b: Int, _ rank: Double) -> Double {
+    private func judge(_ i: Int, _ isRank: Bool, _ y: Double, _ b: Int, _ rank: Double, _ reach: Double, _ limit: Double) -> Double {
         if isRank {
             let beyond = b - Int(sides[i].highest)
             guard beyond > 0 else { return max(0, rank) }
@@ -88,11 +92,14 @@ struct CalibratorBank<Scalar: KernelScalar> {
         }
         let start = sides[i].start
         guard y > start else { return max(0, rank) }
-        return min(30, sides[i].rarity + 0.434 * (y - start) / sides[i].slope)
+        let tail = min(30, sides[i].rarity + 0.434 * (y - start) / sides[i].slope)
+        // What has been reached k times is not much rarer than that, whatever the fitted tail says.
+        return limit > 0 ? max(0, min(tail, rank + limit / (reach + 0.5))) : tail
     }
 
     /// Closes a block of 25 readings: counts its maxima, fits the tails. Returns the new numbers of blocks.
-    func closeBlock(rankBlocks: Double, tailBlocks: Double) -> (rank: Double, tail: Double) {
+    /// `weight`: what the block counts.
+    func closeBlock(rankBlocks: Double, tailBlocks: Double, weight: Double) -> (rank: Double, tail: Double) {
         guard sides[0].blockHigh >= 0 else { return (rankBlocks, tailBlocks) }
         var ranks = rankBlocks
         var tails = tailBlocks
@@ -101,15 +108,15 @@ struct CalibratorBank<Scalar: KernelScalar> {
         if halves { ranks *= 0.5 }
         let fades = tails >= 100
         if fades { tails *= 0.99 }
-        ranks += 1
-        tails += 1
+        ranks += weight
+        tails += weight
         for i in 0..<(Self.rankCount + Self.tailCount) {
             let isRank = i < Self.rankCount
             let grid = isRank ? rankGrid : tailGrid
             let above = table(i)
             if isRank && halves { Scalar.scale(above, 0.5, Int32(grid.bins)) }
             if !isRank && fades { Scalar.scale(above, Scalar(0.99), Int32(grid.bins)) }
-            Scalar.add(above, 1, Int32(sides[i].blockHigh) + 1)
+            Scalar.add(above, Scalar(weight), Int32(sides[i].blockHigh) + 1)
             sides[i].blockHigh = -1
             if !isRank { fitTail(i, above, tails) }
         }

@@ -28,4 +28,25 @@ struct CombinedFusion: Sendable {
     // habituation
     var habit = 0.5
     var habitReadings = 250.0
+    /// A second, slow habituation: a stream that keeps alarming must show rarer things.
+    var slowHabit = 0.0
+    var slowHabitReadings = 4000.0
+    // incidents: what a block counts, for how long after an alarm, and how far below the threshold its score may be
+    var incidentShare = 1.0
+    var incidentReadings = 300.0
+    var incidentMargin = 1.0
+    /// A tail evidence that k blocks reached is at most its rank + limit / (k + .5); 0 for no limit.
+    var tailLimit = 0.0
+    /// Whether what happens every day at the same time is expected.
+    var expectsDays = false
+
+    /// What is shipped.
+    static let standard: CombinedFusion = {
+        var f = CombinedFusion()
+        f.slowHabit = 0.1
+        f.incidentShare = 0.3
+        f.tailLimit = 1.5
+        f.expectsDays = true
+        return f
+    }()
 }

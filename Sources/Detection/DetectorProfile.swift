@@ -48,6 +48,10 @@ public struct DetectorProfile: Sendable {
     public var jumpClip: Double
     /// True if a counter that starts over is taken as going on.
     public var unwrapsCounters: Bool
+    /// True if a counter is judged by its increments (combined rule).
+    public var judgesIncrements: Bool
+    /// True if channels that only show a state count with their record alone, next to channels that measure (combined rule).
+    public var knowsStates: Bool
     /// True if a stuck channel raises an alarm of its own.
     public var stuckAlarms: Bool
 
@@ -60,7 +64,7 @@ public struct DetectorProfile: Sendable {
         tailGrid: HistogramGrid = HistogramGrid(start: 0, width: 0.06, bins: 90), fusion: CombinedFusion = CombinedFusion(),
         threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
         holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 100,
-        unwrapsCounters: Bool = true, stuckAlarms: Bool = true
+        unwrapsCounters: Bool = true, judgesIncrements: Bool = false, knowsStates: Bool = false, stuckAlarms: Bool = true
     ) {
         self.name = name
         self.rule = rule
@@ -81,21 +85,23 @@ public struct DetectorProfile: Sendable {
         self.gapHoldReadings = gapHoldReadings
         self.jumpClip = jumpClip
         self.unwrapsCounters = unwrapsCounters
+        self.judgesIncrements = judgesIncrements
+        self.knowsStates = knowsStates
         self.stuckAlarms = stuckAlarms
     }
 
     /// The profile a user gets: the combined rule with 48 units.
     public static let standard = DetectorProfile(
-        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), threshold: 4.5,
-        holdStep: 0.2)
+        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), fusion: .standard,
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true)
 
     /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
     public static let light = DetectorProfile(
         name: "light", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 12, noveltyUnits: 8), horizons: [1, 4],
         prototypes: 8,
         jumpWindow: 24, rankGrid: HistogramGrid(start: -1.2, width: 0.24, bins: 27),
-        tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23),
-        threshold: 4.5, holdStep: 0.2)
+        tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23), fusion: .standard,
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(

@@ -21,19 +21,47 @@ extension Engine {
         let equalises = s.pointee.channelsSeen > 1
         var taking = 0
         var count = 0
+        var measuring = 0
+        var candidates = 0
         for input in channels where input.value.isFinite {
             let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count * Statistic.count, &verdict)
+            let states = input.state.assumingMemoryBound(to: Channel.self).pointee.states
             statistics[count].takesPart = takes
+            if profile.knowsStates && states.isCandidate { candidates += 1 }
             if takes { taking += 1 }
+            if takes && states.measures { measuring += 1 }
             count += 1
         }
+        if s.pointee.restarts > 0 {
+            // The only channel of a stream shows something else now: the old ranks say nothing about it.
+            s.pointee.restarts = 0
+            if s.pointee.channelsSeen == 1 { initializeBank(stream) }
+        }
         guard taking > 0 else { return 0 }
+        var counting = taking
+        var at = 0
+        for input in channels where input.value.isFinite {
+            let states = input.state.assumingMemoryBound(to: Channel.self).pointee.states
+            statistics[at].isState = measuring > 0 && candidates > 0 && states.isState(among: candidates)
+            if statistics[at].takesPart && statistics[at].isState { counting -= 1 }
+            at += 1
+        }
         return withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Statistic.count) { scratch in
             guard let up = scratch.baseAddress else { return 0 }
             let down = up + Statistic.count
-            for i in 0..<Statistic.count { combine(i, count, taking, &up[i], &down[i]) }
-            return fuseCombined(stream, s, up, down, count, hasClock, &verdict)
+            for i in 0..<Statistic.count {
+                combine(i, count, i < Statistic.firstOfMeasuring.rawValue ? taking : counting, &up[i], &down[i])
+            }
+            // States that switch together are no disturbance.
+            let spreads = profile.knowsStates ? measuring >= 3 : s.pointee.channelsSeen > 1
+            return fuseCombined(stream, s, up, down, count, hasClock, spreads, &verdict)
         }
+    }
+
+    /// True if channel j of the reading counts in statistic i.
+    @inline(__always)
+    private func takes(_ j: Int, _ i: Int) -> Bool {
+        statistics[j].takesPart && (!statistics[j].isState || i < Statistic.firstOfMeasuring.rawValue)
     }
 
     /// Mean of the three highest and, negated, of the three lowest over the channels that take part.
@@ -47,7 +75,7 @@ extension Engine {
         }
         var high = (-1e9, -1e9, -1e9)
         var low = (-1e9, -1e9, -1e9)
-        for j in 0..<count where statistics[j].takesPart {
+        for j in 0..<count where takes(j, i) {
             let a = lines[j * Statistic.count + i]
             insert(a, &high)
             insert(-a, &low)
@@ -63,7 +91,7 @@ extension Engine {
     @inline(__always)
     private func spread(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
         var squares = (0.0, 0.0)
-        for j in 0..<count where statistics[j].takesPart {
+        for j in 0..<count where takes(j, i) {
             let a = lines[j * Statistic.count + i]
             if a > 0 { squares.0 += a * a } else { squares.1 += a * a }
         }
@@ -90,7 +118,7 @@ extension Engine {
     ) -> Bool {
         let p = input.state
         let c = p.assumingMemoryBound(to: Channel.self)
-        let value = seenValue(c, input.value)
+        let value = profile.judgesIncrements ? judgedValue(p, s, input.value, intervals) : seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
         let prediction = predict(p, value, hasClock)
@@ -133,33 +161,50 @@ extension Engine {
             line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)
         }
         let takes = takesPart(c)
-        if c.pointee.stuck.step(value) && takes { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
+        c.pointee.states.step(value)
+        let rests = profile.knowsStates && c.pointee.states.isCandidate
+        if c.pointee.stuck.step(value) && takes && !rests { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, takes)
         c.pointee.age += 1
         if c.pointee.age % 25 == 0 { c.pointee.equaliser.closeBlock() }
         return takes
     }
 
+    /// The value as it is judged. Where a counter is recognised (or is none any more) the channel starts afresh with what it then shows.
+    @inline(__always)
+    private func judgedValue(_ p: UnsafeMutableRawPointer, _ s: UnsafeMutablePointer<Stream>, _ raw: Double, _ intervals: Double) -> Double
+    {
+        let c = p.assumingMemoryBound(to: Channel.self)
+        var changed = false
+        let value = c.pointee.counter.judged(clipped(raw, 1e100), intervals: intervals, changed: &changed)
+        guard changed else { return value }
+        let counter = c.pointee.counter
+        initializeChannel(p)
+        c.pointee.counter = counter
+        s.pointee.restarts = 1
+        return value
+    }
+
     @inline(__always)
     private mutating func fuseCombined(
         _ stream: UnsafeMutableRawPointer, _ s: UnsafeMutablePointer<Stream>, _ up: UnsafeMutablePointer<Double>,
-        _ down: UnsafeMutablePointer<Double>, _ count: Int, _ hasClock: Bool, _ verdict: inout Verdict
+        _ down: UnsafeMutablePointer<Double>, _ count: Int, _ hasClock: Bool, _ spreads: Bool,
+        _ verdict: inout Verdict
     ) -> Double {
         let t = s.pointee.age
         let bank = bank(stream)
         let c = bankScratch
+        let f = profile.fusion
         let evidence = bankScratch + Bank.padded
         let reach = evidence + Bank.padded
         fillBank(c, up, down)
         bank.step(
-            c: c, evidence: evidence, reach: reach, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, answers: t >= 100,
-            counts: verdict.warmUpReason != .gap)
+            c: c, evidence: evidence, reach: reach, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks,
+            limit: f.tailLimit, answers: t >= 100 && s.pointee.rankBlocks >= 3, counts: verdict.warmUpReason != .gap)
         let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
-        if (t + 1) % 25 == 0 { (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1) }
         // Two-sided evidence is the larger side.
         func both(_ i: Int) -> Double { Double(max(evidence[i], evidence[i + 1])) }
         let clockIsOn = hasClock ? 1.0 : 0.0
-        let f = profile.fusion
         let tail = Bank.rankCount
         let value = both(0)
         let drifts = (both(2), both(4), both(6), both(8) * clockIsOn)
@@ -174,7 +219,7 @@ extension Engine {
         let (jump, broad) = (both(tail + 10), both(tail + 12) * clockIsOn)
         let spike = f.spikeErrorLong * spikeError + f.spikeNovelty * spikeNovelty + f.spikeGated * gated + f.spikeOffset
         let level = f.levelFive * levelFive + f.levelShort * levelShort + f.levelTwenty * levelTwenty + f.levelOffset
-        let breadth = s.pointee.channelsSeen > 1 ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
+        let breadth = spreads ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
         let step = s.pointee.cadence.intervalSeconds
         let coarse = step > 300 ? f.cadence * decimalLogarithm(min(step, 3600) / 300) : 0
         trace = [
@@ -183,6 +228,12 @@ extension Engine {
             0,
         ]
         let best = max(0, slow, spike, level, breadth)
+        if !verdict.isWarmingUp { s.pointee.incident.observe(best + coarse) }
+        if (t + 1) % 25 == 0 {
+            let weight = s.pointee.incident.closeBlock(
+                t: Int64(t), readings: f.incidentReadings, limit: profile.threshold - f.incidentMargin, share: f.incidentShare)
+            (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1, weight: weight)
+        }
         // What each piece added, for the verdict.
         func add(_ e: Evidence, _ statistic: Statistic, _ contribution: Double, _ sides: Range<Int>) {
             var top = sides.lowerBound
@@ -265,11 +316,11 @@ extension Engine {
             let contribution = verdict[statistic.evidence].contribution
             guard contribution > 0 else { continue }
             var sum = 0.0
-            for j in 0..<count where statistics[j].takesPart {
+            for j in 0..<count where takes(j, statistic.rawValue) {
                 sum += lines[j * Statistic.count + statistic.rawValue] * lines[j * Statistic.count + statistic.rawValue]
             }
             guard sum > 0 else { continue }
-            for j in 0..<min(count, verdict.channelCount) where statistics[j].takesPart {
+            for j in 0..<min(count, verdict.channelCount) where takes(j, statistic.rawValue) {
                 let a = lines[j * Statistic.count + statistic.rawValue]
                 verdict.channelStorage[j].contribution += contribution * a * a / sum
             }

@@ -11,7 +11,7 @@ extension Engine {
             guard s.pointee.calibrators[i].isSane(grid) else { throw .outOfRange("calibrator") }
         }
         guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
-            s.pointee.habituation.isSane
+            s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age)), s.pointee.daily.isSane
         else { throw .outOfRange("calibrator blocks") }
         if profile.rule == .combinedRanks {
             guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }
@@ -26,7 +26,9 @@ extension Engine {
         guard c.pointee.age < 1 << 60, c.pointee.resumedAt <= c.pointee.age, c.pointee.bornAt <= c.pointee.seenAt, c.pointee.clockSeen <= 1
         else { throw .outOfRange("channel age") }
         guard c.pointee.novelty.isSane(slots: profile.prototypes) else { throw .outOfRange("novelty memory") }
-        guard c.pointee.stuck.isSane, c.pointee.jump.isSane, c.pointee.counter.isSane else { throw .outOfRange("jump or stuck statistics") }
+        guard c.pointee.stuck.isSane, c.pointee.jump.isSane, c.pointee.counter.isSane, c.pointee.states.isSane else {
+            throw .outOfRange("jump or stuck statistics")
+        }
         guard c.pointee.normalizer.moments.variance >= 0, c.pointee.normalizer.moments.mean.isFinite,
             c.pointee.normalizer.moments.variance.isFinite
         else { throw .outOfRange("normaliser") }

@@ -92,8 +92,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         var scalars = Stream()
         scalars.version = layout.version
         p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
-        guard profile.rule == .combinedRanks else { return }
+        if profile.rule == .combinedRanks { initializeBank(p) }
+    }
+
+    /// Calibrators that have counted nothing.
+    func initializeBank(_ p: UnsafeMutableRawPointer) {
         typealias Bank = CalibratorBank<Scalar>
+        (p + layout.bankTablesAt).initializeMemory(as: UInt8.self, repeating: 0, count: layout.budgetAt - layout.bankTablesAt)
+        let s = p.assumingMemoryBound(to: Stream.self)
+        s.pointee.rankBlocks = 0
+        s.pointee.tailBlocks = 0
         (p + layout.bankSidesAt).initializeMemory(
             as: Bank.SideState.self, repeating: Bank.SideState(), count: Bank.rankCount + Bank.tailCount)
     }
@@ -147,10 +155,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         case .calibratedPerStream: score = scorePerStream(stream, channels, hasClock, intervals, &verdict)
         case .combinedRanks: score = scoreCombined(stream, channels, hasClock, intervals, &verdict)
         }
+        if profile.fusion.expectsDays && hasClock && profile.rule == .combinedRanks {
+            let expected = withoutDaily(score, s, time, settings.clockOffsetSeconds, counts: !verdict.isWarmingUp)
+            verdict.offset -= score - expected
+            score = expected
+        }
         let held = verdict.warmUpReason == .gap
         let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score
         if profile.rule == .combinedRanks {
-            var habituated = s.pointee.habituation.step(score, share: profile.fusion.habit, horizon: profile.fusion.habitReadings)
+            var habituated = s.pointee.habituation.step(score, profile.fusion)
             // Nothing is scored before the warm-up ends.
             if verdict.warmUpReason == .readings { habituated = 0 }
             verdict.offset -= score - habituated
@@ -167,10 +180,22 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
         }
         verdict.score = score
-        if verdict.isRaised && score >= verdict.threshold { s.pointee.habituation.alarm() }
+        if verdict.isRaised && score >= verdict.threshold {
+            s.pointee.habituation.alarm()
+            s.pointee.incident.alarm(t: Int64(t), readings: profile.fusion.incidentReadings)
+        }
         verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
         s.pointee.age = t + 1
+    }
+
+    /// The score less what is usual at this time of day.
+    @inline(__always)
+    private func withoutDaily(_ score: Double, _ s: UnsafeMutablePointer<Stream>, _ time: Int64, _ offset: Int32, counts: Bool) -> Double {
+        guard s.pointee.cadence.isKnown, s.pointee.cadence.intervalSeconds <= 1800 else { return score }
+        let second = (time / 1_000_000_000 + Int64(offset)) % 86_400
+        return s.pointee.daily.step(
+            score, secondOfDay: Int(second < 0 ? second + 86_400 : second), rise: profile.threshold - 1, counts: counts)
     }
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
@@ -370,7 +395,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     func seenValue(_ c: UnsafeMutablePointer<Channel>, _ raw: Double) -> Double {
         let value = clipped(raw, 1e100)
         guard profile.unwrapsCounters else { return value }
-        c.pointee.counter.observe(value)
+        _ = c.pointee.counter.observe(value)
         return value + c.pointee.counter.base
     }
 
@@ -413,7 +438,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         _ takesPart: Bool
     ) {
         guard verdict.channelCount < verdict.channelStorage.count else { return }
-        let expected = prediction.expected - c.pointee.counter.base
+        let expected = prediction.expected - c.pointee.counter.shift
         let half = 4 * c.pointee.residual[0].scale * prediction.spread
         verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
             index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100),
@@ -432,6 +457,8 @@ struct ChannelStatistics: BitwiseCopyable {
     var jump = 0.0
     var local = 0.0
     var takesPart = false
+    /// True if the channel counts with its record only.
+    var isState = false
 
     /// The statistic behind a piece of evidence; 0 for pieces that are not combined.
     @inline(__always)

@@ -30,6 +30,7 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var novelty = StateNovelty()
     var stuck = StuckDetector()
     var counter = CounterUnwrap()
+    var states = StateChannel()
     var levelLong = LevelDeviation()
     var levelShort = LevelDeviation()
     var equaliser = Equaliser()
@@ -51,9 +52,12 @@ struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var rankBlocks: Double = 0
     var tailBlocks: Double = 0
     var habituation = Habituation()
+    var incident = Incident()
+    var daily = DailyMemory()
     /// Most channels ever in one reading.
     var channelsSeen: UInt32 = 0
-    var padding: UInt32 = 0
+    /// 1 when a channel has started afresh in the present reading.
+    var restarts: UInt32 = 0
 }
 
 /// Why a block of memory is not a state this detector can go on with.

@@ -24,6 +24,8 @@ enum Statistic: Int, CaseIterable {
     static let count = 16
     /// From here on a statistic of one of several channels is divided by its own usual block maximum first.
     static let firstEqualised = Statistic.levelTwenty
+    /// From here on a statistic does not count channels that only show a state.
+    static let firstOfMeasuring = Statistic.value
     /// From here on statistics are combined over channels by root mean square instead of the three largest.
     static let firstBroad = Statistic.jump
 

@@ -38,6 +38,7 @@ struct Options {
     var corpora: [String] = []
     var isSpeed = false
     var printsWeights = false
+    var families: String?
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
@@ -59,6 +60,12 @@ struct Options {
             case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
             case "--print-weights": printsWeights = true
             case "--speed": isSpeed = true
+            case "--families": families = try value()
+            case "--set":
+                let pair = try value().split(separator: "=")
+                guard pair.count == 2, let number = Double(pair[1]), profile.setWeight(String(pair[0]), to: number) else {
+                    throw Problem.usage("--set WEIGHT=NUMBER")
+                }
             case "--gap": profile.gapIntervals = Double(try value()) ?? profile.gapIntervals
             case "--stuck": profile.stuckAlarms = try value() == "1"
             case "--prototypes": profile.prototypes = Int(try value()) ?? profile.prototypes
@@ -75,13 +82,14 @@ struct Options {
             default: corpora.append(a)
             }
         }
-        if isSpeed || printsWeights { return }
+        if isSpeed || printsWeights || families != nil { return }
         guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
     }
 
     func run() throws {
         if isSpeed { return speed() }
         if printsWeights { return printWeights() }
+        if let families { return FamilyBench(profile: profile, seeds: seeds).printTable(filter: families) }
         for path in corpora {
             let corpus = try Corpus(path, clock: clock)
             if let published {
