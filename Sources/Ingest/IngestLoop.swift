@@ -60,10 +60,13 @@ final class IngestLoop {
     private var idleCheckedAt: Int64 = 0
     private var refusalLoggedAt: Int64 = 0
     private var refusalsUnlogged = 0
+    private var refusalsLogged = 0
     private(set) var refusals: [Refusal] = []
     private let buffer: UnsafeMutableRawBufferPointer
     private static let readBytes = 256 << 10
     private static let refusalsKept = 50
+    /// Messages a second about refused lines.
+    private static let refusalsLoggedMax = 5
     private static let wakeupToken: UInt64 = 0
     /// Names of clients that number their lines; each is stored for good.
     private static let producersMax = 10_000
@@ -356,8 +359,10 @@ final class IngestLoop {
             queue("refused \(producer.position) \(text)\n", connection, token)
         }
         refusalsUnlogged += 1
-        // The first at once, then at most one a second with the number of those between: a flood of rubbish must not fill a disk.
-        guard now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt else { return }
+        // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
+        if now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
+        refusalsLogged += 1
         log.warning(
             "refused a line: \(connection.name) line \(connection.lines): \(text)", ["refused_since_last_message": "\(refusalsUnlogged)"])
         refusalLoggedAt = now
