@@ -53,6 +53,12 @@ bench: deps  ## speed of every stage and of the network kernels, each beside a r
 	$(BIN)/rnn-bench
 	$(BIN)/rnn-bench-model
 
+CORPORA ?=
+.PHONY: bench-quality
+bench-quality: deps  ## false alarms asked against realised, written into docs/DETECTION.md; CORPORA="DIR..." adds recorded series
+	swift build $(RELEASE) --product rnn-quality
+	$(BIN)/rnn-quality --budget 20 --write docs/DETECTION.md $(CORPORA)
+
 fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
 	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}
 

@@ -74,7 +74,7 @@ let package = Package(
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
-        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"], swiftSettings: ownedHotPath),
+        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
@@ -125,7 +125,7 @@ let package = Package(
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
         .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
         .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Migrations", "Platform", "Readings", "Store"]),
-        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
+        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "TimeSeries", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.

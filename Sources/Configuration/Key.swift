@@ -16,6 +16,8 @@ public struct Key: Sendable {
         case size(ClosedRange<Int64>)
         /// A rate such as "1/week", or "" for none.
         case rate
+        /// A time zone such as "Europe/Berlin", "system", or "UTC".
+        case zone
         /// Bytes a day such as "50MB/day", or "" for none.
         case budget
         /// An octal file mode such as "0660".
@@ -32,6 +34,7 @@ public struct Key: Sendable {
             case .duration(let range):
                 "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
+            case .zone: "a time zone that this system knows such as \"Europe/Berlin\", \"system\" or \"UTC\""
             case .rate: "a rate such as \"1/week\" or \"\""
             case .budget: "an amount such as \"50MB/day\" or \"\""
             case .mode: "an octal mode such as \"0660\""
@@ -97,6 +100,16 @@ public struct Key: Sendable {
         Key(
             "false_alarms", .rate, "", reload: true, "False-alarm budget per stream such as \"1/week\"; \"\" keeps the built-in threshold."),
         Key(
+            "false_alarms_host", .rate, "", reload: true,
+            "Budget of all streams together that have none in a section below: each gets an equal share; with false_alarms the rarer holds."
+        ),
+        Key(
+            "timezone", .zone, "UTC", reload: true,
+            "Whose hours and weekdays the streams follow, daylight saving included: \"Europe/Berlin\"; \"system\" takes the machine's."),
+        Key(
+            "history_blocks", .count(1...4096), "32",
+            "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not."),
+        Key(
             "alert_close_after", .duration(second...year), "30min", reload: true,
             "An alert closes when its cause was gone for this long, or for 30 readings if that is longer."),
         Key(
@@ -130,6 +143,8 @@ public struct Key: Sendable {
         Key("match", .text, "*", "Glob over the stream key, for example \"pump,site=a*\"; the first section that matches counts."),
         Key("ignore", .flag, "false", "true: readings of these streams are refused as ignored."),
         Key("false_alarms", .rate, "", "Budget for each of these streams."),
+        Key("false_alarms_group", .rate, "", "Budget of all these streams together: each gets an equal share."),
+        Key("timezone", .zone, "UTC", "As above, for these streams."),
         Key("stale_after", .count(2...100_000), "20", "As above, for these streams."),
         Key("severity_min", .choice(["info", "warning", "critical"]), "info", "Alerts below this are not raised for these streams."),
     ]

@@ -47,6 +47,11 @@ public struct Detector: ~Copyable {
         engine.step(stream: stream, channels: channels, time: time, hasClock: hasClock, settings: settings, verdict: &verdict)
     }
 
+    /// What a stream's false-alarm budget knows, and the moments since `since` (nanoseconds since 1970) that other settings would have told.
+    public func budgetReport(stream: UnsafeMutableRawPointer, since: Int64) -> BudgetReport {
+        engine.budgetReport(stream, since: since)
+    }
+
     /// Checks a restored stream block: layout, counters, finite numbers.
     public func validateStream(_ p: UnsafeRawPointer) throws(StateError) { try engine.validateStream(p) }
 

@@ -17,7 +17,9 @@ extension Engine {
             guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }
         }
         try requireFinite(p, layout.calibratorsAt, layout.bankSidesAt)
-        try requireFinite(p, layout.bankTablesAt, layout.streamBytes)
+        try requireFinite(p, layout.bankTablesAt, layout.budgetLastAt)
+        let peaks = (p + layout.budgetPeaksAt).assumingMemoryBound(to: BudgetPeak.self)
+        for i in 0..<StateLayout.budgetPeaks { guard peaks[i].score.isFinite else { throw .outOfRange("budget") } }
     }
 
     func validateChannel(_ p: UnsafeRawPointer) throws(StateError) {

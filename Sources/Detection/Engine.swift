@@ -23,13 +23,18 @@ public struct StreamSettings: Sendable {
     public var threshold: Double?
     /// Mean seconds between false alarms that are tolerated (see `EventRate.secondsBetween`); infinity when no budget is set.
     public var secondsBetweenFalseAlarms: Double
+    /// Alarms closer than this count as one against the budget (an alert stays open so long).
+    public var quietSeconds: Double
     /// Seconds east of UTC of the clock people around this stream live by, at this reading.
     public var clockOffsetSeconds: Int32
 
     /// Settings; by default fixed threshold and UTC.
-    public init(threshold: Double? = nil, secondsBetweenFalseAlarms: Double = .infinity, clockOffsetSeconds: Int32 = 0) {
+    public init(
+        threshold: Double? = nil, secondsBetweenFalseAlarms: Double = .infinity, quietSeconds: Double = 0, clockOffsetSeconds: Int32 = 0
+    ) {
         self.threshold = threshold
         self.secondsBetweenFalseAlarms = secondsBetweenFalseAlarms
+        self.quietSeconds = quietSeconds
         self.clockOffsetSeconds = clockOffsetSeconds
     }
 }
@@ -92,6 +97,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         var scalars = Stream()
         scalars.version = layout.version
         p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
+        initializeBudget(p)
         guard profile.rule == .combinedRanks else { return }
         typealias Bank = CalibratorBank<Scalar>
         (p + layout.bankSidesAt).initializeMemory(
@@ -139,7 +145,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
         }
-        let budgeted = beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
+        beginVerdict(&verdict, s, intervals, settings)
+        let budgeted = applyBudget(stream, settings, &verdict)
         if channels.count > statistics.count { growScratch(channels.count) }
         var score: Double
         switch profile.rule {
@@ -154,15 +161,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             // Nothing is scored before the warm-up ends.
             if verdict.warmUpReason == .readings { habituated = 0 }
             verdict.offset -= score - habituated
+            if !verdict.isWarmingUp { verdict.habituation = score - habituated }
             score = habituated
         }
-        s.pointee.budget.count(plain, t: t, above: array(stream, layout.budgetAt))
+        if !verdict.isWarmingUp { countBudget(stream, plain, time, settings) }
         if budgeted {
             // A budget promises a rate, so its threshold is on the score without habituation.
             verdict.offset += plain - score
+            verdict.habituation = 0
             score = plain
-            verdict.isRaised =
-                !held && !verdict.isWarmingUp && score >= verdict.threshold && s.pointee.budget.mayAlarm(t: t, hold: holdReadings(s))
+            verdict.isRaised = !verdict.isWarmingUp && spendBudget(s, score, settings, verdict.threshold)
         } else {
             verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
         }
@@ -175,7 +183,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
     @inline(__always)
-    private func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
+    func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
         guard profile.rule == .combinedRanks, s.pointee.cadence.isKnown else { return Int64(profile.holdReadings) }
         return max(1, Int64(min(Double(profile.holdReadings), 86_400 / s.pointee.cadence.intervalSeconds + 1e-3)))
     }
@@ -188,12 +196,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return UInt64(max(100, min(300, day.rounded(.up))))
     }
 
-    /// Everything but the score; true if a false-alarm budget sets the threshold.
+    /// Everything but the score.
     @inline(__always)
     private func beginVerdict(
-        _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings,
-        _ budget: UnsafeMutablePointer<Scalar>
-    ) -> Bool {
+        _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings
+    ) {
         let t = s.pointee.age
         verdict.age = t
         verdict.intervalsSinceLast = intervals
@@ -207,13 +214,10 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
         verdict.isWarmingUp = t < warm || held
         verdict.warmUpReason = t < warm ? .readings : (held ? .gap : .none)
+        verdict.warmUpReadings = UInt32(clamping: warm)
+        verdict.habituation = 0
         verdict.warmUpProgress = t >= warm ? 1 : Double(t) / Double(warm)
         verdict.threshold = settings.threshold ?? profile.threshold
-        guard settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown else { return false }
-        let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
-        guard let budgeted = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) else { return false }
-        verdict.threshold = budgeted
-        return true
     }
 
     private func raiseStuck(_ verdict: inout Verdict) {

@@ -35,6 +35,8 @@ struct StateLayout: Sendable {
     let bankSidesAt: Int
     let bankTablesAt: Int
     let budgetAt: Int
+    let budgetLastAt: Int
+    let budgetPeaksAt: Int
     let streamBytes: Int
     let version: UInt32
 
@@ -43,7 +45,9 @@ struct StateLayout: Sendable {
     static let rankCalibrators = 16
     /// Stream calibrators: fast, drift, local deviation, jump, novelty.
     static let streamCalibrators = 5
-    static let budgetBins = 192
+    /// Thresholds of the budget's grid, and moments it remembers.
+    static let budgetBins = 96
+    static let budgetPeaks = 64
 
     init<Core: RecurrentCore>(_ profile: DetectorProfile, _ core: Core, _ novelty: Core) {
         let scalar = MemoryLayout<Core.Scalar>.stride
@@ -89,6 +93,8 @@ struct StateLayout: Sendable {
         bankSidesAt = place(hasBank ? (Bank.rankCount + Bank.tailCount) * MemoryLayout<Bank.SideState>.stride : 0)
         bankTablesAt = place(hasBank ? (Bank.rankCount * profile.rankGrid.bins + Bank.tailCount * profile.tailGrid.bins) * scalar : 0)
         budgetAt = place(Self.budgetBins * scalar)
+        budgetLastAt = place(Self.budgetBins * 4)
+        budgetPeaksAt = place(Self.budgetPeaks * MemoryLayout<BudgetPeak>.stride)
         streamBytes = (at + 63) / 64 * 64
 
         var hash: UInt32 = 2_166_136_261

@@ -7,7 +7,7 @@
 public enum JournalCodec {
     public static let format: UInt8 = 1
 
-    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition }
+    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, budgetShare }
 
     /// The bytes of `batch`. They decode to the same readings, bit for bit.
     public static func encode(_ batch: ReadingBatch) -> [UInt8] {
@@ -114,6 +114,11 @@ public enum JournalCodec {
             out.byte(reason == nil ? 0 : 1)
             out.text(reason ?? "")
             out.signed(time)
+        case .budgetShare(let group, let stream, let streams):
+            out.byte(NoteTag.budgetShare.rawValue)
+            out.varint(UInt64(group))
+            out.varint(UInt64(stream))
+            out.varint(UInt64(streams))
         }
     }
 
@@ -131,6 +136,11 @@ public enum JournalCodec {
             let isOpen = try reader.byte() == 1
             let reason = try reader.text()
             return .condition(kind: kind, reason: isOpen ? reason : nil, time: try reader.signed())
+        case .budgetShare:
+            return .budgetShare(
+                group: UInt16(try reader.count(max: Int(UInt16.max), "group")),
+                stream: UInt32(try reader.count(max: Int(UInt32.max), "stream")),
+                streams: UInt32(try reader.count(max: Int(UInt32.max), "number of streams")))
         case nil: throw CodingError(offset: start, expected: "a kind of note")
         }
     }

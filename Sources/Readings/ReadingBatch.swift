@@ -27,6 +27,8 @@ public enum BatchNote: Sendable, Equatable {
     case evicted(stream: UInt32)
     /// The daemon's own condition `kind` began (its reason) or ended (nil) at `time`.
     case condition(kind: String, reason: String?, time: Int64)
+    /// So many streams share the false-alarm budget of a group (see `Intake.budgetGroup`); `stream` 0: told to all of the group.
+    case budgetShare(group: UInt16, stream: UInt32, streams: UInt32)
 }
 
 /// Accepted readings on their way from the sockets through a shard into the journal.

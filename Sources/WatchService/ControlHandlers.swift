@@ -16,13 +16,16 @@ final class ControlHandlers: @unchecked Sendable {
     private let databasePath: String
     private let status: @Sendable () -> StatusReport
     private let reload: @Sendable () -> String
+    private let configuration: @Sendable () -> Configuration
     private var reader: StoreReader?
     private var uploads = ModelUploads()
 
     init(
-        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport, reload: @escaping @Sendable () -> String
+        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport,
+        reload: @escaping @Sendable () -> String, configuration: @escaping @Sendable () -> Configuration
     ) {
         (self.pipeline, self.databasePath, self.status, self.reload) = (pipeline, databasePath, status, reload)
+        self.configuration = configuration
     }
 
     func handle(_ request: ControlRequest) -> Result<JSONValue, ControlError> {
@@ -47,6 +50,8 @@ final class ControlHandlers: @unchecked Sendable {
         case "checkpoints.write": return try writeCheckpoints()
         case "streams.list": return ControlProtocol.result(try streams(arguments))
         case "streams.show": return try stream(arguments)
+        case "budget": return ControlProtocol.result(try budget(arguments))
+        case "why-not": return try WhyNot.answer(try open(), DaemonSettings.watch(configuration()), arguments)
         case "backup":
             guard let file = arguments["file"]?.text, file.hasPrefix("/") else {
                 throw ControlError.badRequest("backup wants an absolute file")
@@ -78,7 +83,7 @@ final class ControlHandlers: @unchecked Sendable {
         default:
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show",
-                "digest",
+                "digest", "budget", "why-not",
                 "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
                 "model.rollback", "model.remove",
             ]
@@ -132,6 +137,17 @@ final class ControlHandlers: @unchecked Sendable {
         }
         if let detail = found.compactMap({ $0 }).first { return detail }
         throw .failed("no stream \(key); `rnnctl streams list` shows all")
+    }
+
+    private func budget(_ arguments: JSONValue) throws -> RecordTable {
+        let glob = arguments["stream"]?.text ?? "*"
+        let since = arguments["since"]?.integerValue
+        let found = pipeline.askShards { box in box.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min) }
+        guard let found else { throw ControlError.failed("the detector is too busy to answer; try again") }
+        let configuration = configuration()
+        return BudgetAudit.table(
+            Array(found.joined()), realised: try open().anomalies(since: since ?? .min), since: since,
+            groupName: { configuration.budgetGroup($0) })
     }
 
     private func writeCheckpoints() throws(ControlError) -> JSONValue {

@@ -40,6 +40,7 @@ public struct DaemonOptions: Sendable {
                     file: "command line", line: 0, column: 0, message: "\(item.key): got \"\(item.text)\", expected \(expected)")
             }
         }
+        _ = try Zones.all(of: configuration, file: configFile ?? "the configuration")
         return configuration
     }
 }
@@ -235,7 +236,8 @@ public final class Daemon: @unchecked Sendable {
     private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
-            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) })
+            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) },
+            configuration: { [self] in configuration.withLock { $0 } })
         let ownUser = getuid()
         let server = try ControlServer(
             log: log,
@@ -369,7 +371,9 @@ public final class Daemon: @unchecked Sendable {
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
-        pipeline.ingest.reload(DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration), keys: keys)
+        pipeline.ingest.reload(
+            DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
+            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys)
         let message =
             "reloaded" + (taken.isEmpty ? ": nothing changed" : ": " + taken.joined(separator: ", "))
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))

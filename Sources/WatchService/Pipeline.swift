@@ -76,6 +76,7 @@ final class Pipeline: @unchecked Sendable {
         var intake = Intake(
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
+        intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
         intake.reserve(idsThrough: report.lastStreamID)
         let names = try reader.streams()
         var place = 0

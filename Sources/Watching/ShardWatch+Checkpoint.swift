@@ -25,7 +25,7 @@ public struct StreamTimes: Sendable {
 }
 
 extension ShardWatch {
-    static let checkpointFormat: UInt8 = 1
+    static let checkpointFormat: UInt8 = 2
 
     /// Blocks of this shard.
     public var blockCount: Int { blocks.count }
@@ -76,6 +76,10 @@ extension ShardWatch {
         out.signed(deadlines[local])
         out.varint(UInt64(slot.channels.count))
         if let state = slot.state { out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes)) }
+        out.varint(UInt64(historyBlocks * MemoryLayout<StreamMoment>.stride))
+        if let state = slot.state {
+            out.raw(UnsafeRawBufferPointer(start: moments(state), count: historyBlocks * MemoryLayout<StreamMoment>.stride))
+        }
         for channel in slot.channels { out.raw(UnsafeRawBufferPointer(start: channel, count: channelStateBytes)) }
         let episodes = book.episodes(of: slot.id)
         out.varint(UInt64(episodes.count))
@@ -118,7 +122,7 @@ extension ShardWatch {
         var reader = ByteReader(snapshot.payload)
         var episodes: [EpisodeBook.Episode] = []
         let format = try reader.byte()
-        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format 1, got \(format)") }
+        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format \(ShardWatch.checkpointFormat), got \(format)") }
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
         for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {
@@ -128,6 +132,7 @@ extension ShardWatch {
             let channels = try reader.count(max: 65_536, "number of channels")
             let local = slotOf(id)
             try copy(&reader, streamStateBytes, local.flatMap { isDryRun ? nil : slots[$0].state }, scratch, isStream: true)
+            try restoreMoments(&reader, local.flatMap { isDryRun ? nil : $0 })
             for channel in 0..<channels {
                 let target = local.flatMap { isDryRun || channel >= slots[$0].channels.count ? nil : slots[$0].channels[channel] }
                 try copy(&reader, channelStateBytes, target, scratch, isStream: false)
@@ -143,6 +148,27 @@ extension ShardWatch {
         }
         guard reader.isAtEnd else { throw CodingError(offset: reader.offset, expected: "the end") }
         return episodes
+    }
+
+    /// Reads the blocks of a stream, whose number may have been another one, into the slot `local` (nil: skip them).
+    private func restoreMoments(_ reader: inout ByteReader, _ local: Int?) throws(CodingError) {
+        let bytes = try reader.blob()
+        let stride = MemoryLayout<StreamMoment>.stride
+        let stored = bytes.count / stride
+        guard stored > 0, bytes.count % stride == 0 else {
+            throw CodingError(offset: reader.offset, expected: "whole blocks of readings, got \(bytes.count) bytes")
+        }
+        guard let local, let state = slots[local].state else { return }
+        let ring = moments(state)
+        let newest = extra(local).pointee.readings > 0 ? (extra(local).pointee.readings - 1) / StreamMoment.readings : 0
+        ring.update(repeating: StreamMoment(), count: historyBlocks)
+        bytes.withUnsafeBytes { all in
+            for age in 0..<UInt64(min(stored, historyBlocks)) where newest >= age {
+                let block = newest - age
+                ring[Int(block % UInt64(historyBlocks))] = all.loadUnaligned(
+                    fromByteOffset: Int(block % UInt64(stored)) * stride, as: StreamMoment.self)
+            }
+        }
     }
 
     private func copy(

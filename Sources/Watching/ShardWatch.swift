@@ -1,6 +1,7 @@
 import Alerting
 import Detection
 import Readings
+import TimeSeries
 
 /// The streams of one shard: a deterministic machine that turns batches into alert actions.
 ///
@@ -26,6 +27,9 @@ public struct ShardWatch: ~Copyable {
     private var clock: Int64 = 0
     let streamExtraOffset: Int
     let channelExtraOffset: Int
+    let momentsOffset: Int
+    /// Blocks remembered by each stream.
+    let historyBlocks: Int
     /// Readings scored since the start.
     public private(set) var readingsScored: Int64 = 0
     public private(set) var streamCount = 0
@@ -56,7 +60,9 @@ public struct ShardWatch: ~Copyable {
         verdict = Verdict(channelsMax: channelsMax)
         streamExtraOffset = detector.streamStateBytes
         channelExtraOffset = detector.channelStateBytes
-        streamSlab = StateSlab(blockBytes: detector.streamStateBytes + MemoryLayout<StreamExtra>.stride)
+        momentsOffset = (streamExtraOffset + MemoryLayout<StreamExtra>.stride + 7) / 8 * 8
+        historyBlocks = max(1, settings.historyBlocks)
+        streamSlab = StateSlab(blockBytes: momentsOffset + historyBlocks * MemoryLayout<StreamMoment>.stride)
         channelSlab = StateSlab(blockBytes: detector.channelStateBytes + MemoryLayout<ChannelExtra>.stride)
         nowhere = .allocate(byteCount: streamSlab.blockBytes, alignment: 64)
         nowhere.initializeMemory(as: UInt8.self, repeating: 0, count: streamSlab.blockBytes)
@@ -79,7 +85,10 @@ public struct ShardWatch: ~Copyable {
         settings = new
         settings.profile = profile
         book.rules = new.rules
-        for index in slots.indices where slots[index].state != nil { slots[index].policy = new.policy(slots[index].key) }
+        for index in slots.indices where slots[index].state != nil {
+            slots[index].policy = new.policy(slots[index].key)
+            slots[index].clockOffsetUntil = .min
+        }
     }
 
     // MARK: - Batches
@@ -130,8 +139,22 @@ public struct ShardWatch: ~Copyable {
                 }
             }
             remove(local)
+        case .budgetShare(let group, let stream, let streams):
+            share(group, stream, streams, sequence, isReplay)
         case .condition(let kind, let reason, let time):
             condition(kind, reason, time, sequence, isReplay, &actions)
+        }
+    }
+
+    /// Tells streams how many share their group's budget.
+    private mutating func share(_ group: UInt16, _ stream: UInt32, _ streams: UInt32, _ sequence: Int64, _ isReplay: Bool) {
+        let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
+        for local in wanted where slots[local].state != nil && slots[local].policy.budgetGroup == group {
+            guard extra(local).pointee.budgetShare != streams else { continue }
+            let block = local / ShardWatch.streamsPerBlock
+            if isReplay, sequence <= blocks[block].newestGeneration { continue }
+            extra(local).pointee.budgetShare = streams
+            blocks[block].pendingWrites = 2
         }
     }
 
@@ -170,7 +193,11 @@ public struct ShardWatch: ~Copyable {
             count += 1
         }
         guard let state = slots[local].state else { return }
-        let settings = StreamSettings(secondsBetweenFalseAlarms: slots[local].policy.secondsBetweenFalseAlarms)
+        if entry.time < slots[local].clockOffsetFrom || entry.time >= slots[local].clockOffsetUntil { setClock(local, entry.time) }
+        let settings = StreamSettings(
+            secondsBetweenFalseAlarms: slots[local].policy.secondsBetween(sharedBy: extra.pointee.budgetShare),
+            quietSeconds: Double(self.settings.rules.closeAfter) * 1e-9, clockOffsetSeconds: slots[local].clockOffset)
+        extra.pointee.budgetSeconds = settings.secondsBetweenFalseAlarms.isFinite ? Float(settings.secondsBetweenFalseAlarms) : 0
         detector.step(
             stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
             verdict: &verdict)
@@ -185,6 +212,15 @@ public struct ShardWatch: ~Copyable {
         if let observer { observer(entry, verdict) }
     }
 
+    /// Looks up the stream's clock at a moment, and until when it holds.
+    private mutating func setClock(_ local: Int, _ time: Int64) {
+        let second: Int64 = 1_000_000_000
+        let found = slots[local].policy.zone.span(at: time / second - (time % second < 0 ? 1 : 0))
+        slots[local].clockOffset = found.offset
+        slots[local].clockOffsetFrom = found.from > Int64.min / second ? found.from * second : .min
+        slots[local].clockOffsetUntil = found.until < Int64.max / second ? found.until * second : .max
+    }
+
     /// Keeps what later questions ask for: newest values, bands, the ring for the picture in an alert.
     @inline(__always)
     private func remember(_ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) {
@@ -194,6 +230,9 @@ public struct ShardWatch: ~Copyable {
         extra.pointee.threshold = Float(verdict.threshold)
         extra.pointee.warmUp = Float(verdict.warmUpProgress)
         extra.pointee.warmUpReason = UInt32(verdict.warmUpReason.rawValue)
+        extra.pointee.warmUpReadings = verdict.warmUpReadings
+        if extra.pointee.judgedFrom == .min, verdict.warmUpReason != .readings { extra.pointee.judgedFrom = entry.time }
+        if let state = slots[local].state { remember(entry.time, extra.pointee.readings, moments(state)) }
         for pointer in slots[local].channels { channelExtra(pointer).pointee.recent[place] = .nan }
         for index in 0..<verdict.channelCount {
             let channel = verdict.channels[index]
@@ -358,6 +397,23 @@ public struct ShardWatch: ~Copyable {
         ((slots[local].state ?? nowhere) + streamExtraOffset).assumingMemoryBound(to: StreamExtra.self)
     }
 
+    /// The ring of the stream's blocks.
+    @inline(__always)
+    func moments(_ state: UnsafeMutableRawPointer) -> UnsafeMutablePointer<StreamMoment> {
+        (state + momentsOffset).assumingMemoryBound(to: StreamMoment.self)
+    }
+
+    /// Keeps the reading of the present block that came nearest to an alarm. `reading`: readings before this one.
+    @inline(__always)
+    private func remember(_ time: Int64, _ reading: UInt64, _ ring: UnsafeMutablePointer<StreamMoment>) {
+        let slot = ring + Int(reading / StreamMoment.readings % UInt64(historyBlocks))
+        let isNew = reading % StreamMoment.readings == 0
+        // An alarm stays the moment of its block: that it was raised explains more than any higher score after it.
+        guard isNew || slot.pointee.restraint != Restraint.none.rawValue || slot.pointee.time == .min else { return }
+        guard isNew || verdict.isAlarm || Float(verdict.score - verdict.threshold) > slot.pointee.margin else { return }
+        slot.pointee = StreamMoment(verdict, time: time)
+    }
+
     @inline(__always)
     func channelExtra(_ channel: UnsafeMutableRawPointer) -> UnsafeMutablePointer<ChannelExtra> {
         (channel + channelExtraOffset).assumingMemoryBound(to: ChannelExtra.self)
@@ -374,6 +430,7 @@ public struct ShardWatch: ~Copyable {
         let state = streamSlab.allocate()
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
+        (state + momentsOffset).initializeMemory(as: StreamMoment.self, repeating: StreamMoment(), count: historyBlocks)
         slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
@@ -418,7 +475,7 @@ public struct ShardWatch: ~Copyable {
         return (String(repeating: "0", count: 8 - hash.count) + hash + "-" + String(extra.pointee.alerts + 1), slot.key)
     }
 
-    private func channelName(_ slot: StreamSlot, _ index: UInt16) -> String {
+    func channelName(_ slot: StreamSlot, _ index: UInt16) -> String {
         Int(index) < slot.names.count ? slot.names[Int(index)] : "channel \(index)"
     }
 
