@@ -74,7 +74,8 @@ let package = Package(
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
-        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular", "TimeSeries"], swiftSettings: ownedHotPath),
+        .target(
+            name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),

@@ -19,7 +19,10 @@ public enum Wording {
         for piece in Evidence.allCases {
             let result = verdict[piece]
             if result.contribution > 0 {
-                evidence.append(Contribution(name: piece.name, share: result.contribution, note: rank(piece, reaching: result.blocksReaching, of: result.blocks)))
+                evidence.append(
+                    Contribution(
+                        name: piece.name, share: result.contribution, note: rank(piece, reaching: result.blocksReaching, of: result.blocks))
+                )
             }
         }
         evidence.sort { $0.share > $1.share }

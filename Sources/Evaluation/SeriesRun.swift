@@ -62,7 +62,8 @@ public struct SeriesRun: Sendable {
             }
             inputs.withUnsafeBufferPointer {
                 detector.step(
-                    stream: memory.stream, channels: $0, time: series.times[i], hasClock: series.hasClock, settings: settings, verdict: &verdict)
+                    stream: memory.stream, channels: $0, time: series.times[i], hasClock: series.hasClock, settings: settings,
+                    verdict: &verdict)
             }
             scores.append(verdict.score)
             raised.append(verdict.isRaised ? verdict.score : 0)

@@ -61,7 +61,9 @@ enum BudgetAudit {
         for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
             var group = group
             // The group's own promise: its streams' shares are rounded so that they stay below it.
-            if group.from < group.until, let seconds = group.secondsBetween { group.promised = Double(group.until - group.from) * 1e-9 / seconds }
+            if group.from < group.until, let seconds = group.secondsBetween {
+                group.promised = Double(group.until - group.from) * 1e-9 / seconds
+            }
             table.rows.append(row(group))
         }
         if lines.count > 1 { table.rows.append(row(all)) }

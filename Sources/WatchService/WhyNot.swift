@@ -17,7 +17,9 @@ enum WhyNot {
     ///     distance instead of the one at the moment)
     static func answer(_ reader: StoreReader, _ settings: WatchSettings, _ arguments: JSONValue) throws -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw ControlError.badRequest("why-not wants a stream") }
-        guard let at = arguments["at"]?.integerValue else { throw ControlError.badRequest("why-not wants a time: at, in nanoseconds since 1970") }
+        guard let at = arguments["at"]?.integerValue else {
+            throw ControlError.badRequest("why-not wants a time: at, in nanoseconds since 1970")
+        }
         let within = max(0, arguments["within"]?.integerValue ?? 0)
         return try reader.view { () throws(StoreError) -> Result<JSONValue, ControlError> in
             guard let stream = try reader.streams().first(where: { String(decoding: $0.key, as: UTF8.self) == key }) else {
@@ -113,7 +115,9 @@ enum WhyNot {
                             payload: block.payload), older: -1)) != nil
                 else { continue }
                 (start, first) = (box, block.sequence)
-                guard let last = box.watch.newestTime(of: stream), last >= at.subtractingReportingOverflow(within).partialValue else { break }
+                guard let last = box.watch.newestTime(of: stream), last >= at.subtractingReportingOverflow(within).partialValue else {
+                    break
+                }
             }
             // A stored state that cannot be read is not the same as none: from nothing, other numbers would come.
             guard start != nil || generations.isEmpty else { return }

@@ -122,7 +122,9 @@ extension ShardWatch {
         var reader = ByteReader(snapshot.payload)
         var episodes: [EpisodeBook.Episode] = []
         let format = try reader.byte()
-        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format \(ShardWatch.checkpointFormat), got \(format)") }
+        guard format == ShardWatch.checkpointFormat else {
+            throw CodingError(offset: 0, expected: "checkpoint format \(ShardWatch.checkpointFormat), got \(format)")
+        }
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
         for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {

@@ -93,7 +93,8 @@ extension ShardWatch {
                 ? "from \(Int64(report.readingsCounted)) readings where the budget is one alarm in \(Int64(between)): partly from what is usual for streams, on the safe side"
                 : "from what \(Int64(report.readingsCounted)) readings would have raised"
         return [
-            .init("budget_seconds", .number(seconds)), .init("budget_shared_by", .integer(shared)), .init("threshold_reason", .string(reason)),
+            .init("budget_seconds", .number(seconds)), .init("budget_shared_by", .integer(shared)),
+            .init("threshold_reason", .string(reason)),
         ]
     }
 

@@ -26,7 +26,8 @@ struct BudgetBench {
 
     private func synthetic() -> String {
         var detector = Detector(profile: profile)
-        var text = "| family | interval | rate | asked | realised | realised / asked | young streams | seeds' quartiles |\n|---|---|---|---|---|---|---|---|\n"
+        var text =
+            "| family | interval | rate | asked | realised | realised / asked | young streams | seeds' quartiles |\n|---|---|---|---|---|---|---|---|\n"
         for family in LabelFreeFamily.allCases {
             for span in BudgetBench.spans {
                 for rate in BudgetBench.rates where rate.seconds <= span.slowest {
@@ -87,7 +88,8 @@ enum Document {
         case unwritable(String)
         var description: String {
             switch self {
-            case .noMark(let name, let path): "cannot write the table \(name): \(path) has no <!-- \(name):begin --> ... <!-- \(name):end -->"
+            case .noMark(let name, let path):
+                "cannot write the table \(name): \(path) has no <!-- \(name):begin --> ... <!-- \(name):end -->"
             case .unwritable(let path): "cannot write \(path)"
             }
         }
@@ -96,7 +98,8 @@ enum Document {
     static func replace(_ name: String, with table: String, in path: String) throws {
         guard let bytes = Corpus.bytes(path) else { throw Corpus.Problem.unreadable(path) }
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-        guard let begin = lines.firstIndex(of: "<!-- \(name):begin -->"), let end = lines.firstIndex(of: "<!-- \(name):end -->"), begin < end
+        guard let begin = lines.firstIndex(of: "<!-- \(name):begin -->"), let end = lines.firstIndex(of: "<!-- \(name):end -->"),
+            begin < end
         else { throw Problem.noMark(name, path) }
         let text = lines[...begin].joined(separator: "\n") + "\n" + table + lines[end...].joined(separator: "\n")
         let temporary = path + ".new"

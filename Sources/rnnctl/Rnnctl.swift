@@ -26,7 +26,8 @@ struct Rnnctl: ParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
             """, version: Version.text,
         subcommands: [
-            Alerts.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self, Simulate.self,
+            Alerts.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self,
+            Simulate.self,
             SimulateReport.self,
             Sample.self,
             Model.self,

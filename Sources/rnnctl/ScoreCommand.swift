@@ -35,7 +35,8 @@ struct Score: ParsableCommand {
     var streamColumn: String?
     @Option(
         name: .long,
-        help: ArgumentHelp("CSV column with the time; else one called timestamp, time, ts, date or datetime, else the first.", valueName: "name"))
+        help: ArgumentHelp(
+            "CSV column with the time; else one called timestamp, time, ts, date or datetime, else the first.", valueName: "name"))
     var timeColumn: String?
     @Option(name: .long, help: ArgumentHelp("Write here instead of standard output.", valueName: "file"), completion: .file())
     var output: String?

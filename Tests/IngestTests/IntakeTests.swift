@@ -155,7 +155,9 @@ import Testing
     @Test func `after a restart the shares are told once, with the first readings`() {
         let bench = Bench()
         bench.intake.budgetGroup = { _ in 1 }
-        for id in UInt32(1)...6 { bench.intake.restore(stream: id, key: Array("s\(id)".utf8), channels: [], lastTime: monday, lastClock: 0) }
+        for id in UInt32(1)...6 {
+            bench.intake.restore(stream: id, key: Array("s\(id)".utf8), channels: [], lastTime: monday, lastClock: 0)
+        }
         bench.feed("s1 x=1 1")
         bench.feed("s2 x=1 2")
         #expect(bench.book.lines.filter { $0.hasPrefix("group") } == ["group 1 shared by 6"])

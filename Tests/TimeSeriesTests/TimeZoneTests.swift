@@ -61,7 +61,8 @@ struct TimeZoneTests {
     @Test("Listed transitions hold first, the rule after the last of them")
     func listed() throws {
         let rules = try TimeZoneRules(
-            tzif: zone("CET-1CEST,M3.5.0,M10.5.0/3", offset: 3208, times: [(-2_000_000_000, 1), (500_000_000, 2)], offsets: [3600, 10_800]))
+            tzif: zone(
+                "CET-1CEST,M3.5.0,M10.5.0/3", offset: 3208, times: [(-2_000_000_000, 1), (500_000_000, 2)], offsets: [3600, 10_800]))
         #expect(rules.offset(at: -2_000_000_001) == 3208)
         #expect(rules.offset(at: 0) == 3600)
         #expect(rules.offset(at: 500_000_000) == 10_800)
@@ -81,7 +82,9 @@ struct TimeZoneTests {
         }
     }
 
-    @Test("The system's own table of Berlin agrees", .enabled(if: FileManager.default.fileExists(atPath: "/usr/share/zoneinfo/Europe/Berlin")))
+    @Test(
+        "The system's own table of Berlin agrees", .enabled(if: FileManager.default.fileExists(atPath: "/usr/share/zoneinfo/Europe/Berlin"))
+    )
     func system() throws {
         let rules = try TimeZoneRules(tzif: Array(Data(contentsOf: URL(fileURLWithPath: "/usr/share/zoneinfo/Europe/Berlin"))))
         let known = try #require(TimeZone(identifier: "Europe/Berlin"))

@@ -149,7 +149,8 @@ import Testing
             station.feed((isEvent ? 30 : 10) + random.gaussian())
         }
         for start in starts {
-            #expect(station.opened(since: start).contains { $0.openedAt < start + 10 * 60_000_000_000 }, "\(station.opened().map(\.openedAt))")
+            #expect(
+                station.opened(since: start).contains { $0.openedAt < start + 10 * 60_000_000_000 }, "\(station.opened().map(\.openedAt))")
         }
     }
 

@@ -24,7 +24,8 @@ import Testing
     }
 
     @Test(
-        "after the change to summer time a rhythm by local time raises no alert", .enabled(if: FileManager.default.fileExists(atPath: berlin)))
+        "after the change to summer time a rhythm by local time raises no alert",
+        .enabled(if: FileManager.default.fileExists(atPath: berlin)))
     func summerTime() throws {
         let rules = try TimeZoneRules(tzif: Array(Data(contentsOf: URL(fileURLWithPath: berlin))))
         #expect(alertsAfterTheChange(rules, local: rules) == 0)

@@ -86,7 +86,9 @@ import TimeSeries
         let block = history[24]
         #expect(block.time == (TimeText.parse("2026-01-05T00:00:00Z") ?? 0) + 613 * 60_000_000_000, "reading 612")
         #expect(block.restraint == .below || block.restraint == .none)
-        #expect(!block.evidence.isEmpty && block.evidence.allSatisfy { $0.note.contains("blocks of 25 readings") || $0.note.contains("beyond") })
+        #expect(
+            !block.evidence.isEmpty && block.evidence.allSatisfy { $0.note.contains("blocks of 25 readings") || $0.note.contains("beyond") }
+        )
         #expect(abs(block.channels[0].value - 13.4) < 4 && block.channels[0].bandLow < block.channels[0].bandHigh)
         #expect(history[3].restraint == .warmUp)
         #expect(history.allSatisfy { $0.restraint != .none || $0.score >= $0.threshold })

@@ -17,7 +17,8 @@ final class Station {
     private(set) var readings = 0
 
     init(
-        channels: [String] = ["value"], start: String = "2026-01-05T00:00:00Z", zone: TimeZoneRules = .utc, profile: DetectorProfile = .standard,
+        channels: [String] = ["value"], start: String = "2026-01-05T00:00:00Z", zone: TimeZoneRules = .utc,
+        profile: DetectorProfile = .standard,
         secondsBetweenFalseAlarms: Double = .infinity
     ) {
         names = channels
