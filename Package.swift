@@ -112,7 +112,10 @@ let package = Package(
         // Benchmarks and quality runs; not installed.
         .executableTarget(
             name: "rnn-bench",
-            dependencies: ["Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
+            dependencies: [
+                "Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "ModelFiles", "Models", "Platform", "Readings",
+                "RecurrentNetwork", "Watching",
+            ]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 
@@ -122,7 +125,9 @@ let package = Package(
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         // Runs the built programs.
-        .testTarget(name: "ModelCommandTests", dependencies: ["rnn-watchd", "rnnctl", "ModelFiles", "Models", "RecurrentNetwork"]),
+        .testTarget(
+            name: "ModelCommandTests",
+            dependencies: ["rnn-watchd", "rnnctl", "Control", "ModelFiles", "Models", "RecurrentNetwork", "Tabular"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
         .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),

@@ -125,7 +125,7 @@ public struct Key: Sendable {
         Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
         Key(
             "explanations_max", .count(0...10_000_000), "10000", reload: true,
-            "Newest alerts whose explanation (about 10 kB) is worked out and kept; 0: only on demand, while the journal has the readings."),
+            "Newest alerts whose explanation (about 15 kB) is worked out and kept; 0: only on demand, while the journal has the readings."),
     ]
 
     /// Settings inside a `[[streams]]` section.

@@ -6,7 +6,7 @@ import Store
 
 /// The thread that explains new alerts while their readings are still in the journal, and has the writer store what it found.
 ///
-/// It is in nobody's way: lowest priority, at most a tenth of a processor, a bounded list. What it does not come to can be asked
+/// It is in nobody's way: low priority, at most a tenth of a processor, a bounded list. What it does not come to can be asked
 /// for as long as the journal holds it, and the next start looks for it.
 final class ExplanationRunner: @unchecked Sendable {
     // Safety: `waiting`, `limit` and `isStopping` are locked; the rest belongs to the thread.
@@ -43,7 +43,8 @@ final class ExplanationRunner: @unchecked Sendable {
     }
 
     func run() {
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        // Of this thread alone (Linux). Not the lowest: a stop waits for it to notice.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
         if let reader = try? StoreReader(path: databasePath), let ids = try? reader.unexplainedAlerts(limit: ExplanationRunner.waitingMax) {
             add(ids.reversed())
         }
@@ -69,7 +70,7 @@ final class ExplanationRunner: @unchecked Sendable {
         let keep = configuration.number("explanations_max")
         guard keep > 0 else { return }
         do {
-            let content = try Explanations.make(try StoreReader(path: databasePath), id, configuration, models).compact
+            let content = try Explanations.make(try StoreReader(path: databasePath), id, configuration, models, isCancelled: { self.isStopping.withLock { $0 } }).compact
             _ = writer.ask { store in
                 try? store.transaction { () throws(StoreError) in
                     try store.storeExplanation(id: id, content: content, now: Clocks.wall(), keep: keep)

@@ -31,17 +31,23 @@ public enum Explanations {
     }
 
     /// Works an explanation out: the stream's last checkpoint before the alert, then the journal up to its reading.
+    /// - Parameter isCancelled: asked now and then; true makes it end with an error.
     /// - Errors: an alert of another kind, or one whose readings are gone.
-    static func make(_ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf) throws -> JSONValue {
+    static func make(
+        _ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) throws -> JSONValue {
         var result: Result<JSONValue, any Error>?
         try reader.view { () throws(StoreError) in
-            do { result = .success(try read(reader, id, configuration, models)) } catch { result = .failure(error) }
+            do { result = .success(try read(reader, id, configuration, models, isCancelled)) } catch { result = .failure(error) }
         }
         guard let result else { throw ControlError.failed("no alert \(id)") }
         return try result.get()
     }
 
-    private static func read(_ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf) throws -> JSONValue {
+    private static func read(
+        _ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf,
+        _ isCancelled: @escaping @Sendable () -> Bool
+    ) throws -> JSONValue {
         guard let origin = try reader.alertOrigin(id: id) else { throw ControlError.failed("no alert \(id)") }
         guard origin.kind == "anomaly" else {
             throw ControlError.failed(
@@ -70,11 +76,11 @@ public enum Explanations {
         } else if try !isBorn(in: reader, origin) {
             throw gone
         }
-        guard try approach(reader, &replay, origin, after: generation?.sequence ?? 0) else { throw gone }
+        guard try approach(reader, &replay, origin, after: generation?.sequence ?? 0, isCancelled) else { throw gone }
         let facts = AlertExplainer.AlertFactsToExplain(
             id: origin.id, stream: origin.streamKey, channels: origin.channels, threshold: origin.threshold ?? settings.profile.threshold,
             score: origin.initialScore)
-        guard var explainer = AlertExplainer(replay, alert: facts) else { throw gone }
+        guard var explainer = AlertExplainer(replay, alert: facts, isCancelled: isCancelled) else { throw gone }
         return try explainer.explain().json(timeText: TimeText.rfc3339)
     }
 
@@ -103,16 +109,18 @@ public enum Explanations {
     }
 
     /// Replays up to the reading that opened the alert; false when it does not come.
-    private static func approach(_ reader: StoreReader, _ replay: inout StreamReplay, _ origin: AlertOrigin, after: Int64) throws -> Bool {
+    private static func approach(
+        _ reader: StoreReader, _ replay: inout StreamReplay, _ origin: AlertOrigin, after: Int64, _ isCancelled: () -> Bool
+    ) throws -> Bool {
         let scratch = ReadingBatch(entryCapacity: 4096, fieldCapacity: 1 << 17)
         let tracked = replay.place(of: origin.channels.first ?? "")
         var isThere = false
         var problem: CodingError?
         try reader.journal(after: after, through: origin.sequence) { row, isIntact in
-            guard isIntact, !isThere, problem == nil else { return }
+            guard isIntact, !isThere, problem == nil, !isCancelled() else { return }
             do throws(CodingError) {
                 try JournalCodec.batches(of: row.payload, scratch: scratch) { batch in
-                    if isThere || batch.sequence <= after { return }
+                    if isThere || batch.sequence <= after || isCancelled() { return }
                     isThere = replay.apply(
                         batch, tracked: tracked, isWanted: { batch.sequence == origin.sequence && $0 == origin.openedAt })
                 }

@@ -1,5 +1,6 @@
 import Alerting
 import Detection
+import Models
 import RecurrentNetwork
 
 /// Explains an alert from a replay that has stopped just before the alert's reading. Every score in it comes from the detector itself,
@@ -15,6 +16,7 @@ public struct AlertExplainer: ~Copyable {
     let start: StreamReplay.Copy
     let readings: [StreamReplay.Reading]
     private let names: [String]
+    private let isCancelled: @Sendable () -> Bool
 
     /// What the store knows about the alert.
     public struct AlertFactsToExplain: Sendable {
@@ -40,16 +42,19 @@ public struct AlertExplainer: ~Copyable {
     }
 
     /// nil when the replay holds no reading of the alert.
-    public init?(_ replay: consuming StreamReplay, alert: AlertFactsToExplain) {
+    /// - Parameter isCancelled: asked before every run of the detector; true ends `explain` with an error.
+    public init?(
+        _ replay: consuming StreamReplay, alert: AlertFactsToExplain, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) {
         guard let start = replay.start, !replay.readings.isEmpty else { return nil }
         self.start = start
-        self.alert = alert
+        (self.alert, self.isCancelled) = (alert, isCancelled)
         readings = replay.readings
         names = replay.watch.slots[replay.local].names
         self.replay = replay
     }
 
-    /// Works everything out. Errors: none but those of damaged copies, which do not happen.
+    /// Works everything out. Errors: it was broken off, or a network refuses its weights.
     public mutating func explain() throws -> AlertExplanation {
         let carriers = alert.channels.compactMap { names.firstIndex(of: $0) }.prefix(AlertExplainer.carriersMax).map { UInt16($0) }
         let original = try judge(readings)
@@ -63,7 +68,7 @@ public struct AlertExplainer: ~Copyable {
         let profile = replay.watch.settings.profile
         return AlertExplanation(
             alert: alert.id, stream: alert.stream, model: model?.label,
-            network: model.map { "\(describe($0)) behind readouts that learn online (recursive least squares)" }
+            network: model.map { "\(ModelDocument.architecture(of: $0.document.model)) behind readouts that learn online (recursive least squares)" }
                 ?? "leaky Elman core of \(profile.weights.predictor.units) units per channel behind readouts that learn online (recursive least squares)",
             channels: alert.channels, time: final.time, score: last.score, storedScore: alert.score, threshold: alert.threshold,
             offset: last.offset, evidence: last.evidence,
@@ -75,16 +80,11 @@ public struct AlertExplainer: ~Copyable {
 
     func name(_ channel: UInt16) -> String { Int(channel) < names.count ? names[Int(channel)] : "channel \(channel)" }
 
-    private func describe(_ model: WatchModel) -> String {
-        let layers = model.document.model.layers
-        let cell = ["Elman", "LSTM", "GRU", "GRU (reset before)"][min(3, Int(layers.first?.cell.rawValue ?? 0))]
-        return "\(cell) " + ([model.inputCount] + layers.map(\.hiddenSize)).map(String.init).joined(separator: " -> ")
-    }
-
     // MARK: - Running the detector again
 
     /// Judges the window with these readings in the place of those that came.
     private mutating func judge(_ readings: [StreamReplay.Reading]) throws -> [Judged] {
+        if isCancelled() { throw ExplanationError.cancelled }
         try replay.put(start)
         return readings.map { reading in
             replay.judge(reading)
@@ -212,6 +212,8 @@ public struct AlertExplainer: ~Copyable {
 
 /// Why nothing can be said.
 public enum ExplanationError: Error, Equatable, CustomStringConvertible {
-    case nothing
-    public var description: String { "cannot explain: got no reading of the alert, expected one" }
+    case nothing, cancelled
+    public var description: String {
+        self == .nothing ? "cannot explain: got no reading of the alert, expected one" : "the explanation was broken off"
+    }
 }

@@ -93,20 +93,20 @@ public struct AlertExplanation: Sendable {
             "stored_score": .optional(storedScore), "threshold": .number(threshold),
             "predictions": .array(predictions.map(json)),
             "score_parts": .object([
-                "offset": .number(offset),
-                "evidence": .array(evidence.map { .object(["name": .string($0.name), "points": .number($0.points)]) }),
+                "offset": number(offset),
+                "evidence": .array(evidence.map { .object(["name": .string($0.name), "points": number($0.points)]) }),
                 "channels": .array(
                     shares.map {
                         .object([
-                            "channel": .string($0.channel), "share": .number($0.share), "observed": .number($0.observed),
-                            "expected": .number($0.expected),
+                            "channel": .string($0.channel), "share": number($0.share), "observed": number($0.observed),
+                            "expected": number($0.expected),
                         ])
                     }),
                 "readings": .array(
                     readings.map {
                         .object([
-                            "time": .string(timeText($0.time)), "observed": .optional($0.observed), "expected": .optional($0.expected),
-                            "score": .number($0.score), "score_without": .number($0.scoreWithout),
+                            "time": .string(timeText($0.time)), "observed": optional($0.observed), "expected": optional($0.expected),
+                            "score": number($0.score), "score_without": number($0.scoreWithout),
                         ])
                     }),
             ]),
@@ -114,35 +114,35 @@ public struct AlertExplanation: Sendable {
                 "of": .string(unitsOf), "count": .integer(Int64(units.count)), "known_from_readings": .integer(Int64(historyCount)),
                 "unusual": .array(unusual.map(json)), "saturated_now": .integer(Int64(units.count { abs($0.value) > 0.95 })),
                 "saturated_usually": .integer(Int64(units.count { $0.saturation > 0.5 })),
-                "memory_shortest": .optional(memories.first), "memory_median": .optional(memories.isEmpty ? nil : memories[memories.count / 2]),
-                "memory_longest": .optional(memories.last), "all": .array(units.map(json)),
+                "memory_shortest": optional(memories.first), "memory_median": optional(memories.isEmpty ? nil : memories[memories.count / 2]),
+                "memory_longest": optional(memories.last), "all": .array(units.map(json)),
             ]),
             "counterfactual": counterfactual.map { found in
                 .object([
-                    "found": .bool(true), "readings": .integer(Int64(found.readings)), "share": .number(found.share),
-                    "score": .number(found.score),
+                    "found": .bool(true), "readings": .integer(Int64(found.readings)), "share": number(found.share),
+                    "score": number(found.score),
                     "changes": .array(
                         found.changes.map {
                             .object([
-                                "time": .string(timeText($0.time)), "channel": .string($0.channel), "from": .number($0.from),
-                                "to": .number($0.to),
+                                "time": .string(timeText($0.time)), "channel": .string($0.channel), "from": number($0.from),
+                                "to": number($0.to),
                             ])
                         }),
                 ])
-            } ?? .object(["found": .bool(false), "lowest_score": .number(lowestScore), "readings": .integer(Int64(readings.count))]),
+            } ?? .object(["found": .bool(false), "lowest_score": number(lowestScore), "readings": .integer(Int64(readings.count))]),
         ])
     }
 
     private func json(_ prediction: Prediction) -> JSONValue {
         .object([
-            "channel": .string(prediction.channel), "value": .number(prediction.value), "usual": .number(prediction.usual),
-            "method": .string(prediction.method), "recomputed": .number(prediction.recomputed), "residual": .number(prediction.residual),
+            "channel": .string(prediction.channel), "value": number(prediction.value), "usual": number(prediction.usual),
+            "method": .string(prediction.method), "recomputed": number(prediction.recomputed), "residual": number(prediction.residual),
             "is_complete": .bool(prediction.isComplete),
             "contributions": .array(
                 prediction.contributions.map {
                     .object([
-                        "channel": .string($0.channel), "sum": .number($0.added.reduce(0, +)),
-                        "readings": .array($0.added.map { .number($0) }),
+                        "channel": .string($0.channel), "sum": number($0.added.reduce(0, +)),
+                        "readings": .array($0.added.map { number($0) }),
                     ])
                 }),
         ])
@@ -150,9 +150,13 @@ public struct AlertExplanation: Sendable {
 
     private func json(_ unit: Unit) -> JSONValue {
         .object([
-            "layer": .integer(Int64(unit.layer)), "unit": .integer(Int64(unit.unit)), "value": .number(unit.value), "mean": .number(unit.mean),
-            "deviation": .number(unit.deviation), "deviations": .number(unit.deviations), "low": .number(unit.low),
-            "high": .number(unit.high), "saturation": .number(unit.saturation), "memory": .number(unit.memory),
+            "layer": .integer(Int64(unit.layer)), "unit": .integer(Int64(unit.unit)), "value": number(unit.value), "mean": number(unit.mean),
+            "deviation": number(unit.deviation), "deviations": number(unit.deviations), "low": number(unit.low),
+            "high": number(unit.high), "saturation": number(unit.saturation), "memory": number(unit.memory),
         ])
     }
+
+    /// As precise as a 32-bit float: what is kept of many alerts should be short.
+    private func number(_ value: Double) -> JSONValue { .number(Double("\(Float(value))") ?? value) }
+    private func optional(_ value: Double?) -> JSONValue { value.map(number) ?? .null }
 }

@@ -158,7 +158,7 @@ extension ShardWatch {
     /// The stream's model as it was, also none. A model that the store does not have any more gives way to the built-in network.
     private mutating func restoreSeat(_ reader: inout ByteReader, _ isThere: Bool, _ local: Int?, _ isDryRun: Bool) throws(CodingError) {
         guard isThere else {
-            if let local, !isDryRun { slots[local].seat = nil }
+            if let local, !isDryRun { setSeat(local, nil) }
             return
         }
         let id = try reader.text()
@@ -169,14 +169,14 @@ extension ShardWatch {
         guard let seat = seat(id, label) else {
             // What the readouts learned belongs to features that nobody makes any more.
             if !isDryRun {
-                slots[local].seat = nil
+                setSeat(local, nil)
                 release(Array(slots[local].channels.indices), local)
             }
             return
         }
         do { try seat.decode(bytes) } catch { throw CodingError(offset: offset, expected: error.expected) }
         seat.match(slots[local].names)
-        if !isDryRun { slots[local].seat = seat }
+        if !isDryRun { setSeat(local, seat) }
     }
 
     private func copy(

@@ -25,7 +25,8 @@ extension ShardWatch {
         return ModelSeat(model, detector: detector)
     }
 
-    /// Other models run from here on. Streams whose model changes take it up at once if it fits them.
+    /// Other models run from here on. A stream whose model changes takes it up with its next reading if it fits, so that a change of
+    /// many streams does not hold up the others; if not, it goes back to the built-in network now.
     /// - Parameter isAffected: false for streams whose state already contains it.
     mutating func assign(_ models: [ModelAssignment], isAffected: (Int) -> Bool) {
         assignments = models
@@ -35,9 +36,9 @@ extension ShardWatch {
             blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
             let before = slots[local].seat
             let next = wanted.flatMap { seat($0.model, $0.label) }
-            slots[local].seat = next
+            setSeat(local, next)
             next?.match(slots[local].names)
-            if let next, bind(next, local) { continue }
+            if let next, fits(next, local) { continue }
             if let before, before.isBound { release(before.channelOf, local) }
         }
     }
@@ -60,14 +61,18 @@ extension ShardWatch {
         }
     }
 
+    /// Whether the stream has every channel that the model wants, with enough readings. Once true it stays true.
+    private func fits(_ seat: ModelSeat, _ local: Int) -> Bool {
+        seat.channelOf.allSatisfy { $0 >= 0 && detector.moments(channel: slots[local].channels[$0]).readings >= ModelSeat.readingsMin }
+    }
+
     /// The model takes over, if every channel it wants has had enough readings: it hears the newest readings, the readouts learn on
     /// them what its features say, and the stream is judged again after a moment, as after a gap.
     private mutating func bind(_ seat: ModelSeat, _ local: Int) -> Bool {
         let model = seat.model
-        guard let state = slots[local].state, seat.channelOf.allSatisfy({ $0 >= 0 }) else { return false }
+        guard let state = slots[local].state, fits(seat, local) else { return false }
         let channels = seat.channelOf.map { slots[local].channels[$0] }
         let moments = channels.map { detector.moments(channel: $0) }
-        guard moments.allSatisfy({ $0.readings >= ModelSeat.readingsMin }) else { return false }
         seat.begin(
             model.scale(of: slots[local].key)
                 ?? ModelCard.Scale(

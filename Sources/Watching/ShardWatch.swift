@@ -30,6 +30,8 @@ public struct ShardWatch: ~Copyable {
     let channelExtraOffset: Int
     /// Which trained models run, as the last note said.
     var assignments: [ModelAssignment] = []
+    /// Bytes of all seats.
+    private var seatBytes = 0
     /// Models that were asked for and that the store does not have.
     public internal(set) var missingModels: Set<String> = []
     /// Readings scored since the start.
@@ -76,7 +78,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     /// Bytes held for learned state.
-    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes }
+    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes + seatBytes }
     public var openAlerts: Int { book.openCount }
 
     /// Takes over reloaded rules; the profile stays as it was at the start.
@@ -396,7 +398,7 @@ public struct ShardWatch: ~Copyable {
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
         slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
-        if id != 0 { slots[local].seat = seat(for: key) }
+        if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
             blocks[local / ShardWatch.streamsPerBlock].createdAt = max(0, sequence - 1)
@@ -424,9 +426,16 @@ public struct ShardWatch: ~Copyable {
         for channel in slots[local].channels { channelSlab.deallocate(channel) }
         if let state = slots[local].state { streamSlab.deallocate(state) }
         if slots[local].id != 0 { streamCount -= 1 }
+        setSeat(local, nil)
         slots[local] = StreamSlot()
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+    }
+
+    /// Puts a stream on a model, or off it.
+    mutating func setSeat(_ local: Int, _ seat: ModelSeat?) {
+        seatBytes += (seat?.model.seatBytes ?? 0) - (slots[local].seat?.model.seatBytes ?? 0)
+        slots[local].seat = seat
     }
 
     func streamsIn(_ block: Int) -> Int {
