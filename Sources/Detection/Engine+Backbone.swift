@@ -67,7 +67,9 @@ extension Engine {
     ) {
         let c = p.assumingMemoryBound(to: Channel.self)
         let n = layout.featuresPadded
-        let (phi, gain) = (UnsafeMutablePointer<Scalar>.aligned(readings.count * n), UnsafeMutablePointer<Scalar>.aligned(readings.count * n))
+        let (phi, gain) = (
+            UnsafeMutablePointer<Scalar>.aligned(readings.count * n), UnsafeMutablePointer<Scalar>.aligned(readings.count * n)
+        )
         defer {
             UnsafeMutableRawPointer(phi).deallocate()
             UnsafeMutableRawPointer(gain).deallocate()

@@ -22,7 +22,8 @@ public struct PredictionAttribution: Sendable, Equatable {
     ///   - inputs: [n] x of the window, n at least 1.
     ///   - points: on the line of integration, midpoint rule.
     public init(
-        layer: ReservoirWeights.Layer, readout: [Double], clock: [Double], start: [Double], before: Double, inputs: [Double], points: Int = 64
+        layer: ReservoirWeights.Layer, readout: [Double], clock: [Double], start: [Double], before: Double, inputs: [Double],
+        points: Int = 64
     ) {
         let run = Run(layer: layer, readout: readout, clock: clock, start: start, before: before)
         contributions = Array(repeating: 0, count: inputs.count)

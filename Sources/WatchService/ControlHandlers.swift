@@ -84,7 +84,8 @@ final class ControlHandlers: @unchecked Sendable {
             return try change { store throws(ControlError) in try ModelLibrary.remove(name, all: all, in: store) }
         default:
             let known = [
-                "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show",
+                "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
+                "streams.list", "streams.show",
                 "digest",
                 "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
                 "model.rollback", "model.remove",

@@ -70,7 +70,9 @@ final class ExplanationRunner: @unchecked Sendable {
         let keep = configuration.number("explanations_max")
         guard keep > 0 else { return }
         do {
-            let content = try Explanations.make(try StoreReader(path: databasePath), id, configuration, models, isCancelled: { self.isStopping.withLock { $0 } }).compact
+            let content = try Explanations.make(
+                try StoreReader(path: databasePath), id, configuration, models, isCancelled: { self.isStopping.withLock { $0 } }
+            ).compact
             _ = writer.ask { store in
                 try? store.transaction { () throws(StoreError) in
                     try store.storeExplanation(id: id, content: content, now: Clocks.wall(), keep: keep)

@@ -34,7 +34,8 @@ public enum Explanations {
     /// - Parameter isCancelled: asked now and then; true makes it end with an error.
     /// - Errors: an alert of another kind, or one whose readings are gone.
     static func make(
-        _ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf, isCancelled: @escaping @Sendable () -> Bool = { false }
+        _ reader: StoreReader, _ id: String, _ configuration: Configuration, _ models: ModelShelf,
+        isCancelled: @escaping @Sendable () -> Bool = { false }
     ) throws -> JSONValue {
         var result: Result<JSONValue, any Error>?
         try reader.view { () throws(StoreError) in
@@ -51,7 +52,8 @@ public enum Explanations {
         guard let origin = try reader.alertOrigin(id: id) else { throw ControlError.failed("no alert \(id)") }
         guard origin.kind == "anomaly" else {
             throw ControlError.failed(
-                "cannot explain \(id): got an alert of kind \(origin.kind), expected anomaly; `rnnctl alerts show \(id)` tells all about it")
+                "cannot explain \(id): got an alert of kind \(origin.kind), expected anomaly; `rnnctl alerts show \(id)` tells all about it"
+            )
         }
         let gone = ControlError.failed(
             "cannot explain \(id): its readings are no longer in the journal and no explanation was stored (explanations_max)")
@@ -66,13 +68,15 @@ public enum Explanations {
         let settings = try settings(configuration, models, layouts: checkpoint.map { [$0.block.layout] } ?? reader.layouts())
         let rosters = try reader.modelRosters().rosters.filter { $0.sequence < first }
         var replay = StreamReplay(
-            settings: settings, stream: origin.stream, key: origin.streamKey, channels: stream.channels.map { String(decoding: $0, as: UTF8.self) },
+            settings: settings, stream: origin.stream, key: origin.streamKey,
+            channels: stream.channels.map { String(decoding: $0, as: UTF8.self) },
             assignments: rosters.last?.assignments ?? [])
         if let checkpoint, checkpoint.isIntact {
             let stored = checkpoint.block
             try replay.restore(
                 BlockSnapshot(
-                    block: stored.block, sequence: stored.sequence, layout: stored.layout, streams: stored.streams, payload: stored.payload))
+                    block: stored.block, sequence: stored.sequence, layout: stored.layout, streams: stored.streams, payload: stored.payload)
+            )
         } else if try !isBorn(in: reader, origin) {
             throw gone
         }

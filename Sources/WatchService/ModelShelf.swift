@@ -46,7 +46,8 @@ final class ModelShelf: Sendable {
             let versions = rows.filter { $0.name == parts.first }
             let found = parts.count == 2 ? versions.first { "\($0.version)" == parts[1] } : versions.first { $0.activeSince != nil }
             guard let found else {
-                let what = versions.isEmpty ? "no such model is stored" : parts.count == 2 ? "no such version" : "no version of it is active"
+                let what =
+                    versions.isEmpty ? "no such model is stored" : parts.count == 2 ? "no such version" : "no version of it is active"
                 problems.append("streams \(rule.match) run on the built-in network: model \(rule.model): \(what)")
                 return none
             }

@@ -74,7 +74,8 @@ public enum Restorer {
         try journal(reader, &shards, &report, batchCapacity, progress)
         for label in shards.missingModels().sorted() {
             report.problems.append(
-                StoredDamage(place: .elsewhere, what: "model \(label)", reason: "it is not stored; its streams run on the built-in network"))
+                StoredDamage(place: .elsewhere, what: "model \(label)", reason: "it is not stored; its streams run on the built-in network")
+            )
         }
         Failpoint.pass("restore.end")
         try checkTotals(reader, &shards, &report)

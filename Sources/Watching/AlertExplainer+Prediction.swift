@@ -27,7 +27,9 @@ extension AlertExplainer {
         var approach = Approach()
         for reading in readings.dropLast() {
             replay.judge(reading)
-            if reading.values.contains(where: { $0.channel == channel }) { approach.inputs.append(replay.watch.detector.input(channel: block)) }
+            if reading.values.contains(where: { $0.channel == channel }) {
+                approach.inputs.append(replay.watch.detector.input(channel: block))
+            }
             if let seat { approach.rows += seat.newestInputs }
         }
         approach.features = replay.watch.detector.features(channel: block)

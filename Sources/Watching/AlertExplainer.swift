@@ -68,7 +68,9 @@ public struct AlertExplainer: ~Copyable {
         let profile = replay.watch.settings.profile
         return AlertExplanation(
             alert: alert.id, stream: alert.stream, model: model?.label,
-            network: model.map { "\(ModelDocument.architecture(of: $0.document.model)) behind readouts that learn online (recursive least squares)" }
+            network: model.map {
+                "\(ModelDocument.architecture(of: $0.document.model)) behind readouts that learn online (recursive least squares)"
+            }
                 ?? "leaky Elman core of \(profile.weights.predictor.units) units per channel behind readouts that learn online (recursive least squares)",
             channels: alert.channels, time: final.time, score: last.score, storedScore: alert.score, threshold: alert.threshold,
             offset: last.offset, evidence: last.evidence,

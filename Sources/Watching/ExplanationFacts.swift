@@ -85,7 +85,9 @@ public struct AlertExplanation: Sendable {
 
     /// The written form; `timeText` makes RFC 3339 of nanoseconds.
     public func json(timeText: (Int64) -> String) -> JSONValue {
-        let unusual = units.filter { abs($0.deviations) > AlertExplanation.unusualDeviations }.sorted { abs($0.deviations) > abs($1.deviations) }
+        let unusual = units.filter { abs($0.deviations) > AlertExplanation.unusualDeviations }.sorted {
+            abs($0.deviations) > abs($1.deviations)
+        }
         let memories = units.map(\.memory).sorted()
         return .object([
             "alert": .string(alert), "stream": .string(stream), "model": .optional(model), "network": .string(network),
@@ -114,7 +116,8 @@ public struct AlertExplanation: Sendable {
                 "of": .string(unitsOf), "count": .integer(Int64(units.count)), "known_from_readings": .integer(Int64(historyCount)),
                 "unusual": .array(unusual.map(json)), "saturated_now": .integer(Int64(units.count { abs($0.value) > 0.95 })),
                 "saturated_usually": .integer(Int64(units.count { $0.saturation > 0.5 })),
-                "memory_shortest": optional(memories.first), "memory_median": optional(memories.isEmpty ? nil : memories[memories.count / 2]),
+                "memory_shortest": optional(memories.first),
+                "memory_median": optional(memories.isEmpty ? nil : memories[memories.count / 2]),
                 "memory_longest": optional(memories.last), "all": .array(units.map(json)),
             ]),
             "counterfactual": counterfactual.map { found in
@@ -150,7 +153,8 @@ public struct AlertExplanation: Sendable {
 
     private func json(_ unit: Unit) -> JSONValue {
         .object([
-            "layer": .integer(Int64(unit.layer)), "unit": .integer(Int64(unit.unit)), "value": number(unit.value), "mean": number(unit.mean),
+            "layer": .integer(Int64(unit.layer)), "unit": .integer(Int64(unit.unit)), "value": number(unit.value),
+            "mean": number(unit.mean),
             "deviation": number(unit.deviation), "deviations": number(unit.deviations), "low": number(unit.low),
             "high": number(unit.high), "saturation": number(unit.saturation), "memory": number(unit.memory),
         ])

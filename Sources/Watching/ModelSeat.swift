@@ -124,7 +124,8 @@ final class ModelSeat {
     private func run() {
         do {
             try model.engine.step(
-                count: 1, inputs: inputs, inputStride: model.inputCount, states: state, outputs: outputs, outputStride: model.engine.outputSize)
+                count: 1, inputs: inputs, inputStride: model.inputCount, states: state, outputs: outputs,
+                outputStride: model.engine.outputSize)
         } catch {
             // Only an input that is not finite is refused, and there is none: values are finite, deviations positive.
             outputs.update(repeating: 0, count: model.engine.outputSize)

@@ -80,7 +80,9 @@ extension ShardWatch {
         let (rows, times) = recentRows(local, seat.channelOf)
         for (input, channel) in channels.enumerated() {
             // The network runs through the remembered readings once for every channel; the last run's state stays.
-            seat.begin(ModelCard.Scale(mean: (0..<model.inputCount).map { seat.mean[$0] }, deviation: (0..<model.inputCount).map { seat.deviation[$0] }))
+            seat.begin(
+                ModelCard.Scale(
+                    mean: (0..<model.inputCount).map { seat.mean[$0] }, deviation: (0..<model.inputCount).map { seat.deviation[$0] }))
             detector.adopt(
                 channel: channel, forecastOf: seat.forecastFeatures,
                 readings: zip(rows, times).map { .init(value: $0[input], time: $1) },
@@ -89,7 +91,9 @@ extension ShardWatch {
                     seat.setFeatures(detector, input: input, channel: channel)
                 })
         }
-        if let last = rows.last { for i in 0..<model.inputCount { seat.values[i] = last[i] } } else {
+        if let last = rows.last {
+            for i in 0..<model.inputCount { seat.values[i] = last[i] }
+        } else {
             for (i, channel) in channels.enumerated() { seat.values[i] = channelExtra(channel).pointee.lastValue }
         }
         detector.beginAnew(stream: state)

@@ -74,7 +74,9 @@ public struct StreamReplay: ~Copyable {
             let entry = batch.entries[index]
             let reading = Reading(
                 time: entry.time, clock: entry.clock,
-                values: (Int(entry.fieldStart)..<Int(entry.fieldStart) + Int(entry.fieldCount)).map { (batch.channels[$0], batch.values[$0]) })
+                values: (Int(entry.fieldStart)..<Int(entry.fieldStart) + Int(entry.fieldCount)).map {
+                    (batch.channels[$0], batch.values[$0])
+                })
             if isWanted(entry.time) {
                 readings.append(reading)
                 return true

@@ -9,7 +9,9 @@ import Watching
 extension Bench {
     /// A GRU of 32 units on all channels of a stream. Its weights do not matter here.
     static func gru(channels: Int) -> WatchModel? {
-        guard let network = try? RecurrentModel(cell: .gru, inputSize: channels, hiddenSize: 32, outputSize: channels, seed: 1) else { return nil }
+        guard let network = try? RecurrentModel(cell: .gru, inputSize: channels, hiddenSize: 32, outputSize: channels, seed: 1) else {
+            return nil
+        }
         let bytes = Safetensors.writeModel(network)
         guard let document = try? ModelDocument(bytes: bytes, name: "bench.safetensors", external: { _ in [] }) else { return nil }
         return try? WatchModel(id: Digest.sha256(bytes), label: "bench@1", document: document)
@@ -46,7 +48,9 @@ extension Bench {
         }
         let (plain, driven) = (count(Pipe(.standard, channels: channels)), count(Pipe(.standard, channels: channels, model: model)))
         let isFine = driven <= plain
-        print("\(isFine ? "ok  " : "FAIL") model, \(channels) channels: \(driven) allocations for \(load.lines) readings, built-in network \(plain)")
+        print(
+            "\(isFine ? "ok  " : "FAIL") model, \(channels) channels: \(driven) allocations for \(load.lines) readings, built-in network \(plain)"
+        )
         return isFine
     }
 }

@@ -6,7 +6,8 @@ import WatchService
 
 struct Explain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Explain an alert: what drove the prediction, what made the score, which hidden units were unusual, what would not have alerted.",
+        abstract:
+            "Explain an alert: what drove the prediction, what made the score, which hidden units were unusual, what would not have alerted.",
         discussion: """
             The daemon explains every anomaly soon after it opens and keeps the newest explanations (explanations_max). Others are worked out \
             from the last checkpoint and the journal, exactly as a restart replays them, as long as the journal holds the readings; with \

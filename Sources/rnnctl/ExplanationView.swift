@@ -42,7 +42,8 @@ struct ExplanationView {
         var out = "\n(1) What drove the prediction\n"
         for prediction in answer["predictions"]?.items ?? [] {
             let (value, usual) = (prediction["value"]?.doubleValue ?? 0, prediction["usual"]?.doubleValue ?? 0)
-            out += "\(plain(prediction["channel"])): predicted \(NumberText.short(value)); after usual readings \(NumberText.short(usual))\n"
+            out +=
+                "\(plain(prediction["channel"])): predicted \(NumberText.short(value)); after usual readings \(NumberText.short(usual))\n"
             let parts = prediction["contributions"]?.items ?? []
             let rows = parts.map { part -> [JSONValue] in
                 let course = numbers(part["readings"])
@@ -82,7 +83,8 @@ struct ExplanationView {
         let weights = course("score_without").map { max(0, total - $0) }
         out += "last \(readings.count) readings to \(moment(readings.last?["time"]))\n"
         out += "  observed  \(Curve.text(course("observed"), width: 40))\n  expected  \(Curve.text(course("expected"), width: 40))\n"
-        out += "  score     \(Curve.text(course("score"), width: 40))\n  in it     \(Curve.text(weights, width: 40))  (score less the score without)\n"
+        out +=
+            "  score     \(Curve.text(course("score"), width: 40))\n  in it     \(Curve.text(weights, width: 40))  (score less the score without)\n"
         let strongest = weights.indices.sorted { weights[$0] > weights[$1] }.prefix(3).filter { weights[$0] > 0.005 }
         for place in strongest {
             out += "  \(moment(readings[place]["time"])): \(number(readings[place]["observed"])) instead of "
@@ -98,8 +100,10 @@ struct ExplanationView {
         let (count, unusual) = (units?["count"]?.integerValue ?? 0, units?["unusual"]?.items ?? [])
         var out = "\n(2) Hidden units of \(plain(units?["of"]))\n"
         guard count > 0 else { return out + "nothing is known about them yet\n" }
-        out += "\(unusual.count) of \(count) left their usual range (known from \(units?["known_from_readings"]?.integerValue ?? 0) readings); "
-        out += "saturated: \(units?["saturated_now"]?.integerValue ?? 0) now, \(units?["saturated_usually"]?.integerValue ?? 0) more than half of the time; "
+        out +=
+            "\(unusual.count) of \(count) left their usual range (known from \(units?["known_from_readings"]?.integerValue ?? 0) readings); "
+        out +=
+            "saturated: \(units?["saturated_now"]?.integerValue ?? 0) now, \(units?["saturated_usually"]?.integerValue ?? 0) more than half of the time; "
         out += "memory \(number(units?["memory_shortest"])) to \(number(units?["memory_longest"])) readings, "
         out += "median \(number(units?["memory_median"]))\n"
         guard !unusual.isEmpty else { return out }

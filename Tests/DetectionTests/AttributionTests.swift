@@ -67,11 +67,12 @@ private final class Channel {
 
     @Test func `a reading's part in a short step is its derivative times the step`() {
         let layer = ReservoirWeights(seed: 4, units: 16, noveltyUnits: 8).predictor
-        let readout = (0..<(3 + 16 + 9)).map { Double(($0 * 7) % 11) / 11 - 0.4 }
-        let start = (0..<16).map { Double($0) / 40 - 0.2 }
+        let readout: [Double] = (0..<28).map { (i: Int) -> Double in Double((i * 7) % 11) / 11 - 0.4 }
+        let start: [Double] = (0..<16).map { (i: Int) -> Double in Double(i) / 40 - 0.2 }
         func output(_ inputs: [Double]) -> Double {
             PredictionAttribution(
-                layer: layer, readout: readout, clock: [Double](repeating: 0.3, count: 9), start: start, before: 0.1, inputs: inputs, points: 1
+                layer: layer, readout: readout, clock: [Double](repeating: 0.3, count: 9), start: start, before: 0.1, inputs: inputs,
+                points: 1
             ).output
         }
         // Along a line of a thousandth the integrated gradient is the derivative times the step; the derivative by central differences.

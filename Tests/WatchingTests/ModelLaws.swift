@@ -85,8 +85,10 @@ private func model(_ cell: CellKind, seed: UInt64, layers: Int = 1, channels: [S
     let scale = ModelCard.Scale(mean: [37, 23], deviation: [7, 3])
     let metadata = channels.map {
         [
-            ModelCard.metadataKey: ModelCard(channels: $0, horizon: 1, loss: .meanSquared, streams: [("s1", scale), ("s3", scale)], pooled: scale)
-                .json
+            ModelCard.metadataKey: ModelCard(
+                channels: $0, horizon: 1, loss: .meanSquared, streams: [("s1", scale), ("s3", scale)], pooled: scale
+            )
+            .json
         ]
     }
     let bytes = Safetensors.writeModel(network, metadata: metadata ?? [:])
@@ -108,7 +110,9 @@ private struct Shelf {
     }
 }
 
-private func told(_ actions: [AlertAction]) -> [String] { actions.map { "\($0.alert.id) \($0.transition) \($0.time) \($0.alert)" }.sorted() }
+private func told(_ actions: [AlertAction]) -> [String] {
+    actions.map { "\($0.alert.id) \($0.transition) \($0.time) \($0.alert)" }.sorted()
+}
 
 @Suite struct ModelLaws {
     private func shelf() throws -> Shelf {
@@ -142,7 +146,10 @@ private func told(_ actions: [AlertAction]) -> [String] { actions.map { "\($0.al
     func restore(seed: UInt64) throws {
         var noise = Noise(state: seed)
         let (shelf, plant) = (try shelf(), Plant(seed: 9, streams: 20, rounds: 160))
-        let notes = [400: [shelf.assign("*", 0)], 2100: [shelf.assign("s3", 1), shelf.assign("*", 2)], 2600: [shelf.assign("s7", 1), shelf.assign("s3", 0)]]
+        let notes = [
+            400: [shelf.assign("*", 0)], 2100: [shelf.assign("s3", 1), shelf.assign("*", 2)],
+            2600: [shelf.assign("s7", 1), shelf.assign("s3", 0)],
+        ]
         let batches = plant.batches(size: 37, notes: notes)
         var watch = ShardWatch(settings: shelf.settings(), shard: 0, shards: 1, channelsMax: 4)
         var stored: [Int64: [BlockSnapshot]] = [:]
@@ -189,7 +196,8 @@ private func told(_ actions: [AlertAction]) -> [String] { actions.map { "\($0.al
     @Test("another number of shards replays to the same state of every stream", arguments: [(1, 3), (2, 1), (3, 2)])
     func shards(from: Int, to: Int) throws {
         let (shelf, plant) = (try shelf(), Plant(seed: 11, streams: 40, rounds: 150))
-        let batches = plant.batches(shards: from, size: 61, notes: [100: [shelf.assign("*", 0)], 4700: [shelf.assign("s9", 1), shelf.assign("*", 2)]])
+        let batches = plant.batches(
+            shards: from, size: 61, notes: [100: [shelf.assign("*", 0)], 4700: [shelf.assign("s9", 1), shelf.assign("*", 2)]])
         func blocks(_ count: Int, isReplay: Bool) -> [Int64: [UInt8]] {
             var payloads: [Int64: [UInt8]] = [:]
             for shard in 0..<count {
