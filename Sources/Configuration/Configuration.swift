@@ -35,6 +35,8 @@ public struct StreamRule: Sendable, Equatable {
     public var timeZone: String?
     public var staleAfter: Int64?
     public var severityMin = "info"
+    /// `NAME` or `NAME@VERSION`; empty for the built-in network.
+    public var model = ""
 }
 
 /// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
@@ -219,6 +221,7 @@ private struct Reader {
             case ("timezone", .text(let text)): rule.timeZone = text
             case ("stale_after", .number(let number)): rule.staleAfter = number
             case ("severity_min", .text(let text)): rule.severityMin = text
+            case ("model", .text(let text)): rule.model = text
             default: break
             }
         }

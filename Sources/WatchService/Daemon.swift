@@ -237,6 +237,8 @@ public final class Daemon: @unchecked Sendable {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
             pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) },
+            explain: { [self] in try Explanations.answer($0, $1, self.configuration.withLock { $0 }) },
+            assignModels: { [self] in try pipeline.assignModels(self.configuration.withLock { $0 }) },
             configuration: { [self] in configuration.withLock { $0 } })
         let ownUser = getuid()
         let server = try ControlServer(
@@ -361,12 +363,13 @@ public final class Daemon: @unchecked Sendable {
             )
         }
         let configuration = configuration.withLock { $0 }
-        let settings = DaemonSettings.watch(configuration)
+        let settings = DaemonSettings.watch(configuration, models: pipeline.models)
         for runner in pipeline.runners {
             runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
             runner.input.push(.task { $0.watch.reload(settings) })
         }
         pipeline.writer.intervals.withLock { $0 = DaemonSettings.writer(configuration) }
+        pipeline.explanations.reload(configuration)
         var keys: [UInt32: String] = [:]
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
@@ -374,9 +377,12 @@ public final class Daemon: @unchecked Sendable {
         pipeline.ingest.reload(
             DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
             budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys)
+        let problems: [String]
+        do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =
             "reloaded" + (taken.isEmpty ? ": nothing changed" : ": " + taken.joined(separator: ", "))
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
+            + problems.map { "; " + $0 }.joined()
         log.notice(message)
         return message
     }

@@ -10,7 +10,7 @@ import Watching
 
 /// From configuration keys to what each room wants to know.
 enum DaemonSettings {
-    static func watch(_ configuration: Configuration) -> WatchSettings {
+    static func watch(_ configuration: Configuration, models: ModelShelf) -> WatchSettings {
         // A configuration is refused before when it names a zone that cannot be read; what is left (a table that vanished since) is UTC.
         let zones = (try? Zones.all(of: configuration, file: "")) ?? [:]
         var base = StreamPolicy(
@@ -35,6 +35,8 @@ enum DaemonSettings {
                 return policy
             })
         settings.historyBlocks = Int(configuration.number("history_blocks"))
+        settings.model = { models.model($0) }
+        settings.matches = { Glob.matches($0, $1) }
         return settings
     }
 

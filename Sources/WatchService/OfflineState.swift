@@ -14,12 +14,13 @@ public enum OfflineState {
     private static func restore(
         _ reader: StoreReader, _ configuration: Configuration = Configuration(), isThorough: Bool = false
     ) throws -> (shards: [ShardBox], report: RestoreReport) {
+        let models = ModelShelf(databasePath: reader.path)
         // The profile is part of the stored layout: try the default, then the other.
         var best: (shards: [ShardBox], report: RestoreReport)?
         for profile in ["default", "light"] {
             var trial = configuration
             _ = trial.set("profile", to: profile)
-            var set = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 4096)
+            var set = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 4096)
             let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), isThorough: isThorough, progress: {})
             let found = (shards: set.take(), report: report)
             if report.problems.isEmpty { return found }
@@ -49,14 +50,15 @@ public enum OfflineState {
     /// `rnnctl why-not` without a daemon. `configuration`: that the readings were judged with.
     public static func whyNot(_ reader: StoreReader, _ arguments: JSONValue, _ configuration: Configuration) throws -> JSONValue {
         var configuration = configuration
+        let models = ModelShelf(databasePath: reader.path)
         // The profile is part of the stored layout.
         for profile in ["default", "light"] {
             var trial = configuration
             _ = trial.set("profile", to: profile)
-            let layout = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 1).layout
+            let layout = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 1).layout
             if try reader.layouts().contains(layout) { configuration = trial }
         }
-        return try WhyNot.answer(reader, DaemonSettings.watch(configuration), arguments)
+        return try WhyNot.answer(reader, DaemonSettings.watch(configuration, models: models), arguments)
     }
 
     public static func stream(_ reader: StoreReader, key: String) throws -> JSONValue? {

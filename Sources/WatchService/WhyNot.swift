@@ -101,13 +101,16 @@ enum WhyNot {
 
         mutating func run(_ reader: StoreReader, _ settings: WatchSettings, stream: UInt32) throws(StoreError) {
             let number = Int64(stream) / Int64(ShardWatch.streamsPerBlock)
+            // Which models ran when the journal begins; its batches tell the rest.
+            let beginning = try reader.firstSequence() ?? .max
+            let assignments = try reader.modelRosters().rosters.last { $0.sequence < beginning }?.assignments ?? []
             let neighbours = try reader.streams().filter { Int64($0.id) / Int64(ShardWatch.streamsPerBlock) == number }
             // Newest first.
             let generations = try reader.generations().filter { $0.block == number }
             var start: ShardBox?
             var first: Int64 = 0
             for generation in generations {
-                let box = empty(settings, neighbours)
+                let box = empty(settings, neighbours, assignments)
                 guard let (block, isIntact) = try reader.checkpoint(generation), isIntact,
                     (try? box.watch.restore(
                         BlockSnapshot(
@@ -121,7 +124,7 @@ enum WhyNot {
             }
             // A stored state that cannot be read is not the same as none: from nothing, other numbers would come.
             guard start != nil || generations.isEmpty else { return }
-            let box = start ?? empty(settings, neighbours)
+            let box = start ?? empty(settings, neighbours, assignments)
             let collected = Collected(at: at, within: within)
             box.watch.watchMoments(of: stream) { collected.take($0) }
             let scratch = ReadingBatch(entryCapacity: 4096, fieldCapacity: 1 << 17)
@@ -151,8 +154,11 @@ enum WhyNot {
             return history.min { abs($0.time - at) < abs($1.time - at) }
         }
 
-        private func empty(_ settings: WatchSettings, _ streams: [StoreReader.StoredStream]) -> ShardBox {
+        private func empty(
+            _ settings: WatchSettings, _ streams: [StoreReader.StoredStream], _ assignments: [ModelAssignment]
+        ) -> ShardBox {
             let box = ShardBox(ShardWatch(settings: settings, shard: 0, shards: 1, channelsMax: 4096))
+            box.watch.begin(assignments: assignments)
             for stream in streams {
                 box.watch.add(stream: stream.id, key: String(decoding: stream.key, as: UTF8.self), sequence: 0)
                 for name in stream.channels { box.watch.addChannel(of: stream.id, String(decoding: name, as: UTF8.self)) }

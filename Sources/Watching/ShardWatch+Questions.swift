@@ -55,6 +55,8 @@ extension ShardWatch {
         members.append(.init("warm_up_reason", .string(reason)))
         members.append(.init("warm_up_readings", .integer(Int64(extra.pointee.warmUpReadings))))
         members += budgetMembers(local, extra)
+        members.append(.init("model", .optional(slot.seat?.model.label)))
+        members.append(.init("model_state", .optional(modelState(local))))
         members.append(.init("alerts_so_far", .integer(Int64(extra.pointee.alerts))))
         members.append(
             .init(

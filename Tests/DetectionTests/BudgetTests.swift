@@ -45,7 +45,7 @@ struct BudgetTests {
         return Double(raised) * between / Double(readings)
     }
 
-    @Test("The asked rate is honoured within a factor of 1.5 for thin and thick tails of the score", arguments: [0.35, 0.6, 1.2], [300.0, 3000])
+    @Test("The asked rate is honoured within a factor of 1.5 for thin and thick tails", arguments: [0.35, 0.6, 1.2], [300.0, 3000])
     func honoured(slope: Double, between: Double) {
         let ratio = (1...3).map { realised(between: between, slope: slope, readings: 30_000, seed: $0) }.reduce(0, +) / 3
         #expect(ratio > 1 / 1.5 && ratio < 1.5, "\(ratio)")

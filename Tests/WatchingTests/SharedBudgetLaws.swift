@@ -50,7 +50,8 @@ import TimeSeries
         var actions: [AlertAction] = []
         for batch in batches() { watch.apply(batch, actions: &actions) }
         for budget in watch.budgets(matching: { _ in true }, since: .min) {
-            #expect(budget.secondsBetween == (budget.key.hasPrefix("pump") ? 16 * 86_400 : nil), "\(budget.key)")
+            let want: Double? = budget.key.hasPrefix("pump") ? 16 * 86_400 : nil
+            #expect(budget.secondsBetween == want, "\(budget.key)")
         }
     }
 
@@ -80,7 +81,7 @@ import TimeSeries
     @Test func `every block of readings is remembered by the one nearest to an alarm, with reasons`() throws {
         let station = Station(profile: .light)
         var random = SeededRandom(seed: 1)
-        for i in 0..<700 { station.feed(10 + random.gaussian() + (i == 612 ? 3.4 : 0)) }
+        for i in 0..<700 { station.feed(10 + random.gaussian() + (i == 612 ? 9 : 0)) }
         let history = station.history()
         #expect(history.count == 28)
         let block = history[24]
@@ -89,7 +90,7 @@ import TimeSeries
         #expect(
             !block.evidence.isEmpty && block.evidence.allSatisfy { $0.note.contains("blocks of 25 readings") || $0.note.contains("beyond") }
         )
-        #expect(abs(block.channels[0].value - 13.4) < 4 && block.channels[0].bandLow < block.channels[0].bandHigh)
+        #expect(block.channels[0].value > 15 && block.channels[0].bandLow < block.channels[0].bandHigh)
         #expect(history[3].restraint == .warmUp)
         #expect(history.allSatisfy { $0.restraint != .none || $0.score >= $0.threshold })
     }
