@@ -12,7 +12,7 @@ and the end state is that of a run without trouble.
 import argparse, os, random, shutil, sqlite3, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from torture import Daemon, Failure, Sender, difference, facts, outcome, workload
+from torture import Daemon, Failure, Sender, difference, facts, compiled, outcome, workload
 
 
 def wait(what, condition, seconds=20):
@@ -75,10 +75,7 @@ def main():
     parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
     root = tempfile.mkdtemp(prefix="rnn-faults.")
-    here = os.path.dirname(os.path.abspath(__file__))
-    library, flag = os.path.join(root, "disk.so"), os.path.join(root, "fault")
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, os.path.join(here, "disk.c")], check=True)
+    library, flag = compiled("disk.c", root), os.path.join(root, "fault")
     case = os.path.join(root, "case")
     state = os.path.join(case, "state")
     mounted = []
