@@ -42,6 +42,7 @@ final class WriterRunner: @unchecked Sendable {
     private let store: StoreWriter
     private let input: BoundedQueue<CommitUnit>
     private let pool: BatchPool
+    private let room: BlockRoom
     private let shards: Int
     private let log: Log
     let intervals: Locked<Intervals>
@@ -108,11 +109,11 @@ final class WriterRunner: @unchecked Sendable {
     }
 
     init(
-        store: StoreWriter, input: BoundedQueue<CommitUnit>, pool: BatchPool, hasStreams: [Bool], firstSequence: Int64, lastStream: UInt32,
-        intervals: Intervals, log: Log, onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
+        store: StoreWriter, input: BoundedQueue<CommitUnit>, pool: BatchPool, room: BlockRoom, hasStreams: [Bool], firstSequence: Int64,
+        lastStream: UInt32, intervals: Intervals, log: Log, onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
         onProblem: @escaping @Sendable (String?) -> Void, onStretch: @escaping @Sendable (Double) -> Void
     ) {
-        (self.store, self.input, self.pool, self.shards, self.log) = (store, input, pool, hasStreams.count, log)
+        (self.store, self.input, self.pool, self.room, self.shards, self.log) = (store, input, pool, room, hasStreams.count, log)
         nextSequence = firstSequence
         tailSequence = firstSequence
         // A shard without streams needs nothing until its first batch; one with streams everything until it says otherwise.
@@ -171,7 +172,7 @@ final class WriterRunner: @unchecked Sendable {
             let wait = min(200_000_000, commitDue(settings) - now, syncDue(settings) - now)
             if let unit = input.pop(timeoutNanoseconds: max(0, wait)) { take(unit) }
             let isLate = Clocks.monotonic() >= commitDue(settings)
-            if !pending.isEmpty, isLate || pending.row.bytes.count >= WriterRunner.rowBytesMax || ended == shards {
+            if !pending.isEmpty, isLate || isLarge || ended == shards {
                 persist(settings)
             } else if isUnsynced, Clocks.monotonic() >= syncDue(settings) || ended == shards {
                 persist(settings)
@@ -179,6 +180,14 @@ final class WriterRunner: @unchecked Sendable {
             if ended == shards && pending.isEmpty { return finish() }
         }
     }
+
+    /// What is pending takes so much memory that it is committed before its time.
+    private var isLarge: Bool {
+        pending.row.bytes.count >= WriterRunner.rowBytesMax || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.rowBytesMax
+    }
+
+    /// Blocks are only as new as what is committed with them.
+    private var readyBlocks: [BlockSnapshot] { pending.blocks.filter { $0.sequence < nextSequence } }
 
     /// When what is pending must be committed (monotonic time): sooner when somebody waits for an answer.
     private func commitDue(_ settings: Intervals) -> Int64 {
@@ -287,7 +296,10 @@ final class WriterRunner: @unchecked Sendable {
                 }
             }
         }
-        if hasGivenUp { return clear() }
+        if hasGivenUp {
+            giveBack(pending.blocks)
+            return clear()
+        }
         if attempt > 0 {
             log.notice("storing readings again", ["attempts": "\(attempt)"])
             statisticsBox.withLock { $0.problem = nil }
@@ -309,8 +321,7 @@ final class WriterRunner: @unchecked Sendable {
 
     private func commitOnce(_ settings: Intervals) throws(StoreError) {
         let wall = Clocks.wall()
-        // Blocks are only as new as what is committed with them.
-        let ready = pending.blocks.filter { $0.sequence < nextSequence }
+        let ready = readyBlocks
         try failpoint("commit.begin")
         try store.transaction { () throws(StoreError) in
             if pending.lastSequence > 0 { try storePending(wall) }
@@ -325,6 +336,7 @@ final class WriterRunner: @unchecked Sendable {
         }
         Failpoint.pass("commit.done")
         isUnsynced = true
+        giveBack(ready)
         held += pending.acknowledgements
         count(ready.count, wall)
         let actions = pending.actions.map(\.action)
@@ -399,6 +411,8 @@ final class WriterRunner: @unchecked Sendable {
         held.removeAll(keepingCapacity: true)
         Failpoint.pass("acknowledge.end")
     }
+
+    private func giveBack(_ blocks: [BlockSnapshot]) { room.giveBack(blocks.reduce(0) { $0 + $1.payload.count }) }
 
     private func clear() {
         let last = pending.lastStream

@@ -102,7 +102,8 @@ struct LineWindow {
         if line < firstLine {
             guard isFile, lseek(descriptor, 0, SEEK_SET) == 0 else {
                 throw ControlError.failed(
-                    "cannot go on: the daemon has \(line) lines of producer \(producer), \(name) is past line \(firstLine) and cannot go back")
+                    "cannot go on: the daemon has \(line) lines of producer \(producer), \(name) is past line \(firstLine) and cannot go back"
+                )
             }
             (pieces, carry, bytesRead, linesRead, isAtEnd, forgotten) = ([], [], 0, 0, false, 0)
         }

@@ -171,7 +171,7 @@ def bar(bench, rng):
     if client.returncode != 0 or "\r[" not in text or "] 100 %, 30000 lines acknowledged" not in text:
         raise Failure(f"{client.returncode}: {text[-300:]!r}")
     bench.end(30_000, 0)
-    return text.split("\r")[-1].split("\n")[0].strip()
+    return next(part for part in reversed(text.replace("\n", "\r").split("\r")) if part.startswith("["))
 
 
 def nobody(bench, rng):
