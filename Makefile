@@ -65,6 +65,8 @@ test-durability:  ## the short form of what torture does at length (part of test
 	python3 Tests/torture/damage.py $(DURABILITY_BIN)
 	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
 	python3 Tests/torture/faults.py $(DURABILITY_BIN)
+	python3 Tests/torture/send.py $(DURABILITY_BIN)
+	python3 Tests/torture/clock.py $(DURABILITY_BIN)
 	python3 Tests/torture/upgrade.py $(DURABILITY_BIN)
 
 KILLS ?= 500
