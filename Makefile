@@ -58,13 +58,15 @@ fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
 
 # What must hold of files, kills and disks: the real daemon, python3 of Debian, a C compiler.
 DURABILITY_BIN ?= .build/debug
-.PHONY: test-durability torture powercut soak bench-durability
+.PHONY: test-durability torture load soak bench-durability
 test-durability:  ## the short form of what torture does at length (part of test)
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 400
 	python3 Tests/torture/damage.py $(DURABILITY_BIN)
 	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
 	python3 Tests/torture/faults.py $(DURABILITY_BIN)
+	python3 Tests/torture/send.py $(DURABILITY_BIN)
+	python3 Tests/torture/clock.py $(DURABILITY_BIN)
 	python3 Tests/torture/upgrade.py $(DURABILITY_BIN)
 
 KILLS ?= 500
@@ -76,8 +78,12 @@ torture: build  ## KILLS (500) kills of the daemon at random moments and failpoi
 	python3 Tests/torture/faults.py $(BIN)
 	python3 Tests/torture/restart.py $(BIN)
 
-SOAK_MINUTES ?= 15
-soak: build  ## 24 h of data at 100x (SOAK_MINUTES of real time): memory flat, file bounded, descriptors constant
+LOAD_LINES ?= 10000000
+load: build  ## LOAD_LINES (10 million) lines of 1,000 streams through the socket: each counted under its own heading, memory flat
+	python3 Tests/torture/load.py $(BIN) --lines $(LOAD_LINES)
+
+SOAK_MINUTES ?= 14.4
+soak: build  ## 24 h of data at 100x (SOAK_MINUTES, 14.4, of real time): memory flat, file bounded, descriptors constant
 	python3 Tests/torture/soak.py $(BIN) --minutes $(SOAK_MINUTES)
 
 bench-durability: build  ## readings a second with the journal against without, per durability level

@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "CPlatform"),
         // Correct rounding of the few numbers that the fast path leaves over.
         .target(name: "CNumberText"),
-        // SHA-256 of models; sixty lines instead of a cryptographic library.
+        // SHA-256 of models and CRC-32C of stored rows; small files instead of a cryptographic library.
         .target(name: "CDigest", cSettings: kernelFlags),
         // The detector's kernels: one template, one copy per instruction set, chosen at run time.
         .target(name: "CDetectionKernels", exclude: ["kernels.inc", "both.inc"], cSettings: kernelFlags),
@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "MachineSample"),
         .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
-        .target(name: "Readings", swiftSettings: ownedHotPath),
+        .target(name: "Readings", dependencies: ["CDigest"], swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
             resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql")]),
@@ -130,7 +130,7 @@ let package = Package(
             dependencies: ["rnn-watchd", "rnnctl", "Control", "ModelFiles", "Models", "RecurrentNetwork", "Tabular"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
-        .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
+        .testTarget(name: "ReadingsTests", dependencies: ["CDigest", "Readings"]),
         .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Migrations", "Platform", "Readings", "Store"]),
         .testTarget(
             name: "WatchingTests",

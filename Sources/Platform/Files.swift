@@ -56,6 +56,23 @@ public enum Files {
         guard fdatasync(file.raw) == 0 else { throw PlatformError.last("sync", path) }
     }
 
+    /// Writes a file's bytes over themselves and brings them to the medium. Nobody else may be writing it.
+    public static func writeAgain(_ path: String) throws(PlatformError) {
+        let file = Descriptor(rw_open(path, O_RDWR, 0))
+        guard file.raw >= 0 else { throw PlatformError.last("open", path) }
+        var chunk = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = 0
+        while true {
+            let count = chunk.withUnsafeMutableBytes { pread(file.raw, $0.baseAddress, $0.count, off_t(offset)) }
+            guard count >= 0 else { throw PlatformError.last("read", path) }
+            guard count > 0 else { break }
+            let written = chunk.withUnsafeBytes { pwrite(file.raw, $0.baseAddress, count, off_t(offset)) }
+            guard written > 0 else { throw PlatformError.last("write", path) }
+            offset += written
+        }
+        guard fdatasync(file.raw) == 0 else { throw PlatformError.last("sync", path) }
+    }
+
     /// Gives a complete file its name, so that a power cut leaves either the file before or this one: bytes, name, directory.
     public static func put(_ making: String, at path: String) throws(PlatformError) {
         try sync(making)

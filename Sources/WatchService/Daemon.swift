@@ -109,7 +109,7 @@ public final class Daemon: @unchecked Sendable {
         control?.stop()
         stop(pipeline)
         handOver(pipeline.ingest.handedOver.withLock { $0 })
-        for path in sockets.made { unlink(path) }
+        for made in sockets.made { UnixSocket.remove(path: made.path, made.identity) }
         let totals = pipeline.ingest.snapshot.withLock { $0.totals }
         writeMetrics(configuration)
         log.info(
@@ -128,7 +128,7 @@ public final class Daemon: @unchecked Sendable {
         var ingest: [IngestSource] = []
         var control: Int32?
         /// Paths of sockets that we made and remove again.
-        var made: [String] = []
+        var made: [(path: String, identity: UnixSocket.Identity?)] = []
     }
 
     /// Sockets from systemd by their names (ingest, ingest-datagram, control), else our own by their paths.
@@ -160,7 +160,7 @@ public final class Daemon: @unchecked Sendable {
                 try Files.makeDirectory(String(path[..<slash]), mode: 0o755)
             }
             let socket = try UnixSocket.bind(path: path, kind: kind, mode: mode)
-            sockets.made.append(path)
+            sockets.made.append((path, UnixSocket.Identity(path: path)))
             return socket.release()
         }
         if !hasStream, let descriptor = try make("ingest_socket", .stream) {
