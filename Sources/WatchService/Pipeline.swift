@@ -63,6 +63,8 @@ final class Pipeline: @unchecked Sendable {
                 box: $1, shard: $0, input: inputs[$0], output: units, checkpointInterval: configuration.number("checkpoint_interval"))
         }
         ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        // Who asks before the first round must not see zeros.
+        ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
         writer = WriterRunner(
             store: store, input: units, pool: pool, hasStreams: boxes.map { $0.watch.blockCount > 0 }, firstSequence: report.sequence + 1,
             lastStream: report.lastStreamID, intervals: DaemonSettings.writer(configuration), log: log,
