@@ -109,6 +109,7 @@ public final class Daemon: @unchecked Sendable {
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
+        ProcessMemory.releaseStartupCode()
         serve(signals, pipeline)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # run.sh PACKAGE: installs, runs, upgrades and purges the package in a clean Debian that boots a real systemd.
+# RNN_TEST_SUITE: the Debian (default bookworm; trixie has a systemd with notify-reload).
 # RNN_TEST_CACHE keeps the clean Debian between runs (default /var/cache/rnn-watchd-test). 77: this machine cannot.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -7,7 +8,7 @@ package=$(readlink -f "$1")
 suite=${RNN_TEST_SUITE:-bookworm}
 cache=${RNN_TEST_CACHE:-/var/cache/rnn-watchd-test}
 root=$cache/$suite
-inside=systemd,systemd-sysv,dbus,libsqlite3-0,libstdc++6,libseccomp2,procps,collectd-core,rsyslog,socat,mosquitto,mosquitto-clients
+inside=systemd,systemd-sysv,dbus,libsqlite3-0,libstdc++6,libseccomp2,procps,perl,collectd-core,rsyslog,socat,mosquitto,mosquitto-clients
 inside+=,prometheus-node-exporter,man-db,bash-completion,zsh,fish
 cannot() { echo "cannot boot a Debian here: $1" >&2; [ -z "${RNN_TEST_REASON:-}" ] || echo "$1" > "$RNN_TEST_REASON"; exit 77; }
 [ "$(id -u)" = 0 ] || cannot "not root"
