@@ -20,6 +20,6 @@ enum CommandTree {
         guard let next, !names.isEmpty, !next.hasPrefix("-"), next != "help" else { return nil }
         let nearest = Spelling.nearest(to: next, among: names).map { "; did you mean '\($0)'?" } ?? ""
         return "Error: got '\(next)'\(nearest), expected one of: \(names.joined(separator: ", "))\n"
-            + root.usageString(for: command)
+            + "Usage: " + root.usageString(for: command)
     }
 }
