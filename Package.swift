@@ -89,7 +89,7 @@ let package = Package(
                 "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Models", "Notify", "Platform",
                 "Readings", "RecurrentNetwork",
                 "Store", "Tabular", "TimeSeries", "Watching",
-            ]),
+            ], swiftSettings: ownImportsOnly),
         .target(
             name: "CommandLineTool",
             dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -138,7 +138,7 @@ let package = Package(
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.
-        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Tabular"]),
+        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
         .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),

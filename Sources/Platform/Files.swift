@@ -41,10 +41,11 @@ public enum Files {
     }
 
     /// Replaces `path` in one step: a reader sees the old file or the new one.
-    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(PlatformError) {
+    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isPublic: Bool = false) throws(PlatformError) {
         let temporary = path + ".new"
         let file = Descriptor(rw_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode))
         guard file.raw >= 0 else { throw PlatformError.last("create", temporary) }
+        if isPublic, fchmod(file.raw, 0o644) != 0 { throw PlatformError.last("set mode of", temporary) }
         try writeAll(file.raw, bytes, object: temporary)
         guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
     }

@@ -8,6 +8,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import Watching
 
 /// What the command line asks of the daemon.
 public struct DaemonOptions: Sendable {
@@ -59,7 +60,11 @@ public final class Daemon: @unchecked Sendable {
         self.options = options
         let configuration = try options.configuration()
         self.configuration = Locked(configuration)
-        log = Log(level: Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info)
+        log = Log(level: Daemon.logLevel(configuration))
+    }
+
+    private static func logLevel(_ configuration: Configuration) -> Log.Level {
+        Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info
     }
 
     /// Name of the database in the state directory.
@@ -104,6 +109,7 @@ public final class Daemon: @unchecked Sendable {
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
+        ProcessMemory.releaseStartupCode()
         serve(signals, pipeline)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()
@@ -336,7 +342,7 @@ public final class Daemon: @unchecked Sendable {
     private func writeMetrics(_ configuration: Configuration) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8)) } catch {
+        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }
     }
@@ -361,6 +367,8 @@ public final class Daemon: @unchecked Sendable {
             )
         }
         let configuration = configuration.withLock { $0 }
+        // What was reloaded is told under either level.
+        log.level = max(log.level, Daemon.logLevel(configuration))
         let settings = DaemonSettings.watch(configuration, models: pipeline.models)
         for runner in pipeline.runners {
             runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
@@ -380,6 +388,7 @@ public final class Daemon: @unchecked Sendable {
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
             + problems.map { "; " + $0 }.joined()
         log.notice(message)
+        log.level = Daemon.logLevel(configuration)
         return message
     }
 }

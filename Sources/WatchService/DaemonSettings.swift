@@ -5,6 +5,7 @@ import Ingest
 import Platform
 import Readings
 import Store
+import TimeSeries
 import Watching
 
 /// From configuration keys to what each room wants to know.

@@ -73,6 +73,8 @@ final class Pipeline: @unchecked Sendable {
                 checkpointInterval: configuration.number("checkpoint_interval"))
         }
         ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        // Who asks before the first round must not see zeros.
+        ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
         let explained = Locked<ExplanationRunner?>(nil)
         writer = WriterRunner(
             store: store, input: units, pool: pool, room: room, hasStreams: boxes.map { $0.watch.blockCount > 0 },

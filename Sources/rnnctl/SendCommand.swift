@@ -29,6 +29,14 @@ struct Send: ParsableCommand {
     var attemptsMax = 30
     @Flag(name: .long, help: "No progress on standard error.")
     var quiet = false
+    @OptionGroup(visibility: .hidden) var target: TargetOptions
+
+    mutating func validate() throws {
+        guard target.controlSocket == nil, target.stateDir == nil else {
+            throw ValidationError("send: got --control-socket or --state-dir, expected --ingest-socket PATH: lines go there")
+        }
+        if attemptsMax < 1 { throw ValidationError("--attempts-max: got \(attemptsMax), expected 1 or more") }
+    }
 
     /// A name that a rotated file or another input does not share: the daemon would take its first lines for known ones.
     static func name(file: String, firstLine: ArraySlice<UInt8>) -> String {
@@ -60,7 +68,8 @@ struct Send: ParsableCommand {
                 guard failures <= attemptsMax else {
                     throw ControlError.unreachable("cannot send: \(error); gave up after \(attemptsMax) attempts")
                 }
-                sender.tell("\(error); trying again")
+                let isMissing = [ENOENT, ECONNREFUSED].contains((error as? PlatformError)?.code)
+                sender.tell("\(error)" + (isMissing ? ": start it with: systemctl start rnn-watchd.socket" : "") + "; trying again")
                 Clocks.sleep(nanoseconds: min(5_000_000_000, 100_000_000 << Int64(min(failures, 6))))
             }
         }
