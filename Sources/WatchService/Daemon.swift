@@ -79,7 +79,8 @@ public final class Daemon: @unchecked Sendable {
         try Files.makeDirectory(directory)
         let lock = try DirectoryLock(path: directory + "/lock")
         databasePath = directory + "/" + Daemon.databaseName
-        Systemd.notify("STATUS=restoring state")
+        // Opening may migrate or recover; the restore itself asks again as long as it gets on.
+        Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
         let began = Clocks.monotonic()
         var toldAt = began
