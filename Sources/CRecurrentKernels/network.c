@@ -75,7 +75,7 @@ void rk_network_step(const rk_table *table, const rk_network *net, size_t n, con
         }
         if (!out) continue;
         for (int32_t i = 0; i < m; i++) o[i] = out + ((ptrdiff_t)from + i) * out_stride;
-        if (net->has_dense) table->dense(&net->dense, m, in, o, 0);
+        if (net->has_dense) table->dense(&net->dense, m, in, o);
         else
             for (int32_t i = 0; i < m; i++) memcpy(o[i], in[i], (size_t)net->layer[net->layers - 1].hidden * sizeof(float));
     }
@@ -108,7 +108,7 @@ void rk_layer_rows(const rk_table *table, const rk_layer *layer, int32_t n, cons
 }
 
 void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, const float *x, ptrdiff_t x_stride, float *out,
-                   ptrdiff_t out_stride, int32_t add) {
+                   ptrdiff_t out_stride) {
     const float *xs[CHUNK];
     float *os[CHUNK];
     for (int32_t from = 0; from < n; from += CHUNK) {
@@ -117,7 +117,7 @@ void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, cons
             xs[i] = x + (from + i) * x_stride;
             os[i] = out + (from + i) * out_stride;
         }
-        table->dense(dense, m, xs, os, add);
+        table->dense(dense, m, xs, os);
     }
 }
 
