@@ -24,6 +24,9 @@
 #define RK_LAYERS_MAX 8
 /* Most hidden units of a layer (bounds the stack scratch of a step). */
 #define RK_HIDDEN_MAX 4096
+/* Most dense layers of one network, and most outputs of one that is not the last. */
+#define RK_DENSE_MAX 5
+#define RK_DENSE_WIDTH_MAX 4096
 /* Rows that outer_sum packs at a time: 120 * 6 floats are an odd number of cache lines, so that tiles do not fight for cache sets. */
 #define RK_OUTER_ROWS 120
 
@@ -45,12 +48,12 @@ typedef struct rk_dense {
     const float *packed;
 } rk_dense;
 
-/* A stack of layers with an optional readout (dense.outputs == 0: none, outputs are the last hidden state). */
+/* A stack of layers with a head of dense layers (dense_count == 0: none, outputs are the last hidden state). */
 typedef struct rk_network {
-    int32_t layers, has_dense;
+    int32_t layers, dense_count;
     int32_t hidden_offset[RK_LAYERS_MAX], cell_offset[RK_LAYERS_MAX]; /* floats into a state row */
     rk_layer layer[RK_LAYERS_MAX];
-    rk_dense dense;
+    rk_dense dense[RK_DENSE_MAX];
 } rk_network;
 
 /* What one backward step of one layer reads and writes, all rows [B][..]; stride in floats per stream. */
