@@ -93,7 +93,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
         let last = horizonCount - 1
         let middle = min(1, last)
         var standardised = 0.0

@@ -8,6 +8,8 @@ public struct ChannelInput {
     public var value: Double
     /// Handed back in the verdict.
     public var index: UInt16
+    /// True: a trained network has written the features that the built-in core would make (`Detector.setFeatures`).
+    public var isDriven = false
 
     /// One channel of one reading.
     public init(state: UnsafeMutableRawPointer, value: Double, index: UInt16) {
@@ -48,7 +50,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     let core: Core
     let noveltyCore: Core
     let horizonCount: Int
-    private let horizons: InlineArray<4, Int>
+    let horizons: InlineArray<4, Int>
     /// Clock features of the present reading.
     let clock: UnsafeMutablePointer<Double>
     /// Statistics of the channels of the present reading, for attribution.
@@ -254,7 +256,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
     @inline(__always)
-    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool) -> Prediction {
+    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool) -> Prediction {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let ageReal = Double(age)
@@ -292,7 +294,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
             if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
         }
-        core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8)))
+        if !isDriven { core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8))) }
         let row = Int(age % UInt64(layout.ring)) * n
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
         c.pointee.previous = x
@@ -313,7 +315,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     }
 
     @inline(__always)
-    private func writeFeatures(
+    func writeFeatures(
         _ p: UnsafeMutableRawPointer, _ phi: UnsafeMutablePointer<Scalar>, _ x: Double, _ previous: Double, _ hasClock: Bool
     ) {
         phi[0] = 1

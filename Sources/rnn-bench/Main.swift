@@ -22,6 +22,7 @@ struct Bench {
         if parts.isEmpty || parts.contains("streams") { streams(rounds) }
         if parts.isEmpty || parts.contains("age") { age() }
         if parts.isEmpty || parts.contains("memory") { memory() }
+        if parts.isEmpty || parts.contains("models") { models(rounds) }
         if parts.contains("intake") { intake() }
     }
 
@@ -165,7 +166,8 @@ struct Bench {
                 "\(isFine ? "ok  " : "FAIL") \(name), \(channels) channels: \(count) allocations for \(load.lines) readings and \(alarms) steps of alerts"
             )
         }
-        print(holds ? "3 passed, 0 failed" : "0 passed, 1 failed")
+        for channels in [1, 6] { holds = modelAllocations(channels: channels) && holds }
+        print(holds ? "5 passed, 0 failed" : "0 passed, 1 failed")
         return holds
     }
 
@@ -195,15 +197,21 @@ final class Pipe: BatchCourier {
     private var shift: Int64 = 0
     private(set) var actionsSeen = 0
 
-    /// - Parameter profile: nil leaves the shard out.
-    init(_ profile: DetectorProfile?, channels: Int) {
+    /// - Parameters:
+    ///   - profile: nil leaves the shard out.
+    ///   - model: what all streams run on; nil: the built-in network.
+    init(_ profile: DetectorProfile?, channels: Int, model: WatchModel? = nil) {
         batch = ReadingBatch(entryCapacity: 512, fieldCapacity: 8192)
         if let profile {
-            watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels))
+            var settings = WatchSettings(profile: profile)
+            settings.model = { _ in model }
+            settings.matches = { _, _ in true }
+            watch = ShardWatch(settings: settings, shard: 0, shards: 1, channelsMax: max(16, channels))
         }
         var limits = IntakeLimits()
         limits.streamsMax = 1_000_000
         intake = Intake(limits: limits, totals: IngestTotals(), nextSequence: 1, seed: 1, courier: self, isIgnored: { _ in false })
+        if let model { watch?.begin(assignments: [ModelAssignment(match: "*", model: model.id, label: model.label)]) }
     }
 
     func borrow() -> ReadingBatch {
