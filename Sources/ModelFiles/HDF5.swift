@@ -60,7 +60,9 @@ private struct HDF5Reader {
     // MARK: numbers
 
     private func integer(_ at: Int, _ size: Int) throws(ModelFileError) -> Int {
-        guard at >= 0, size <= 8, at <= bytes.count - size else { throw .truncated(object: "the HDF5 file", needed: at &+ size, got: bytes.count) }
+        guard at >= 0, size <= 8, at <= bytes.count - size else {
+            throw .truncated(object: "the HDF5 file", needed: at &+ size, got: bytes.count)
+        }
         var value: UInt64 = 0
         for i in 0..<size { value |= UInt64(bytes[at + i]) << UInt64(8 * i) }
         guard let small = Int(exactly: value) else { return Int.max }  // an undefined address: no place in any file
@@ -105,7 +107,8 @@ private struct HDF5Reader {
             case 0x11: try symbolTable(message, path, depth)
             case 6: try link(message, path, depth)
             case 2 where try hasDenseLinks(message):
-                throw .unsupported(node: path, reason: "got a densely stored HDF5 group, expected one as h5py writes it (libver 'earliest')")
+                throw .unsupported(
+                    node: path, reason: "got a densely stored HDF5 group, expected one as h5py writes it (libver 'earliest')")
             default: continue
             }
         }
@@ -124,7 +127,9 @@ private struct HDF5Reader {
             while place + 8 <= end, list.count < total {
                 let (kind, length) = (try integer(place, 2), try integer(place + 2, 2))
                 let message = Message(kind: kind, start: place + 8, end: place + 8 + length)
-                guard message.end <= end else { throw .malformed(offset: place, reason: "got an HDF5 message beyond its header at '\(path)'") }
+                guard message.end <= end else {
+                    throw .malformed(offset: place, reason: "got an HDF5 message beyond its header at '\(path)'")
+                }
                 if kind == 0x10 {
                     blocks.append((try address(message.start), try integer(message.start + offsetSize, lengthSize)))
                 }
@@ -151,7 +156,9 @@ private struct HDF5Reader {
             while place + head <= end {
                 let (kind, length) = (try integer(place, 1), try integer(place + 1, 2))
                 let message = Message(kind: kind, start: place + head, end: place + head + length)
-                guard message.end <= end else { throw .malformed(offset: place, reason: "got an HDF5 message beyond its header at '\(path)'") }
+                guard message.end <= end else {
+                    throw .malformed(offset: place, reason: "got an HDF5 message beyond its header at '\(path)'")
+                }
                 if kind == 0x10 {
                     let (next, length) = (try address(message.start), try integer(message.start + offsetSize, lengthSize))
                     try expect("OCHK", next)
@@ -225,7 +232,9 @@ private struct HDF5Reader {
         place += 1 << (flags & 3)
         guard kind == 0 else { return }  // soft and external links: nothing of Keras
         let end = try limit(place, length)
-        guard end + offsetSize <= message.end else { throw .malformed(offset: place, reason: "got an HDF5 link beyond its message at '\(path)'") }
+        guard end + offsetSize <= message.end else {
+            throw .malformed(offset: place, reason: "got an HDF5 link beyond its message at '\(path)'")
+        }
         try child(String(decoding: bytes[place..<end], as: UTF8.self), try address(end), path, depth)
     }
 

@@ -76,6 +76,7 @@ public enum KerasFile {
         }
         var counts: [String: Int] = [:]
         var places: [String: String] = [:]
+        let kinds = layers.compactMap { $0["class_name"]?.string }
         for layer in layers {
             guard let kind = layer["class_name"]?.string, let name = layer["config"]?["name"]?.string else { continue }
             let group = snakeCase(kind)
@@ -89,7 +90,9 @@ public enum KerasFile {
             guard parts.first == "layers", parts.count >= 4, parts[parts.count - 2] == "vars", let name = places[parts[1]] else {
                 // Seeds of dropout and the optimiser's state are no part of the network.
                 if parts.first == "layers", !parts.contains("seed_generator") {
-                    throw .unexpected(tensor: tensor.name, shape: tensor.shape, reason: "no layer of the Keras model has it")
+                    throw .unexpected(
+                        tensor: tensor.name, shape: tensor.shape,
+                        reason: "no layer of the Keras model has it (\(kinds.joined(separator: ", ")))")
                 }
                 continue
             }
@@ -104,11 +107,17 @@ public enum KerasFile {
         var shapes: [String: [Int: [Int]]] = [:]
         for tensor in tensors {
             let parts = tensor.name.split(separator: "/").map(String.init)
-            guard parts.count >= 4, parts[0] == "layers", parts[parts.count - 2] == "vars", let index = Int(parts[parts.count - 1]) else { continue }
+            guard parts.count >= 4, parts[0] == "layers", parts[parts.count - 2] == "vars", let index = Int(parts[parts.count - 1]) else {
+                continue
+            }
             shapes[parts[1], default: [:]][index] = tensor.shape
         }
-        let groups = shapes.keys.filter { $0 != "dropout" && !$0.hasPrefix("seed_generator") }.sorted { NaturalOrder($0) < NaturalOrder($1) }
-        func isClass(_ group: String, _ name: String) -> Bool { group == name || group.hasPrefix(name + "_") && Int(group.dropFirst(name.count + 1)) != nil }
+        let groups = shapes.keys.filter { $0 != "dropout" && !$0.hasPrefix("seed_generator") }.sorted {
+            NaturalOrder($0) < NaturalOrder($1)
+        }
+        func isClass(_ group: String, _ name: String) -> Bool {
+            group == name || group.hasPrefix(name + "_") && Int(group.dropFirst(name.count + 1)) != nil
+        }
         let cells = ["simple_rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"]
         var classes: Set<String> = []
         var entries: [(isDense: Bool, text: String)] = []
@@ -123,13 +132,15 @@ public enum KerasFile {
                     ))
             } else if isClass(group, "dense") || isClass(group, "time_distributed") {
                 classes.insert("dense" + (isClass(group, "dense") ? "" : " in time_distributed"))
-                let dense = "{\"class_name\":\"Dense\",\"config\":{\"name\":\"\(group)\",\"units\":\(kernel.last ?? 0),\"use_bias\":\(shapes[group]?[1] != nil)}}"
+                let dense =
+                    "{\"class_name\":\"Dense\",\"config\":{\"name\":\"\(group)\",\"units\":\(kernel.last ?? 0),\"use_bias\":\(shapes[group]?[1] != nil)}}"
                 let timed = "{\"class_name\":\"TimeDistributed\",\"config\":{\"name\":\"\(group)\",\"layer\":\(dense)}}"
                 entries.append((true, isClass(group, "dense") ? dense : timed))
             }
         }
         guard classes.filter({ !$0.hasPrefix("dense") }).count <= 1, classes.filter({ $0.hasPrefix("dense") }).count <= 1 else {
-            throw .ambiguous("the order of the layers \(groups.joined(separator: ", ")): got weights only, expected the model's JSON as well")
+            throw .ambiguous(
+                "the order of the layers \(groups.joined(separator: ", ")): got weights only, expected the model's JSON as well")
         }
         let ordered = entries.filter { !$0.isDense } + entries.filter(\.isDense)
         // `named` numbers by class: the same numbers come out, since groups of one class are in their order.

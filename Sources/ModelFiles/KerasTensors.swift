@@ -134,8 +134,10 @@ struct KerasTensors {
             if both { layer.recurrentBias = reorder(Array(bias[rows...]), 1, cell, hidden) }
         }
         layer.candidateActivation = try activation(settings, "activation", .tanh)
-        layer.outputActivation = layer.candidateActivation
-        layer.gateActivation = try activation(settings, "recurrent_activation", .sigmoid)
+        if cell != .elman {
+            layer.outputActivation = layer.candidateActivation
+            layer.gateActivation = try activation(settings, "recurrent_activation", .sigmoid)
+        }
         return layer
     }
 

@@ -164,7 +164,8 @@ private struct StateDict {
                 throw .unexpected(tensor: name, shape: tensor.shape, reason: "LSTM projections (proj_size) are not supported")
             }
             if rest.hasSuffix("_reverse") {
-                throw .unexpected(tensor: name, shape: tensor.shape, reason: "bidirectional modules need the future and cannot run on a stream")
+                throw .unexpected(
+                    tensor: name, shape: tensor.shape, reason: "bidirectional modules need the future and cannot run on a stream")
             }
         }
     }
@@ -246,15 +247,23 @@ private struct StateDict {
                 && tensors[name].map { $0.shape.count == 2 } == true
         }.sorted { NaturalOrder($0) < NaturalOrder($1) }
         guard names.count <= RecurrentModel.hiddenDenseCountMax + 1 else {
-            throw .limit(object: "the dense layers of the file", got: UInt64(names.count), max: UInt64(RecurrentModel.hiddenDenseCountMax + 1))
+            throw .limit(
+                object: "the dense layers of the file", got: UInt64(names.count), max: UInt64(RecurrentModel.hiddenDenseCountMax + 1))
         }
         let chains = self.chains(names, from: hiddenSize)
         guard let chain = chains.first else {
             let name = names.first { tensors[$0]?.shape[1] != hiddenSize } ?? names[0]
+            guard names.count == 1 else {
+                throw .unexpected(
+                    tensor: name, shape: tensors[name]?.shape ?? [],
+                    reason: "the dense layers \(names.joined(separator: ", ")) do not follow from each other, expected the first to take "
+                        + "\(hiddenSize) hidden units and each other one the outputs of a dense layer")
+            }
             throw .shape(tensor: name, expected: [tensors[name]?.shape[0] ?? 0, hiddenSize], got: tensors[name]?.shape ?? [])
         }
         guard chains.count == 1 || chain == names else {
-            throw .ambiguous("the order of the dense layers \(names.joined(separator: ", ")): got \(chains.count) orders that fit, expected one")
+            throw .ambiguous(
+                "the order of the dense layers \(names.joined(separator: ", ")): got \(chains.count) orders that fit, expected one")
         }
         var head: [DenseLayer] = []
         for name in chain {

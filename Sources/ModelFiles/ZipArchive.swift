@@ -3,7 +3,9 @@ enum ZipArchive {
     /// Bytes of the entry `name`.
     static func entry(_ name: String, of bytes: [UInt8]) throws(ModelFileError) -> [UInt8] {
         func integer(_ at: Int, _ size: Int) throws(ModelFileError) -> Int {
-            guard at >= 0, at <= bytes.count - size else { throw .truncated(object: "the zip archive", needed: at + size, got: bytes.count) }
+            guard at >= 0, at <= bytes.count - size else {
+                throw .truncated(object: "the zip archive", needed: at + size, got: bytes.count)
+            }
             return (0..<size).reduce(0) { $0 | Int(bytes[at + $1]) << (8 * $1) }
         }
         guard let end = lastRecord(bytes) else { throw .truncated(object: "the zip archive's directory", needed: 22, got: bytes.count) }

@@ -301,7 +301,8 @@ final class DenseWorkspace {
             Int32(rows), outputGradient.pointer, width, Int32(outputs), backPack.pointer, Int32(parameters.inputSize), target, stride)
         if outputs <= LayerWorkspace.fewColumns {
             table.pointee.thin_sum(
-                Int32(rows), h, stride, Int32(hiddenWidth), outputGradient.pointer, width, Int32(outputs), weightGradient.pointer, hiddenWidth,
+                Int32(rows), h, stride, Int32(hiddenWidth), outputGradient.pointer, width, Int32(outputs), weightGradient.pointer,
+                hiddenWidth,
                 nil)
         } else {
             table.pointee.outer_sum(

@@ -96,7 +96,7 @@ import Testing
     @Test func `a subcommand that is none is told with the nearest one`() throws {
         let shop = Workshop()
         for (words, told) in [
-            (["alert", "query"], "got 'alert'; did you mean 'alerts'?, expected one of: alerts, streams, status"),
+            (["alert", "query"], "got 'alert'; did you mean 'alerts'?, expected one of: alerts, explain, streams, status"),
             (["alerts", "qery"], "got 'qery'; did you mean 'query'?, expected one of: query, show"),
         ] {
             let outcome = try run(shop, words)

@@ -64,7 +64,8 @@ private final class Plant {
         profile: DetectorProfile
     ) {
         let plant = Plant(profile)
-        let own = plant.meanError(0..<800, driven: false)
+        _ = plant.meanError(0..<400, driven: false)  // while mean and deviation settle
+        let own = plant.meanError(400..<800, driven: false)
         #expect(own > 1.5, "white noise must not be predictable: \(own)")
         let remembered = (768..<800).map { Detector.RememberedReading(value: noise($0), time: Int64($0) * 60_000_000_000) }
         plant.detector.adopt(

@@ -43,8 +43,9 @@ struct KerasFileTests {
 
     @Test("names of classes become names of groups as in Keras")
     func names() {
-        #expect(["LSTM", "GRU", "SimpleRNN", "Dense", "TimeDistributed", "InputLayer"].map(KerasFile.snakeCase)
-            == ["lstm", "gru", "simple_rnn", "dense", "time_distributed", "input_layer"])
+        #expect(
+            ["LSTM", "GRU", "SimpleRNN", "Dense", "TimeDistributed", "InputLayer"].map(KerasFile.snakeCase)
+                == ["lstm", "gru", "simple_rnn", "dense", "time_distributed", "input_layer"])
     }
 
     @Test("what is not a plain stack, is compressed or is cut is refused by name")

@@ -141,7 +141,8 @@ struct KernelTests {
     @Test("a batch of any size gives every stream the bits that it has alone", arguments: sets, CellKind.allCases)
     func batches(set: String, cell: CellKind) throws {
         for (hidden, inputs, streams) in [(1, 1, 2), (7, 3, 5), (16, 1, 13), (33, 2, 50), (129, 9, 31)] {
-            let model = try RecurrentModel(cell: cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, outputSize: 2, seed: UInt64(hidden))
+            let model = try RecurrentModel(
+                cell: cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, outputSize: 2, seed: UInt64(hidden))
             let engine = try RecurrentEngine(model: model, instructionSet: set)
             var draw = Draw(UInt64(streams))
             let steps = 3

@@ -106,7 +106,8 @@ struct ModelImport: ParsableCommand {
         var bytes = try Files.read(file, bytesMax: ModelReadArguments.fileBytesMax)
         let document = try reading.document(bytes, name: file)
         // What the bytes alone do not say must not be lost: then the model is stored as safetensors, which can say it.
-        let needsRewriting = try reading.isGiven || document.format == .keras || document.format == .onnx && !ONNX.externalFiles(in: bytes).isEmpty
+        let needsRewriting =
+            try reading.isGiven || document.format == .keras || document.format == .onnx && !ONNX.externalFiles(in: bytes).isEmpty
         if needsRewriting {
             bytes = Safetensors.writeModel(document.model, metadata: document.card.map { [ModelCard.metadataKey: $0.json] } ?? [:])
         }

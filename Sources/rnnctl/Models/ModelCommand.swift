@@ -82,7 +82,8 @@ struct ModelReadArguments: ParsableArguments {
     func document(_ bytes: [UInt8], name: String) throws -> ModelDocument {
         let gaps = (between ?? "").split(separator: ",").map { Readout(rawValue: String($0)) }
         guard !gaps.contains(nil) else {
-            throw ControlError.failed("cannot use --between: got \"\(between ?? "")\", expected linear, tanh, sigmoid or relu, comma-separated")
+            throw ControlError.failed(
+                "cannot use --between: got \"\(between ?? "")\", expected linear, tanh, sigmoid or relu, comma-separated")
         }
         let options = ModelReadOptions(
             cell: cell?.kind, elmanActivation: cell == .elmanRelu ? .relu : cell == .elman ? .tanh : nil,
