@@ -155,7 +155,7 @@ struct SafetensorsTests {
         let extra = NamedTensor(name: "fc2.weight", shape: [1, 3], values: [0, 0, 0])
         #expect(
             error(try changed { $0.append(extra) }).hasPrefix(
-                "cannot place tensor 'fc2.weight' of shape [1, 3]: the dense layers fc.weight, fc2.weight do not follow"))
+                "cannot place tensor 'fc2.weight' of shape [1, 3]: the dense layers fc2.weight, fc.weight do not follow"))
         let reverse = NamedTensor(name: "rnn.weight_ih_l0_reverse", shape: [1], values: [0])
         #expect(error(try changed { $0.append(reverse) }).contains("bidirectional"))
         let norm = NamedTensor(name: "bn.running_mean", shape: [4], values: [0, 0, 0, 0])
