@@ -110,7 +110,11 @@ let package = Package(
         // Benchmarks and quality runs; not installed.
         .executableTarget(
             name: "rnn-bench",
-            dependencies: ["Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
+            dependencies: [
+                "Alerting", "CAllocationCount", "Control", "CRecurrentKernels", "Detection", "Ingest", "LineFormats", "Platform",
+                "Readings",
+                "RecurrentNetwork", "Tabular", "Watching",
+            ]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 
