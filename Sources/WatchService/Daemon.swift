@@ -115,7 +115,8 @@ public final class Daemon: @unchecked Sendable {
         log.info(
             "stopped",
             [
-                "lines_received": "\(totals.linesReceived)", "readings_accepted": "\(totals.readingsAccepted)",
+                "lines_received": "\(totals.linesReceived)", "lines_refused": "\(totals.refused.reduce(0, +))",
+                "readings_accepted": "\(totals.readingsAccepted)", "readings_dropped": "\(totals.dropped.reduce(0, +))",
                 "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
             ])
         _ = consume lock

@@ -56,7 +56,7 @@ public enum OfflineState {
             "alerts_open": .integer(alerts.open),
             "alerts_total": .integer(alerts.total), "queue_fill": .number(0),
             "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.milliseconds($0)) } ?? .null,
-            "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .integer(0),
+            "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .null,
         ])
     }
 
