@@ -132,7 +132,7 @@ extension Engine {
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
-        for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
+        for i in 0..<Statistic.count { line[i] = min(max(line[i], -50), 50) }
         for i in 0..<Equaliser.count {
             let at = Statistic.firstEqualised.rawValue + i
             line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)
