@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Readings", swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
-            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql")]),
+            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql")]),
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
@@ -74,7 +74,9 @@ let package = Package(
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
-        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"], swiftSettings: ownedHotPath),
+        .target(
+            name: "Watching", dependencies: ["Alerting", "Detection", "Models", "Readings", "RecurrentNetwork", "Tabular"],
+            swiftSettings: ownedHotPath),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
@@ -111,9 +113,9 @@ let package = Package(
         .executableTarget(
             name: "rnn-bench",
             dependencies: [
-                "Alerting", "CAllocationCount", "Control", "CRecurrentKernels", "Detection", "Ingest", "LineFormats", "Platform",
-                "Readings",
-                "RecurrentNetwork", "Tabular", "Watching",
+                "Alerting", "CAllocationCount", "Control", "CRecurrentKernels", "Detection", "Ingest", "LineFormats", "ModelFiles",
+                "Models",
+                "Platform", "Readings", "RecurrentNetwork", "Tabular", "Watching",
             ]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
@@ -124,12 +126,16 @@ let package = Package(
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         // Runs the built programs.
-        .testTarget(name: "ModelCommandTests", dependencies: ["rnn-watchd", "rnnctl", "ModelFiles", "Models", "RecurrentNetwork"]),
+        .testTarget(
+            name: "ModelCommandTests",
+            dependencies: ["rnn-watchd", "rnnctl", "Control", "ModelFiles", "Models", "RecurrentNetwork", "Tabular"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
         .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
         .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Migrations", "Platform", "Readings", "Store"]),
-        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
+        .testTarget(
+            name: "WatchingTests",
+            dependencies: ["Alerting", "Detection", "ModelFiles", "Models", "Readings", "RecurrentNetwork", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.

@@ -30,6 +30,8 @@ public struct StreamRule: Sendable, Equatable {
     public var falseAlarms: EventRate?
     public var staleAfter: Int64?
     public var severityMin = "info"
+    /// `NAME` or `NAME@VERSION`; empty for the built-in network.
+    public var model = ""
 }
 
 /// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
@@ -175,6 +177,7 @@ private struct Reader {
             case ("false_alarms", .rate(let rate)): rule.falseAlarms = rate
             case ("stale_after", .number(let number)): rule.staleAfter = number
             case ("severity_min", .text(let text)): rule.severityMin = text
+            case ("model", .text(let text)): rule.model = text
             default: break
             }
         }

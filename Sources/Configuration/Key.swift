@@ -123,6 +123,9 @@ public struct Key: Sendable {
             "Every learned state is written once in this time, spread evenly, in busy fleets sooner; the journal reaches back two of them."),
         Key("retention_alerts", .duration(3600 * second...100 * year), "365d", reload: true, "Closed alerts are deleted after this."),
         Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
+        Key(
+            "explanations_max", .count(0...10_000_000), "10000", reload: true,
+            "Newest alerts whose explanation (about 15 kB) is worked out and kept; 0: only on demand, while the journal has the readings."),
     ]
 
     /// Settings inside a `[[streams]]` section.
@@ -132,6 +135,9 @@ public struct Key: Sendable {
         Key("false_alarms", .rate, "", "Budget for each of these streams."),
         Key("stale_after", .count(2...100_000), "20", "As above, for these streams."),
         Key("severity_min", .choice(["info", "warning", "critical"]), "info", "Alerts below this are not raised for these streams."),
+        Key(
+            "model", .text, "",
+            "Trained model of these streams: NAME (its active version) or NAME@VERSION; \"\": the built-in network."),
     ]
 
     /// The sample file: every key with its default and why.

@@ -97,7 +97,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock, next: next)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven, next: next)
         if let next { fetchArrays(next) }
         let last = horizonCount - 1
         let middle = min(1, last)

@@ -61,7 +61,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
         var line = ChannelStatistics()
         var standardised = 0.0
         for q in 0..<horizonCount {

@@ -43,7 +43,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let t = c.pointee.age
         let age = Double(t)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
         let ranks = (p + layout.ranksAt).assumingMemoryBound(to: BlockRankCalibrator<Scalar>.self)
         let bins = BlockRankCalibrator<Scalar>.bins
         let tables = UnsafeMutableRawPointer(ranks + StateLayout.rankCalibrators).assumingMemoryBound(to: Scalar.self)

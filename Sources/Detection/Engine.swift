@@ -8,6 +8,8 @@ public struct ChannelInput {
     public var value: Double
     /// Handed back in the verdict.
     public var index: UInt16
+    /// True: a trained network has written the features that the built-in core would make (`Detector.setFeatures`).
+    public var isDriven = false
 
     /// One channel of one reading.
     public init(state: UnsafeMutableRawPointer, value: Double, index: UInt16) {
@@ -48,7 +50,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     let core: Core
     let noveltyCore: Core
     let horizonCount: Int
-    private let horizons: InlineArray<4, Int>
+    let horizons: InlineArray<4, Int>
     /// Clock features of the present reading.
     let clock: UnsafeMutablePointer<Double>
     /// Statistics of the channels of the present reading, for attribution.
@@ -60,9 +62,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     let bankScratch: CalibratorBank<Scalar>.Scratch
     /// The clock as the clock heads see it (see `ClockHead.features`), and room for one of them.
     let clockHeadFeatures: UnsafeMutablePointer<Scalar>
-    /// The moment that `clock` and `clockHeadFeatures` stand for.
-    private var clockTime = Int64.min
-    private var clockOffset = Int32.min
+    /// The moment and the offset that `clock` and `clockHeadFeatures` stand for.
+    private let clockMoment: UnsafeMutablePointer<(time: Int64, offset: Int32)>
     /// The gain of the present reading [featuresPadded].
     private let gain: UnsafeMutablePointer<Scalar>
     /// Blocks of the reading after this one, to be brought nearer meanwhile; nil: unknown.
@@ -91,6 +92,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         bankScratch = CalibratorBank<Scalar>.Scratch(rankGrid: profile.rankGrid, tailGrid: profile.tailGrid)
         clockHeadFeatures = .allocate(capacity: ClockHead<Scalar>.features + 16)
         clockHeadFeatures.initialize(repeating: 0, count: ClockHead<Scalar>.features + 16)
+        clockMoment = .allocate(capacity: 1)
+        clockMoment.initialize(to: (.min, .min))
         gain = .allocate(capacity: layout.featuresPadded)
         gain.initialize(repeating: 0, count: layout.featuresPadded)
     }
@@ -101,6 +104,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         bankScratch.deallocate()
         clockHeadFeatures.deallocate()
         gain.deallocate()
+        clockMoment.deallocate()
         core.deallocate()
         noveltyCore.deallocate()
         clock.deallocate()
@@ -200,9 +204,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Clock features of a moment; the same moment is often asked for again, by the next stream.
     @inline(__always)
-    private mutating func setClock(_ time: Int64, _ offset: Int32) {
-        guard time != clockTime || offset != clockOffset else { return }
-        (clockTime, clockOffset) = (time, offset)
+    func setClock(_ time: Int64, _ offset: Int32) {
+        guard time != clockMoment.pointee.time || offset != clockMoment.pointee.offset else { return }
+        clockMoment.pointee = (time, offset)
         ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: offset, into: clock)
         if profile.rule == .combinedRanks { ClockHead.write(clock, into: clockHeadFeatures) }
     }
@@ -316,7 +320,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
     @inline(__always)
-    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, next: UnsafeRawPointer? = nil) -> Prediction {
+    func predict(
+        _ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool, next: UnsafeRawPointer? = nil
+    ) -> Prediction {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let ageReal = Double(age)
@@ -354,7 +360,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
             if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
         }
-        core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8)))
+        if !isDriven { core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8))) }
         let row = Int(age % UInt64(layout.ring)) * n
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
         c.pointee.previous = x
@@ -378,7 +384,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     }
 
     @inline(__always)
-    private func writeFeatures(
+    func writeFeatures(
         _ p: UnsafeMutableRawPointer, _ phi: UnsafeMutablePointer<Scalar>, _ x: Double, _ previous: Double, _ hasClock: Bool
     ) {
         phi[0] = 1

@@ -63,6 +63,7 @@ public final class IngestServer: @unchecked Sendable {
     enum Command: Sendable {
         case stop
         case report(kind: String, reason: String?, at: Int64)
+        case models([ModelAssignment], at: Int64)
         case limits(IntakeLimits, isIgnored: @Sendable (String) -> Bool, keys: [UInt32: String])
     }
 
@@ -85,6 +86,8 @@ public final class IngestServer: @unchecked Sendable {
     public func stop() { send(.stop) }
     /// Notes a condition of the daemon itself in the log of batches (nil: it is over); `at`: wall time.
     public func report(_ kind: String, reason: String?, at: Int64) { send(.report(kind: kind, reason: reason, at: at)) }
+    /// Puts into the log of batches which models run from here on; `at`: wall time.
+    public func assign(_ models: [ModelAssignment], at: Int64) { send(.models(models, at: at)) }
     /// Takes over reloaded limits.
     public func reload(_ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, keys: [UInt32: String]) {
         send(.limits(limits, isIgnored: isIgnored, keys: keys))
@@ -118,6 +121,7 @@ public final class IngestServer: @unchecked Sendable {
                 switch command {
                 case .stop: isStopping = true
                 case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
+                case .models(let models, let at): intake.assign(models, now: at)
                 case .limits(let limits, let isIgnored, let keys):
                     intake.limits = limits
                     intake.isIgnored = isIgnored

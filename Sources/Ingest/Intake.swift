@@ -298,6 +298,12 @@ public struct Intake: ~Copyable {
         flush(now: now)
     }
 
+    /// Tells every shard at once which models run from here on. A batch of each shard carries it; nothing else waits for it.
+    public mutating func assign(_ models: [ModelAssignment], now: Int64) {
+        for shard in 0..<limits.shards { note(.models(models), stream: UInt32(shard) * Intake.streamsPerBlock) }
+        flush(now: now)
+    }
+
     /// Asks for every stream again whether it is ignored (after a reload). `keys`: canonical keys by id.
     public mutating func refreshIgnored(_ key: (UInt32) -> String?) {
         guard table.lastID > 0 else { return }

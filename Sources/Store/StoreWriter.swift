@@ -270,6 +270,7 @@ public final class StoreWriter {
     /// Removes journal rows that no checkpoint generation needs any more: all up to and including `sequence`.
     public func truncateJournal(through sequence: Int64) throws(StoreError) {
         try database.run("DELETE FROM journal WHERE seq <= ?", [.integer(sequence)], doing: "shorten the journal")
+        try truncateModelRosters(through: sequence)
     }
 
     /// Keeps damaged bytes for inspection and takes them out of use, so that they are reported once.

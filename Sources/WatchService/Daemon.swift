@@ -235,7 +235,9 @@ public final class Daemon: @unchecked Sendable {
     private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
-            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) })
+            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) },
+            explain: { [self] in try Explanations.answer($0, $1, self.configuration.withLock { $0 }) },
+            assignModels: { [self] in try pipeline.assignModels(self.configuration.withLock { $0 }) })
         let ownUser = getuid()
         let server = try ControlServer(
             log: log,
@@ -359,20 +361,24 @@ public final class Daemon: @unchecked Sendable {
             )
         }
         let configuration = configuration.withLock { $0 }
-        let settings = DaemonSettings.watch(configuration)
+        let settings = DaemonSettings.watch(configuration, models: pipeline.models)
         for runner in pipeline.runners {
             runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
             runner.input.push(.task { $0.watch.reload(settings) })
         }
         pipeline.writer.intervals.withLock { $0 = DaemonSettings.writer(configuration) }
+        pipeline.explanations.reload(configuration)
         var keys: [UInt32: String] = [:]
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
         pipeline.ingest.reload(DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration), keys: keys)
+        let problems: [String]
+        do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =
             "reloaded" + (taken.isEmpty ? ": nothing changed" : ": " + taken.joined(separator: ", "))
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
+            + problems.map { "; " + $0 }.joined()
         log.notice(message)
         return message
     }

@@ -9,11 +9,11 @@ import Watching
 
 /// From configuration keys to what each room wants to know.
 enum DaemonSettings {
-    static func watch(_ configuration: Configuration) -> WatchSettings {
+    static func watch(_ configuration: Configuration, models: ModelShelf) -> WatchSettings {
         let base = StreamPolicy(
             secondsBetweenFalseAlarms: configuration.rate("false_alarms")?.secondsBetween ?? .infinity,
             staleAfter: configuration.number("stale_after"))
-        return WatchSettings(
+        var settings = WatchSettings(
             profile: configuration.text("profile") == "light" ? .light : .standard,
             rules: EpisodeRules(closeAfter: configuration.number("alert_close_after")), staleMin: configuration.number("stale_min"),
             reportsStuck: configuration.flag("stuck"),
@@ -23,6 +23,9 @@ enum DaemonSettings {
                     secondsBetweenFalseAlarms: rule.falseAlarms?.secondsBetween ?? base.secondsBetweenFalseAlarms,
                     staleAfter: rule.staleAfter ?? base.staleAfter, severityMin: Severity(rawValue: rule.severityMin) ?? .info)
             })
+        settings.model = { models.model($0) }
+        settings.matches = { Glob.matches($0, $1) }
+        return settings
     }
 
     /// The learned state belongs to a profile: another one in the configuration would throw it away, so that is refused.

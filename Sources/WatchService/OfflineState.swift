@@ -12,12 +12,13 @@ public enum OfflineState {
     /// Restores everything with default settings. The answers about streams do not depend on the settings but for thresholds.
     private static func restore(_ reader: StoreReader, isThorough: Bool = false) throws -> (shards: [ShardBox], report: RestoreReport) {
         let configuration = Configuration()
+        let models = ModelShelf(databasePath: reader.path)
         // The profile is part of the stored layout: try the default, then the other.
         var best: (shards: [ShardBox], report: RestoreReport)?
         for profile in ["default", "light"] {
             var trial = configuration
             _ = trial.set("profile", to: profile)
-            var set = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 4096)
+            var set = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 4096)
             let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), isThorough: isThorough, progress: {})
             let found = (shards: set.take(), report: report)
             if report.problems.isEmpty { return found }

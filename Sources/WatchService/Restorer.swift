@@ -22,6 +22,9 @@ public struct RestoreReport: Sendable {
     /// Highest stream id ever used.
     public var lastStreamID: UInt32 = 0
     public var sequence: Int64 = 0
+    /// Which models run as of the last batch, and how many shards were told.
+    public var assignments: [ModelAssignment] = []
+    public var assignedShards = 0
     public var totals = IngestTotals()
     public var producers: [String: Int64] = [:]
 }
@@ -51,6 +54,7 @@ public enum Restorer {
         report.totals = TotalsCodec.totals(stored)
         report.sequence = try reader.lastSequence()
         report.producers = try reader.producers()
+        try models(reader, &shards, &report)
         // Stream 0 is the daemon itself: it has no row, but its open conditions live in block 0.
         shards.add(stream: 0, key: "rnn-watchd", sequence: 0)
         for stream in try reader.streams() {
@@ -68,9 +72,28 @@ public enum Restorer {
         }
         report.repaired.formUnion(lost)
         try journal(reader, &shards, &report, batchCapacity, progress)
+        for label in shards.missingModels().sorted() {
+            report.problems.append(
+                StoredDamage(place: .elsewhere, what: "model \(label)", reason: "it is not stored; its streams run on the built-in network")
+            )
+        }
         Failpoint.pass("restore.end")
         try checkTotals(reader, &shards, &report)
         try matchAlerts(reader, &shards, &report, numbers)
+    }
+
+    /// Which models ran when the journal begins; its batches tell the rest.
+    private static func models(_ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport) throws(StoreError) {
+        let (rosters, damaged) = try reader.modelRosters()
+        for sequence in damaged {
+            report.problems.append(
+                StoredDamage(
+                    place: .elsewhere, what: "list of models of batch \(sequence)",
+                    reason: "it cannot be read; streams may have run on other models than the replay says"))
+        }
+        (report.assignments, report.assignedShards) = rosters.last.map { ($0.assignments, $0.shards) } ?? ([], 0)
+        let first = try reader.firstSequence() ?? .max
+        shards.begin(rosters.filter { $0.sequence < first })
     }
 
     /// The daemon's own clocks may be as damaged as anything; the streams know how late it is.
@@ -211,6 +234,16 @@ public struct ShardSet: ~Copyable {
 
     /// The version of the learned state that these shards read.
     public var layout: UInt32 { boxes[0].watch.layoutVersion }
+
+    /// Which models run at the beginning: the newest each shard was told.
+    func begin(_ rosters: [ModelRoster]) {
+        for (shard, box) in boxes.enumerated() {
+            let own = rosters.last { $0.shard == shard && $0.shards == boxes.count } ?? rosters.last
+            box.watch.begin(assignments: own?.assignments ?? [])
+        }
+    }
+    /// Labels of models that were asked for and are not stored.
+    func missingModels() -> Set<String> { boxes.reduce(into: []) { $0.formUnion($1.watch.missingModels) } }
 
     func blockNumbers() -> [Int64] { boxes.flatMap { $0.watch.blockNumbers } }
     func openEpisodes() -> [Alert] { boxes.flatMap { $0.watch.openEpisodes } }

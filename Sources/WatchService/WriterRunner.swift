@@ -84,6 +84,7 @@ final class WriterRunner: @unchecked Sendable {
         var readings: Int64 = 0
         var receivedAt: Int64 = 0
         var notes: [(notes: [BatchNote], acknowledgements: [Acknowledgement], receivedAt: Int64)] = []
+        var rosters: [ModelRoster] = []
         var actions: [(action: AlertAction, sequence: Int64, ordinal: Int)] = []
         var acknowledgements: [Acknowledgement] = []
         var totals: IngestTotals?
@@ -100,6 +101,7 @@ final class WriterRunner: @unchecked Sendable {
             (lastSequence, receivedAt) = (next.lastSequence, next.receivedAt)
             readings += next.readings
             notes += next.notes
+            rosters += next.rosters
             actions += next.actions
             acknowledgements += next.acknowledgements
             totals = next.totals ?? totals
@@ -248,6 +250,10 @@ final class WriterRunner: @unchecked Sendable {
         tail.receivedAt = batch.receivedAt
         JournalCodec.append(batch, to: &tail.row)
         for note in batch.notes { if case .stream(let id, _) = note { tail.lastStream = max(tail.lastStream, id) } }
+        for note in batch.notes {
+            guard case .models(let models) = note else { continue }
+            tail.rosters.append(ModelRoster(sequence: batch.sequence, shard: batch.shard, shards: batch.shards, assignments: models))
+        }
         if !batch.notes.isEmpty || !batch.acknowledgements.isEmpty {
             tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
         }
@@ -339,6 +345,7 @@ final class WriterRunner: @unchecked Sendable {
     private func storePending(_ wall: Int64) throws(StoreError) {
         try store.evict(pending.notes.flatMap(\.notes))
         for item in pending.notes { try store.apply(item.notes, item.acknowledgements, receivedAt: item.receivedAt) }
+        for roster in pending.rosters { try store.store(roster) }
         try failpoint("commit.journal")
         try store.append(
             JournalRow(

@@ -25,7 +25,8 @@ public struct StreamTimes: Sendable {
 }
 
 extension ShardWatch {
-    static let checkpointFormat: UInt8 = 1
+    /// 2: streams may be on models. Blocks without such are written as 1.
+    static let checkpointFormats: ClosedRange<UInt8> = 1...2
 
     /// Blocks of this shard.
     public var blockCount: Int { blocks.count }
@@ -63,7 +64,7 @@ extension ShardWatch {
         let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
         let channels = present.reduce(0) { $0 + slots[$1].channels.count }
         var out = ByteWriter(reserving: 64 + present.count * (streamStateBytes + 32) + channels * channelStateBytes)
-        out.byte(ShardWatch.checkpointFormat)
+        out.byte(present.contains { slots[$0].seat != nil } ? 2 : 1)
         out.varint(UInt64(present.count))
         for local in present { encode(local, &out) }
         return out.bytes
@@ -72,11 +73,12 @@ extension ShardWatch {
     private func encode(_ local: Int, _ out: inout ByteWriter) {
         let slot = slots[local]
         out.varint(UInt64(slot.id))
-        out.byte(slot.isStale ? 1 : 0)
+        out.byte((slot.isStale ? 1 : 0) | (slot.seat != nil ? 2 : 0))
         out.signed(deadlines[local])
         out.varint(UInt64(slot.channels.count))
         if let state = slot.state { out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes)) }
         for channel in slot.channels { out.raw(UnsafeRawBufferPointer(start: channel, count: channelStateBytes)) }
+        slot.seat?.encode(&out)
         let episodes = book.episodes(of: slot.id)
         out.varint(UInt64(episodes.count))
         for episode in episodes { EpisodeCodec.encode(episode, &out) }
@@ -118,12 +120,18 @@ extension ShardWatch {
         var reader = ByteReader(snapshot.payload)
         var episodes: [EpisodeBook.Episode] = []
         let format = try reader.byte()
-        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format 1, got \(format)") }
+        guard ShardWatch.checkpointFormats.contains(format) else {
+            throw CodingError(offset: 0, expected: "checkpoint format 1 or 2, got \(format)")
+        }
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
+        var seats = 0
         for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {
             let id = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
-            let isStale = try reader.byte() == 1
+            let flagsAt = reader.offset
+            let flags = try reader.byte()
+            guard flags < (format == 1 ? 2 : 4) else { throw CodingError(offset: flagsAt, expected: "flags of format \(format)") }
+            if flags & 2 != 0 { seats += 1 }
             let deadline = try reader.signed()
             let channels = try reader.count(max: 65_536, "number of channels")
             let local = slotOf(id)
@@ -132,17 +140,43 @@ extension ShardWatch {
                 let target = local.flatMap { isDryRun || channel >= slots[$0].channels.count ? nil : slots[$0].channels[channel] }
                 try copy(&reader, channelStateBytes, target, scratch, isStream: false)
             }
+            try restoreSeat(&reader, flags & 2 != 0, local, isDryRun)
             for _ in 0..<(try reader.count(max: AlertKind.allCases.count, "number of episodes")) {
                 let episode = try EpisodeCodec.decode(stream: id, &reader)
                 if local != nil { episodes.append(episode) }
             }
             if let local, !isDryRun {
-                slots[local].isStale = isStale
+                slots[local].isStale = flags & 1 != 0
                 deadlines[local] = deadline
             }
         }
         guard reader.isAtEnd else { throw CodingError(offset: reader.offset, expected: "the end") }
+        guard (format == 1) == (seats == 0) else { throw CodingError(offset: 0, expected: "streams on models in format 2") }
         return episodes
+    }
+
+    /// The stream's model as it was, also none. A model that the store does not have any more gives way to the built-in network.
+    private mutating func restoreSeat(_ reader: inout ByteReader, _ isThere: Bool, _ local: Int?, _ isDryRun: Bool) throws(CodingError) {
+        guard isThere else {
+            if let local, !isDryRun { setSeat(local, nil) }
+            return
+        }
+        let id = try reader.text()
+        let label = try reader.text()
+        let offset = reader.offset
+        let bytes = try reader.blob()
+        guard let local else { return }
+        guard let seat = seat(id, label) else {
+            // What the readouts learned belongs to features that nobody makes any more.
+            if !isDryRun {
+                setSeat(local, nil)
+                release(Array(slots[local].channels.indices), local)
+            }
+            return
+        }
+        do { try seat.decode(bytes) } catch { throw CodingError(offset: offset, expected: error.expected) }
+        seat.match(slots[local].names)
+        if !isDryRun { setSeat(local, seat) }
     }
 
     private func copy(

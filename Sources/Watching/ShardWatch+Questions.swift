@@ -51,6 +51,8 @@ extension ShardWatch {
         default: reason = ""
         }
         members.append(.init("warm_up_reason", .string(reason)))
+        members.append(.init("model", .optional(slot.seat?.model.label)))
+        members.append(.init("model_state", .optional(modelState(local))))
         members.append(.init("alerts_so_far", .integer(Int64(extra.pointee.alerts))))
         members.append(
             .init(

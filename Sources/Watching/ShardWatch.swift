@@ -22,12 +22,20 @@ public struct ShardWatch: ~Copyable {
     var deadlines: [Int64] = []
     var blocks: [BlockRecord] = []
     private let nowhere: UnsafeMutableRawPointer
-    private var inputs: UnsafeMutablePointer<ChannelInput>
+    var inputs: UnsafeMutablePointer<ChannelInput>
     private var inputCapacity: Int
     private var nextScan: Int64 = 0
     private var clock: Int64 = 0
+    /// The latest fleet clock that a batch has told.
+    var lastClock: Int64 { clock }
     let streamExtraOffset: Int
     let channelExtraOffset: Int
+    /// Which trained models run, as the last note said.
+    var assignments: [ModelAssignment] = []
+    /// Bytes of all seats.
+    private var seatBytes = 0
+    /// Models that were asked for and that the store does not have.
+    public internal(set) var missingModels: Set<String> = []
     /// Readings scored since the start.
     public private(set) var readingsScored: Int64 = 0
     public private(set) var streamCount = 0
@@ -72,7 +80,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     /// Bytes held for learned state.
-    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes }
+    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes + seatBytes }
     public var openAlerts: Int { book.openCount }
 
     /// Takes over reloaded rules; the profile stays as it was at the start.
@@ -89,7 +97,7 @@ public struct ShardWatch: ~Copyable {
     /// Applies a batch and appends what came of it.
     /// - Parameter isReplay: skip streams whose restored state already contains it.
     public mutating func apply(_ batch: ReadingBatch, isReplay: Bool = false, actions: inout [AlertAction]) {
-        for note in batch.notes { apply(note, batch.sequence, isReplay, &actions) }
+        for note in batch.notes { apply(note, batch, isReplay, &actions) }
         for index in 0..<batch.entryCount {
             let entry = batch.entries[index]
             // In a replay the number of shards may have changed since, so a batch may hold streams of other shards.
@@ -130,7 +138,8 @@ public struct ShardWatch: ~Copyable {
         }
     }
 
-    private mutating func apply(_ note: BatchNote, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]) {
+    private mutating func apply(_ note: BatchNote, _ batch: ReadingBatch, _ isReplay: Bool, _ actions: inout [AlertAction]) {
+        let sequence = batch.sequence
         switch note {
         case .stream(let id, let key):
             if owns(id), slotOf(id) == nil { add(stream: id, key: String(decoding: key, as: UTF8.self), sequence: sequence) }
@@ -147,6 +156,19 @@ public struct ShardWatch: ~Copyable {
             remove(local)
         case .condition(let kind, let reason, let time):
             condition(kind, reason, time, sequence, isReplay, &actions)
+        case .models(let models): assign(models, batch, isReplay)
+        }
+    }
+
+    /// A batch assigns models to the streams of its own shard only, as `replayClock` says for the clock.
+    private mutating func assign(_ models: [ModelAssignment], _ batch: ReadingBatch, _ isReplay: Bool) {
+        if isReplay, batch.shards == shards, batch.shard != shard { return }
+        let ids = slots.map(\.id)
+        let generations = blocks.map(\.newestGeneration)
+        assign(models) { local in
+            guard isReplay else { return true }
+            return Int(ids[local]) / ShardWatch.streamsPerBlock % batch.shards == batch.shard
+                && batch.sequence > generations[local / ShardWatch.streamsPerBlock]
         }
     }
 
@@ -171,7 +193,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
+    mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
         let extra = extra(local)
         if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
         extra.pointee.observe(clock: entry.clock)
@@ -185,6 +207,7 @@ public struct ShardWatch: ~Copyable {
             count += 1
         }
         guard let state = slots[local].state else { return }
+        if let seat = slots[local].seat { drive(seat, local, count) }
         let settings = StreamSettings(secondsBetweenFalseAlarms: slots[local].policy.secondsBetweenFalseAlarms)
         detector.step(
             stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
@@ -392,6 +415,7 @@ public struct ShardWatch: ~Copyable {
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
         slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
         places[local] = StatePlace(state: state)
+        if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
             blocks[local / ShardWatch.streamsPerBlock].createdAt = max(0, sequence - 1)
@@ -420,10 +444,17 @@ public struct ShardWatch: ~Copyable {
         for channel in slots[local].channels { channelSlab.deallocate(channel) }
         if let state = slots[local].state { streamSlab.deallocate(state) }
         if slots[local].id != 0 { streamCount -= 1 }
+        setSeat(local, nil)
         slots[local] = StreamSlot()
         places[local] = StatePlace()
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+    }
+
+    /// Puts a stream on a model, or off it.
+    mutating func setSeat(_ local: Int, _ seat: ModelSeat?) {
+        seatBytes += (seat?.model.seatBytes ?? 0) - (slots[local].seat?.model.seatBytes ?? 0)
+        slots[local].seat = seat
     }
 
     func streamsIn(_ block: Int) -> Int {

@@ -76,4 +76,6 @@ struct StreamSlot {
     /// The main channel of the open anomaly.
     var anomalyChannel: UInt16 = 0
     var isStale = false
+    /// On a trained model; nil: the built-in network.
+    var seat: ModelSeat?
 }

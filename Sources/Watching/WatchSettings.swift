@@ -24,6 +24,10 @@ public struct WatchSettings: Sendable {
     public var reportsStuck: Bool
     /// The policy of a stream by its canonical key.
     public var policy: @Sendable (String) -> StreamPolicy
+    /// A stored model by the SHA-256 of its bytes; nil: there is none. Called between readings, must answer at once.
+    public var model: @Sendable (String) -> WatchModel? = { _ in nil }
+    /// Whether a glob matches a stream's key.
+    public var matches: @Sendable (String, String) -> Bool = { $0 == $1 }
 
     public init(
         profile: DetectorProfile = .standard, rules: EpisodeRules = EpisodeRules(closeAfter: 1_800_000_000_000),

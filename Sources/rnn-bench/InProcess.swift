@@ -183,8 +183,10 @@ struct InProcess {
         let stages: [(String, Pipe.Stage)] = [
             ("default", .detector(.standard)), ("light", .detector(.light)), ("GRU 32 forward", .forward),
         ]
-        for (name, stage) in stages {
-            for channels in [1, 6] {
+        for channels in [1, 6] {
+            var cases = stages
+            if let model = InProcess.gru(channels: channels) { cases.append(("trained model", .model(model))) }
+            for (name, stage) in cases {
                 let load = Workload(streams: 100, channels: channels, lines: 20_000, segments: 5)
                 let pipe = Pipe(stage, streams: 100, channels: channels)
                 for segment in 0..<4 { pipe.run(load, segment) }

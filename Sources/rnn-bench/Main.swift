@@ -6,7 +6,7 @@ import Glibc
 ///
 /// usage: rnn-bench [PART...] [--rounds N] [--daemon PROGRAM] [--docs FILE] [--streams N]
 ///
-/// Parts: kernels stages detector streams age (in process), socket forward latency scale (a real daemon), allocations (a test).
+/// Parts: kernels stages detector streams age models (in process), socket forward latency scale (a real daemon), allocations (a test).
 /// Without parts everything but scale and allocations runs. `--docs` puts the tables into a document.
 @main
 struct Bench {
@@ -18,7 +18,7 @@ struct Bench {
             if word.hasPrefix("--") { options[word] = rest.popFirst() } else { parts.insert(word) }
         }
         let known: Set<String> = [
-            "kernels", "stages", "detector", "streams", "age", "socket", "forward", "latency", "scale", "allocations",
+            "kernels", "stages", "detector", "streams", "age", "models", "socket", "forward", "latency", "scale", "allocations",
         ]
         guard parts.isSubset(of: known) else {
             print("rnn-bench: unknown part \(parts.subtracting(known).sorted()), expected \(known.sorted())")
@@ -43,6 +43,7 @@ struct Bench {
         if wants("detector") { bench.detector() }
         if wants("streams") { bench.curve() }
         if wants("age") { bench.age() }
+        if wants("models") { bench.models() }
         let load = SocketLoad(report: report, program: program, rounds: rounds)
         if wants("forward") { try load.forward() }
         if wants("socket") { try load.throughput() }

@@ -12,6 +12,8 @@ final class Pipe: BatchCourier {
         case none
         case detector(DetectorProfile)
         case forward
+        /// The default detector with all streams on a trained model.
+        case model(WatchModel)
     }
 
     private var parser = LineParser()
@@ -28,6 +30,12 @@ final class Pipe: BatchCourier {
         case .none: break
         case .detector(let profile):
             watch = ShardWatch(settings: WatchSettings(profile: profile), shard: 0, shards: 1, channelsMax: max(16, channels))
+        case .model(let model):
+            var settings = WatchSettings(profile: .standard)
+            settings.model = { _ in model }
+            settings.matches = { _, _ in true }
+            watch = ShardWatch(settings: settings, shard: 0, shards: 1, channelsMax: max(16, channels))
+            watch?.begin(assignments: [ModelAssignment(match: "*", model: model.id, label: model.label)])
         case .forward: forward = ForwardStage(streams: streams, channels: channels)
         }
         var limits = IntakeLimits()

@@ -19,6 +19,7 @@ struct Rnnctl: ParsableCommand {
             EXAMPLES
               rnnctl alerts query --since 2h --min-severity warning
               rnnctl alerts show 26c4b397-1
+              rnnctl explain 26c4b397-1
               rnnctl status --format json
               rnnctl score readings.csv > scores.csv
               rnnctl simulate --hours 336 | rnn-watchd --stdin --state-dir ./state
@@ -26,7 +27,7 @@ struct Rnnctl: ParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
             """, version: Version.text,
         subcommands: [
-            Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self, Simulate.self,
+            Alerts.self, Explain.self, Streams.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
             Model.self,

@@ -58,7 +58,7 @@ struct ModelList: ParsableCommand {
     func run() throws {
         let result = try target.ask("model.list") { ControlProtocol.result(try ModelLibrary.list($0)) }
         // People see the columns that fit a terminal.
-        let shown = ["name", "version", "active", "architecture", "bytes", "created_at", "origin"]
+        let shown = ["name", "version", "active", "streams", "architecture", "bytes", "created_at", "origin"]
         let isTable = format.format == .table
         try format.printRows(isTable ? ControlProtocol.result(RecordTable(columns: shown, objects: result["rows"]?.items ?? [])) : result)
     }
