@@ -28,7 +28,7 @@ endif
 
 DEPS := libsqlite3-dev libsystemd-dev pkg-config
 
-.PHONY: help deps build debug test test-allocations bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
+.PHONY: help deps build debug test test-allocations bench bench-scale fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -49,16 +49,24 @@ test: deps lint  ## everything that must hold: formatting, import direction, tes
 	swift build --build-tests $(BUILD)
 	swift test --skip-build 2>&1 | cut -c 1-300
 	@$(MAKE) --no-print-directory test-durability
+	@$(MAKE) --no-print-directory test-allocations
 
-test-allocations: deps  ## the hot path in release form: allocations per reading
+test-allocations: deps  ## the hot path in release form makes no allocation per reading (part of test)
 	swift build $(RELEASE) --product rnn-bench
 	$(BIN)/rnn-bench allocations
 
-bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
+ROUNDS ?= 5
+bench: deps  ## speed of every stage, each beside a reference of the same run; writes the tables of docs/BENCHMARKS.md
 	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-watchd
 	swift build $(RELEASE) --product rnn-bench-model
-	$(BIN)/rnn-bench
+	$(BIN)/rnn-bench --rounds $(ROUNDS) --docs docs/BENCHMARKS.md
 	$(BIN)/rnn-bench-model
+
+bench-scale: deps  ## a hundred thousand and a million streams in one daemon (8 GB of memory, 10 GB of disk in /tmp)
+	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-watchd
+	$(BIN)/rnn-bench scale --docs docs/BENCHMARKS.md
 
 fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
 	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}

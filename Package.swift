@@ -113,8 +113,9 @@ let package = Package(
         .executableTarget(
             name: "rnn-bench",
             dependencies: [
-                "Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "ModelFiles", "Models", "Platform", "Readings",
-                "RecurrentNetwork", "Watching",
+                "Alerting", "CAllocationCount", "Control", "CRecurrentKernels", "Detection", "Ingest", "LineFormats", "ModelFiles",
+                "Models",
+                "Platform", "Readings", "RecurrentNetwork", "Tabular", "Watching",
             ]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
