@@ -73,12 +73,12 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
     ) {
         if peaks == 0 || Int64(t) - Int64(peakBegan) >= hold {
             peakBegan = t
-            ring[Int(peaks % UInt64(StateLayout.budgetPeaks))] = BudgetPeak(time: time, score: Float(score))
+            ring[Int(peaks % UInt64(StateLayout.budgetPeaks))] = BudgetPeak(time: time, score: score)
             peaks += 1
             return
         }
         let newest = Int((peaks - 1) % UInt64(StateLayout.budgetPeaks))
-        if Float(score) > ring[newest].score { ring[newest] = BudgetPeak(time: time, score: Float(score)) }
+        if Float(score) > ring[newest].score { ring[newest] = BudgetPeak(time: time, score: score) }
     }
 
     private mutating func fit(_ readings: Double, _ t: UInt64, _ memory: Memory) {
@@ -145,8 +145,17 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
 
 /// A moment that would have raised an alarm at a more generous setting.
 struct BudgetPeak: BitwiseCopyable {
-    /// Nanoseconds since 1970 of the highest score within a hold.
-    var time: Int64 = 0
+    /// Seconds since 1970 of the highest score within a hold, up to the year 2106.
+    var second: UInt32 = 0
     var score: Float = 0
-    var reserved: UInt32 = 0
+
+    init() {}
+
+    init(time: Int64, score: Double) {
+        second = UInt32(clamping: time / 1_000_000_000)
+        self.score = Float(score)
+    }
+
+    /// Nanoseconds since 1970.
+    var time: Int64 { Int64(second) * 1_000_000_000 }
 }

@@ -53,7 +53,7 @@ extension Engine {
         let readouts = array(p, layout.readoutsAt)
         readouts.update(repeating: 0, count: horizonCount * n)
         array(p, layout.phiAt).update(repeating: 0, count: layout.ring * n)
-        array(p, layout.gainAt).update(repeating: 0, count: layout.ring * n)
+        (p + layout.gainAt).initializeMemory(as: UInt8.self, repeating: 0, count: layout.ring * n * MemoryLayout<Scalar.Gain>.stride)
         array(p, layout.hiddenAt).update(repeating: 0, count: layout.hidden)
         for q in 0..<horizonCount {
             if forecastOf[q] >= 0 { readouts[q * n + 3 + forecastOf[q]] = 1 } else if horizons[q] == 1 { readouts[q * n + 1] = 0.9 }
@@ -90,10 +90,10 @@ extension Engine {
                 Scalar.addScaled(w, gain + row, Scalar(clipped(e, 3 * c.pointee.headVariance[q].squareRoot())), Int32(n))
             }
             features(i)
-            if hasClock { ClockFeatures.write(seconds: Double(reading.time) * 1e-9, offsetSeconds: clockOffsetSeconds, into: clock) }
+            if hasClock { setClock(reading.time, clockOffsetSeconds) }
             writeFeatures(p, phi + i * n, x, previous, hasClock)
             previous = x
-            _ = Scalar.leastSquares(array(p, layout.covarianceAt), phi + i * n, gain + i * n, Scalar(0.9995), 10, Int32(n))
+            _ = Scalar.leastSquares(array(p, layout.covarianceAt), phi + i * n, gain + i * n, Scalar(0.9995), 10, Int32(n), nil)
         }
         for q in 0..<horizonCount where counts[q] >= 8 && sums[q] > 0 { c.pointee.residual[q].restart(at: sums[q] / counts[q]) }
     }

@@ -7,7 +7,8 @@ extension Engine {
     func bank(_ stream: UnsafeMutableRawPointer) -> Bank {
         Bank(
             rankGrid: profile.rankGrid, tailGrid: profile.tailGrid,
-            sides: (stream + layout.bankSidesAt).assumingMemoryBound(to: Bank.SideState.self), tables: array(stream, layout.bankTablesAt))
+            sides: (stream + layout.bankSidesAt).assumingMemoryBound(to: Bank.Sides.self),
+            tables: (stream + layout.bankTablesAt).assumingMemoryBound(to: UInt16.self))
     }
 
     /// Statistics of all channels, combined side by side (mean of the three highest, mean of the three lowest), calibrated, fused.
@@ -21,19 +22,22 @@ extension Engine {
         let equalises = s.pointee.channelsSeen > 1
         var taking = 0
         var count = 0
-        for input in channels where input.value.isFinite {
-            let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count * Statistic.count, &verdict)
+        for index in 0..<channels.count {
+            let input = channels[index]
+            guard input.value.isFinite else { continue }
+            let next = index &+ 1 < channels.count ? UnsafeRawPointer(channels[index &+ 1].state) : nextChannel
+            if index &+ 1 < channels.count { fetch(channels[index &+ 1].state, layout.covarianceAt) }
+            let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count &* Statistic.count, next, &verdict)
             statistics[count].takesPart = takes
             if takes { taking += 1 }
             count += 1
         }
+        if let p = nextStream { fetch(p + layout.bankTablesAt, layout.budgetAt - layout.bankTablesAt) }
         guard taking > 0 else { return 0 }
-        return withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Statistic.count) { scratch in
-            guard let up = scratch.baseAddress else { return 0 }
-            let down = up + Statistic.count
-            for i in 0..<Statistic.count { combine(i, count, taking, &up[i], &down[i]) }
-            return fuseCombined(stream, s, up, down, count, hasClock, &verdict)
-        }
+        let up = combined
+        let down = up + Statistic.count
+        for i in 0..<Statistic.count { combine(i, count, taking, &up[i], &down[i]) }
+        return fuseCombined(stream, s, up, down, count, hasClock, &verdict)
     }
 
     /// Mean of the three highest and, negated, of the three lowest over the channels that take part.
@@ -86,14 +90,15 @@ extension Engine {
     @inline(__always)
     private func combinedStatistics(
         _ input: ChannelInput, _ s: UnsafeMutablePointer<Stream>, _ hasClock: Bool, _ intervals: Double, _ equalises: Bool,
-        _ line: UnsafeMutablePointer<Double>, _ verdict: inout Verdict
+        _ line: UnsafeMutablePointer<Double>, _ next: UnsafeRawPointer?, _ verdict: inout Verdict
     ) -> Bool {
         let p = input.state
         let c = p.assumingMemoryBound(to: Channel.self)
         let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven, next: next)
+        if let next { fetchArrays(next) }
         let last = horizonCount - 1
         let middle = min(1, last)
         var standardised = 0.0
@@ -127,7 +132,7 @@ extension Engine {
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
-        for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
+        for i in 0..<Statistic.count { line[i] = min(max(line[i], -50), 50) }
         for i in 0..<Equaliser.count {
             let at = Statistic.firstEqualised.rawValue + i
             line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)
@@ -147,15 +152,15 @@ extension Engine {
     ) -> Double {
         let t = s.pointee.age
         let bank = bank(stream)
-        let c = bankScratch
-        let evidence = bankScratch + Bank.padded
-        let reach = evidence + Bank.padded
-        fillBank(c, up, down)
+        let (evidence, reach) = (bankScratch.evidence, bankScratch.reach)
+        fillBank(bankScratch.statistics, up, down)
         bank.step(
-            c: c, evidence: evidence, reach: reach, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, answers: t >= 100,
+            bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, answers: t >= 100,
             counts: verdict.warmUpReason != .gap)
         let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
-        if (t + 1) % 25 == 0 { (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1) }
+        if (t + 1) % 25 == 0 {
+            (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1, t: t)
+        }
         // Two-sided evidence is the larger side.
         func both(_ i: Int) -> Double { Double(max(evidence[i], evidence[i + 1])) }
         let clockIsOn = hasClock ? 1.0 : 0.0
@@ -177,12 +182,13 @@ extension Engine {
         let breadth = s.pointee.channelsSeen > 1 ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
         let step = s.pointee.cadence.intervalSeconds
         let coarse = step > 300 ? f.cadence * decimalLogarithm(min(step, 3600) / 300) : 0
-        trace = [
-            up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
-            levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, max(0, slow, spike, level, breadth) + coarse, 0,
-            0,
-        ]
-        let best = max(0, slow, spike, level, breadth)
+        let best = max(0, max(max(slow, spike), max(level, breadth)))
+        if keepsTrace {
+            trace = [
+                up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
+                levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, best + coarse, 0, 0,
+            ]
+        }
         // What each piece added, for the verdict.
         func add(_ e: Evidence, _ statistic: Statistic, _ contribution: Double, _ sides: Range<Int>) {
             var top = sides.lowerBound
@@ -252,16 +258,17 @@ extension Engine {
     @inline(__always)
     private func attributeCombined(_ count: Int, _ verdict: inout Verdict) {
         var largest = 0.0
-        for e in Evidence.allCases where verdict[e].contribution > largest {
-            largest = verdict[e].contribution
-            verdict.kind = AnomalyKind(e)
+        for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
+            largest = verdict.results[i].contribution
+            verdict.kind = AnomalyKind(Evidence(index: i))
         }
         guard largest > 0 else { return }
         if count == 1 {
             if verdict.channelCount == 1 { verdict.channelStorage[0].contribution = 1 }
             return
         }
-        for statistic in Statistic.allCases {
+        for i in 0..<Statistic.count {
+            guard let statistic = Statistic(rawValue: i) else { continue }
             let contribution = verdict[statistic.evidence].contribution
             guard contribution > 0 else { continue }
             var sum = 0.0

@@ -29,9 +29,9 @@ extension Engine {
         }
         for i in 0..<verdict.channelCount where sum > 0 { verdict.channelStorage[i].contribution /= sum }
         var largest = 0.0
-        for e in Evidence.allCases where verdict[e].contribution > largest {
-            largest = verdict[e].contribution
-            verdict.kind = AnomalyKind(e)
+        for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
+            largest = verdict.results[i].contribution
+            verdict.kind = AnomalyKind(Evidence(index: i))
         }
         return top.mean(of: taking)
     }
@@ -98,7 +98,7 @@ extension Engine {
         set(.fastResidual, fast, isSlow ? 0 : gate * 2 * fast, 8)
         if c.pointee.stuck.step(value) && takesPart(c) { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, takesPart(c))
-        keepTrace(prediction, [record, valueRank, novelty, u, point, fast, skill, slow, quick, score])
+        if keepsTrace { keepTrace(prediction, [record, valueRank, novelty, u, point, fast, skill, slow, quick, score]) }
         return score
     }
 

@@ -62,10 +62,21 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
     /// Inner values of the last reading, for the golden tests.
     var trace = InlineArray<24, Double>(repeating: 0)
-    /// Room for the calibrator bank: statistics, evidence, reach [32] each.
-    let bankScratch: UnsafeMutablePointer<Scalar>
-    /// Statistics of the combined rule, [channels, Statistic.count].
+    var keepsTrace = false
+    /// Room for the calibrator bank.
+    let bankScratch: CalibratorBank<Scalar>.Scratch
+    /// The clock as the clock heads see it (see `ClockHead.features`), and room for one of them.
+    let clockHeadFeatures: UnsafeMutablePointer<Scalar>
+    /// The moment and the offset that `clock` and `clockHeadFeatures` stand for.
+    private let clockMoment: UnsafeMutablePointer<(time: Int64, offset: Int32)>
+    /// The gain of the present reading [featuresPadded].
+    private let gain: UnsafeMutablePointer<Scalar>
+    /// Blocks of the reading after this one, to be brought nearer meanwhile; nil: unknown.
+    var nextStream: UnsafeRawPointer?
+    var nextChannel: UnsafeRawPointer?
+    /// Statistics of the combined rule, [channels, Statistic.count], and combined over channels, [2, Statistic.count].
     var lines: UnsafeMutablePointer<Double>
+    let combined: UnsafeMutablePointer<Double>
 
     init(profile: DetectorProfile, core: Core, noveltyCore: Core) {
         precondition((1...4).contains(profile.horizons.count) && profile.prototypes % 8 == 0 && profile.prototypes > 0)
@@ -81,13 +92,24 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         statistics.initialize(repeating: ChannelStatistics())
         lines = .allocate(capacity: 64 * Statistic.count)
         lines.initialize(repeating: 0, count: 64 * Statistic.count)
-        bankScratch = .allocate(capacity: 3 * CalibratorBank<Scalar>.padded)
-        bankScratch.initialize(repeating: 0, count: 3 * CalibratorBank<Scalar>.padded)
+        combined = .allocate(capacity: 2 * Statistic.count)
+        combined.initialize(repeating: 0, count: 2 * Statistic.count)
+        bankScratch = CalibratorBank<Scalar>.Scratch(rankGrid: profile.rankGrid, tailGrid: profile.tailGrid)
+        clockHeadFeatures = .allocate(capacity: ClockHead<Scalar>.features + 16)
+        clockHeadFeatures.initialize(repeating: 0, count: ClockHead<Scalar>.features + 16)
+        clockMoment = .allocate(capacity: 1)
+        clockMoment.initialize(to: (.min, .min))
+        gain = .allocate(capacity: layout.featuresPadded)
+        gain.initialize(repeating: 0, count: layout.featuresPadded)
     }
 
     deinit {
         lines.deallocate()
+        combined.deallocate()
         bankScratch.deallocate()
+        clockHeadFeatures.deallocate()
+        gain.deallocate()
+        clockMoment.deallocate()
         core.deallocate()
         noveltyCore.deallocate()
         clock.deallocate()
@@ -100,10 +122,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         scalars.version = layout.version
         p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
         initializeBudget(p)
-        guard profile.rule == .combinedRanks else { return }
-        typealias Bank = CalibratorBank<Scalar>
-        (p + layout.bankSidesAt).initializeMemory(
-            as: Bank.SideState.self, repeating: Bank.SideState(), count: Bank.rankCount + Bank.tailCount)
+        switch profile.rule {
+        case .ranksPerChannel: break
+        case .calibratedPerStream:
+            (p + layout.calibratorScalarsAt).initializeMemory(
+                as: TailCalibrator<Scalar>.self, repeating: TailCalibrator(), count: StateLayout.streamCalibrators)
+        case .combinedRanks:
+            typealias Bank = CalibratorBank<Scalar>
+            (p + layout.bankSidesAt).initializeMemory(as: Bank.Sides.self, repeating: Bank.Sides(), count: 1)
+        }
     }
 
     func initializeChannel(_ p: UnsafeMutableRawPointer) {
@@ -113,8 +140,6 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         p.initializeMemory(as: Channel.self, repeating: scalars, count: 1)
         for i in 0..<(layout.features - ClockFeatures.count) { setVariance(array(p, layout.covarianceAt), i, 10) }
         for q in 0..<horizonCount where horizons[q] == 1 { array(p, layout.readoutsAt)[q * layout.featuresPadded + 1] = 0.9 }
-        // Free prototypes lie too far away to be nearest.
-        array(p, layout.prototypesAt).update(repeating: 1e15, count: profile.prototypes * noveltyCore.unitCount)
         if layout.hasClockHead {
             for i in 0...ClockFeatures.count { setVariance(array(p, layout.clockCovarianceAt), i, 1) }
             let ranks = (p + layout.ranksAt).assumingMemoryBound(to: BlockRankCalibrator<Scalar>.self)
@@ -142,9 +167,10 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     ) {
         let s = stream.assumingMemoryBound(to: Stream.self)
         let t = s.pointee.age
+        if profile.rule == .combinedRanks { fetchScalars() }
         let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
         if hasClock {
-            ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
+            setClock(time, settings.clockOffsetSeconds)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
         }
         beginVerdict(&verdict, s, intervals, settings)
@@ -181,6 +207,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
         s.pointee.age = t + 1
+        (nextStream, nextChannel) = (nil, nil)
+    }
+
+    /// Clock features of a moment; the same moment is often asked for again, by the next stream.
+    @inline(__always)
+    func setClock(_ time: Int64, _ offset: Int32) {
+        guard time != clockMoment.pointee.time || offset != clockMoment.pointee.offset else { return }
+        clockMoment.pointee = (time, offset)
+        ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: offset, into: clock)
+        if profile.rule == .combinedRanks { ClockHead.write(clock, into: clockHeadFeatures) }
     }
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
@@ -198,6 +234,34 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return UInt64(max(100, min(300, day.rounded(.up))))
     }
 
+    /// Brings the scalars of the next reading nearer, whose places everything else depends on.
+    @inline(__always)
+    private func fetchScalars() {
+        if let p = nextStream { fetch(p, layout.bankTablesAt) }
+        if let p = nextChannel {
+            fetch(p, layout.covarianceAt)
+            fetch(p + layout.clockHeadAt, layout.channelBytes - layout.clockHeadAt)
+        }
+    }
+
+    /// Brings nearer what a channel's next reading needs beside scalars and covariance.
+    @inline(__always)
+    func fetchArrays(_ p: UnsafeRawPointer) {
+        let c = p.assumingMemoryBound(to: Channel.self)
+        let age = c.pointee.age
+        let n = layout.featuresPadded
+        fetch(p + layout.readoutsAt, horizonCount * n * MemoryLayout<Scalar>.stride)
+        for q in 0...horizonCount {
+            let k = q < horizonCount ? UInt64(horizons[q]) : 0
+            guard age >= k else { continue }
+            let row = Int((age - k) % UInt64(layout.ring)) * n
+            fetch(p + layout.phiAt + row * MemoryLayout<Scalar>.stride, n * MemoryLayout<Scalar>.stride)
+            fetch(p + layout.gainAt + row * MemoryLayout<Scalar.Gain>.stride, n * MemoryLayout<Scalar.Gain>.stride)
+        }
+        fetch(p + layout.prototypesAt, layout.jumpAt - layout.prototypesAt)
+        fetch(p + layout.jumpAt + c.pointee.jump.place(in: profile.jumpWindow) * MemoryLayout<Scalar>.stride, 1)
+    }
+
     /// Everything but the score.
     @inline(__always)
     private func beginVerdict(
@@ -211,7 +275,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.kind = .none
         verdict.offset = 0
         verdict.channelCount = 0
-        for i in 0..<Evidence.count { verdict.results[i] = EvidenceResult() }
+        verdict.results = InlineArray(repeating: EvidenceResult())
         let warm = warmUpReadings(s)
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
         verdict.isWarmingUp = t < warm || held
@@ -260,7 +324,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
     @inline(__always)
-    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool) -> Prediction {
+    func predict(
+        _ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool, next: UnsafeRawPointer? = nil
+    ) -> Prediction {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let ageReal = Double(age)
@@ -276,7 +342,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let n = layout.featuresPadded
         let count = Int32(n)
         let phi = array(p, layout.phiAt)
-        let gain = array(p, layout.gainAt)
+        let gains = (p + layout.gainAt).assumingMemoryBound(to: Scalar.Gain.self)
         let readouts = array(p, layout.readoutsAt)
         for q in 0..<horizonCount {
             let k = UInt64(horizons[q])
@@ -292,7 +358,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             out.errors[q] = e
             if k == 1 { out.expected += out.spread * guess }
             let learned = headError(c, q, e, ageReal - Double(k), age > 20 + k)
-            Scalar.addScaled(w, gain + row, Scalar(learned), count)
+            Scalar.learn(w, gains + row, Scalar(learned), count)
         }
         if hasClock {
             if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
@@ -303,8 +369,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
         c.pointee.previous = x
         let memory = min(max(0.2 * ageReal, 2000), 50_000)
-        let repaired = Scalar.leastSquares(array(p, layout.covarianceAt), phi + row, gain + row, Scalar(1 - 1 / memory), 10, count)
-        c.pointee.repairs &+= UInt64(repaired)
+        let repaired = Scalar.leastSquares(
+            array(p, layout.covarianceAt), phi + row, gain, Scalar(1 - 1 / memory), 10, count,
+            next.map { ($0 + layout.covarianceAt).assumingMemoryBound(to: Scalar.self) })
+        Scalar.keep(gains + row, gain, count)
+        c.pointee.repairs &+= UInt64(truncatingIfNeeded: repaired)
         return out
     }
 
@@ -326,8 +395,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         phi[1] = Scalar(x)
         phi[2] = Scalar(previous)
         let units = core.unitCount
-        (phi + 3).update(from: array(p, layout.hiddenAt), count: units)
-        for i in 0..<ClockFeatures.count { phi[3 + units + i] = hasClock ? Scalar(clock[i]) : 0 }
+        let hidden = array(p, layout.hiddenAt)
+        for i in 0..<units { phi[3 &+ i] = hidden[i] }
+        for i in 0..<ClockFeatures.count { phi[3 &+ units &+ i] = hasClock ? Scalar(clock[i]) : 0 }
     }
 
     /// The clock head: what the time of day and week alone explain. Horizon 0, memory 2000 readings.
@@ -341,7 +411,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             let w = array(p, layout.clockWeightsAt)
             let e = x - Double(Scalar.dot(w, phi, Int32(n)))
             let learned = headError(c, horizonCount, e, age, age > 20)
-            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n))
+            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n), nil)
             Scalar.addScaled(w, phi + n, Scalar(learned), Int32(n))
             return e
         }
@@ -351,12 +421,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     @inline(__always)
     private func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
         let head = ClockHead(memory: array(p, layout.clockHeadAt))
-        let guess = head.predict(clock)
+        let guess = head.predict(clockHeadFeatures)
         let e = x - guess
         let learned = headError(c, horizonCount, e, age, age > 20)
         let memory = min(max(0.2 * age, 2000), 50_000)
         let t = c.pointee.age
-        head.learn(clock, guess + learned, gain: 1 / min(memory, age + 1), solves: t < 64 || t % 8 == 0)
+        head.learn(
+            clockHeadFeatures, guess + learned, gain: 1 / min(memory, age + 1), solves: t < 64 || t % 8 == 0,
+            scratch: clockHeadFeatures + ClockHead<Scalar>.features)
         return e
     }
 
@@ -366,7 +438,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let state = array(p, layout.noveltyHiddenAt)
         noveltyCore.step(state: state, input: Scalar(clipped(z / 1.25, 6)))
         return c.pointee.novelty.step(
-            state: state, age: c.pointee.age, prototypes: array(p, layout.prototypesAt),
+            state: state, age: c.pointee.age,
+            prototypes: (p + layout.prototypesAt).assumingMemoryBound(to: Scalar.Coordinate.self),
             lastUse: (p + layout.lastUseAt).assumingMemoryBound(to: UInt32.self), slots: profile.prototypes,
             dimension: noveltyCore.unitCount)
     }

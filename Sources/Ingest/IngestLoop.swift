@@ -19,6 +19,8 @@ final class Connection {
     /// Set once the client asked for acknowledgements.
     var producer: String?
     var outgoing: [UInt8] = []
+    /// The newest acknowledgement that found no room in `outgoing`: told as soon as its client has read.
+    var owed: Int64?
     var csv: CSVState = .undecided
 
     enum CSVState {
@@ -399,8 +401,13 @@ final class IngestLoop {
         producers[name] = producer
         connection.producer = name
         connection.lines = 1
-        if before != 0, before != token { drop(before) }
-        queue("ok \(producer.stored)\n", connection, token)
+        if before != 0, before != token {
+            if let other = connections[before] {
+                queue("error cannot go on: another client greeted as \(name), expected one at a time\n", other, before)
+            }
+            drop(before)
+        }
+        acknowledge(producer.stored, connection, token)
         return true
     }
 
@@ -429,10 +436,20 @@ final class IngestLoop {
         for acknowledgement in acknowledgements {
             producers[acknowledgement.producer]?.stored = acknowledgement.sequence
             guard let token = producers[acknowledgement.producer]?.connection, let connection = connections[token] else { continue }
-            queue("ok \(acknowledgement.sequence)\n", connection, token)
+            acknowledge(acknowledgement.sequence, connection, token)
         }
     }
 
+    /// An acknowledgement is never left out, whatever else a client has not read yet.
+    private func acknowledge(_ sequence: Int64, _ connection: Connection, _ token: UInt64) {
+        if connection.outgoing.count >= IngestLoop.outgoingMax {
+            connection.owed = sequence
+        } else {
+            queue("ok \(sequence)\n", connection, token)
+        }
+    }
+
+    /// Says something, unless the client leaves too much unread; then it is only counted, like everything.
     private func queue(_ text: String, _ connection: Connection, _ token: UInt64) {
         guard connection.outgoing.count < IngestLoop.outgoingMax else { return }
         connection.outgoing += Array(text.utf8)
@@ -444,6 +461,10 @@ final class IngestLoop {
             let count = connection.outgoing.withUnsafeBytes { Glibc.write(connection.descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 connection.outgoing.removeFirst(count)
+                if connection.outgoing.isEmpty, let sequence = connection.owed {
+                    connection.owed = nil
+                    connection.outgoing = Array("ok \(sequence)\n".utf8)
+                }
             } else if count < 0 && errno == EINTR {
                 continue
             } else {
@@ -470,7 +491,7 @@ final class IngestLoop {
         producer.connection = token
         producers[name] = producer
         connection.producer = name
-        queue("ok \(producer.stored)\n", connection, token)
+        acknowledge(producer.stored, connection, token)
     }
 
     /// Takes what is still in the sockets' buffers (bounded), then ends.

@@ -51,8 +51,9 @@ public struct TimeZoneRules: Sendable, Equatable {
             if changes.isEmpty { offsets = [rule.standard] }
             return
         }
-        let firstYear = start == .min ? 1970 : TimeText.civil(TimeText.floored(start, by: 86_400).quotient).year
-        for year in firstYear...max(firstYear, 2262) {
+        guard start < TimeZoneRules.lastSecond else { return }
+        let firstYear = start < 0 ? 1970 : TimeText.civil(TimeText.floored(start, by: 86_400).quotient).year
+        for year in firstYear...2262 {
             for change in rule.changes(in: year) where change.at > start && change.at <= TimeZoneRules.lastSecond {
                 guard offsets.last != change.offset else { continue }
                 changes.append(change.at)

@@ -1,3 +1,4 @@
+import Detection
 import Configuration
 import Store
 import Tabular

@@ -8,6 +8,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import Watching
 
 /// What the command line asks of the daemon.
 public struct DaemonOptions: Sendable {
@@ -60,7 +61,11 @@ public final class Daemon: @unchecked Sendable {
         self.options = options
         let configuration = try options.configuration()
         self.configuration = Locked(configuration)
-        log = Log(level: Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info)
+        log = Log(level: Daemon.logLevel(configuration))
+    }
+
+    private static func logLevel(_ configuration: Configuration) -> Log.Level {
+        Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info
     }
 
     /// Name of the database in the state directory.
@@ -75,7 +80,8 @@ public final class Daemon: @unchecked Sendable {
         try Files.makeDirectory(directory)
         let lock = try DirectoryLock(path: directory + "/lock")
         databasePath = directory + "/" + Daemon.databaseName
-        Systemd.notify("STATUS=restoring state")
+        // Opening may migrate or recover; the restore itself asks again as long as it gets on.
+        Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
         let began = Clocks.monotonic()
         var toldAt = began
@@ -105,12 +111,13 @@ public final class Daemon: @unchecked Sendable {
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
+        ProcessMemory.releaseStartupCode()
         serve(signals, pipeline)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()
         stop(pipeline)
         handOver(pipeline.ingest.handedOver.withLock { $0 })
-        for path in sockets.made { unlink(path) }
+        for made in sockets.made { UnixSocket.remove(path: made.path, made.identity) }
         let totals = pipeline.ingest.snapshot.withLock { $0.totals }
         writeMetrics(configuration)
         log.info(
@@ -129,7 +136,7 @@ public final class Daemon: @unchecked Sendable {
         var ingest: [IngestSource] = []
         var control: Int32?
         /// Paths of sockets that we made and remove again.
-        var made: [String] = []
+        var made: [(path: String, identity: UnixSocket.Identity?)] = []
     }
 
     /// Sockets from systemd by their names (ingest, ingest-datagram, control), else our own by their paths.
@@ -161,7 +168,7 @@ public final class Daemon: @unchecked Sendable {
                 try Files.makeDirectory(String(path[..<slash]), mode: 0o755)
             }
             let socket = try UnixSocket.bind(path: path, kind: kind, mode: mode)
-            sockets.made.append(path)
+            sockets.made.append((path, UnixSocket.Identity(path: path)))
             return socket.release()
         }
         if !hasStream, let descriptor = try make("ingest_socket", .stream) {
@@ -338,7 +345,7 @@ public final class Daemon: @unchecked Sendable {
     private func writeMetrics(_ configuration: Configuration) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8)) } catch {
+        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }
     }
@@ -363,6 +370,8 @@ public final class Daemon: @unchecked Sendable {
             )
         }
         let configuration = configuration.withLock { $0 }
+        // What was reloaded is told under either level.
+        log.level = max(log.level, Daemon.logLevel(configuration))
         let settings = DaemonSettings.watch(configuration, models: pipeline.models)
         for runner in pipeline.runners {
             runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
@@ -384,6 +393,7 @@ public final class Daemon: @unchecked Sendable {
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
             + problems.map { "; " + $0 }.joined()
         log.notice(message)
+        log.level = Daemon.logLevel(configuration)
         return message
     }
 }

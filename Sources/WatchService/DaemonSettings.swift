@@ -34,7 +34,8 @@ enum DaemonSettings {
                 if let zone = rule.timeZone { policy.zone = zones[zone] ?? .utc }
                 return policy
             })
-        settings.historyBlocks = Int(configuration.number("history_blocks"))
+        let asked = Int(configuration.number("history_blocks"))
+        settings.historyBlocks = asked > 0 ? asked : configuration.text("profile") == "light" ? 4 : 32
         settings.model = { models.model($0) }
         settings.matches = { Glob.matches($0, $1) }
         return settings

@@ -3,6 +3,7 @@ import Configuration
 import Glibc
 import Platform
 import Store
+import Tabular
 
 /// The thread that explains new alerts while their readings are still in the journal, and has the writer store what it found.
 ///

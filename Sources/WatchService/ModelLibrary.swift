@@ -95,7 +95,7 @@ public enum ModelLibrary {
     public static func activate(_ text: String, in store: StoreWriter, now: Int64) throws(ControlError) -> JSONValue {
         let rows = try models(store)
         let found = try find(text, among: rows)
-        let row = text.contains("@") ? found : rows.last { $0.name == found.name } ?? found
+        let row = text.utf8.contains(UInt8(ascii: "@")) ? found : rows.last { $0.name == found.name } ?? found
         guard row.activeSince == nil else { return object(row) }
         return try change(store) { () throws(StoreError) -> JSONValue in
             try store.activateModel(id: row.id, name: row.name, now: now)
@@ -119,7 +119,7 @@ public enum ModelLibrary {
         let row = try find(text, among: rows)
         let versions = rows.filter { $0.name == row.name }
         if !all {
-            guard text.contains("@") || versions.count == 1 else {
+            guard text.utf8.contains(UInt8(ascii: "@")) || versions.count == 1 else {
                 throw .badRequest(
                     "\(row.name) has \(versions.count) versions: name one as \(row.name)@\(row.version), or remove all with --all")
             }

@@ -66,14 +66,19 @@ final class Pipeline: @unchecked Sendable {
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
         units = BoundedQueue(capacity: 256)
+        let room = BlockRoom()
         runners = boxes.enumerated().map { [units] in
             ShardRunner(
-                box: $1, shard: $0, input: inputs[$0], output: units, checkpointInterval: configuration.number("checkpoint_interval"))
+                box: $1, shard: $0, input: inputs[$0], output: units, room: room,
+                checkpointInterval: configuration.number("checkpoint_interval"))
         }
         ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        // Who asks before the first round must not see zeros.
+        ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
         let explained = Locked<ExplanationRunner?>(nil)
         writer = WriterRunner(
-            store: store, input: units, pool: pool, hasStreams: boxes.map { $0.watch.blockCount > 0 }, firstSequence: report.sequence + 1,
+            store: store, input: units, pool: pool, room: room, hasStreams: boxes.map { $0.watch.blockCount > 0 },
+            firstSequence: report.sequence + 1,
             lastStream: report.lastStreamID, intervals: DaemonSettings.writer(configuration), log: log,
             onCommit: { [ingest] acknowledgements, actions in
                 ingest.acknowledge(acknowledgements)

@@ -134,24 +134,29 @@ public enum Restorer {
     private static func blocks(
         _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ isThorough: Bool, _ progress: () -> Void
     ) throws(StoreError) -> Set<Int64> {
-        let generations = try reader.generations()
-        var lost: Set<Int64> = []
-        var place = 0
-        while place < generations.count {
-            let block = generations[place].block
-            var isRestored = false
-            while place < generations.count, generations[place].block == block {
-                let hasOlder = place + 1 < generations.count && generations[place + 1].block == block
-                if !isRestored {
-                    isRestored = try restore(
-                        reader, generations[place], older: hasOlder ? generations[place + 1].sequence : -1, &shards, &report)
-                } else if isThorough, let found = try reader.checkpoint(generations[place]), !found.isIntact {
-                    report.problems.append(damage(found.block, generations[place], "checksum does not match"))
-                }
-                place += 1
+        var newest: [(generation: StoreReader.Generation, older: Int64)] = []
+        var older: [StoreReader.Generation] = []
+        for generation in try reader.generations() {
+            if newest.last?.generation.block == generation.block {
+                if newest[newest.count - 1].older < 0 { newest[newest.count - 1].older = generation.sequence }
+                older.append(generation)
+            } else {
+                newest.append((generation, -1))
             }
-            if !isRestored { lost.insert(block) }
-            if place % 512 < 2 { progress() }
+        }
+        var lost = Set(newest.map(\.generation.block))
+        try ReadAhead.checkpoints(reader, newest.map(\.generation)) { place, found in
+            if restore(found, newest[place].generation, older: newest[place].older, &shards, &report) {
+                lost.remove(newest[place].generation.block)
+            }
+            if place % 256 == 0 { progress() }
+        }
+        for generation in older {
+            if lost.contains(generation.block) {
+                if restore(try reader.checkpoint(generation), generation, older: -1, &shards, &report) { lost.remove(generation.block) }
+            } else if isThorough, let found = try reader.checkpoint(generation), !found.isIntact {
+                report.problems.append(damage(found.block, generation, "checksum does not match"))
+            }
         }
         return lost
     }
@@ -163,10 +168,12 @@ public enum Restorer {
             reason: reason, payload: block.payload)
     }
 
+    /// false: there is nothing to restore from in it.
     private static func restore(
-        _ reader: StoreReader, _ generation: StoreReader.Generation, older: Int64, _ shards: inout ShardSet, _ report: inout RestoreReport
-    ) throws(StoreError) -> Bool {
-        guard let (block, isIntact) = try reader.checkpoint(generation) else { return false }
+        _ found: (block: CheckpointBlock, isIntact: Bool)?, _ generation: StoreReader.Generation, older: Int64, _ shards: inout ShardSet,
+        _ report: inout RestoreReport
+    ) -> Bool {
+        guard let (block, isIntact) = found else { return false }
         guard isIntact else {
             report.problems.append(damage(block, generation, "checksum does not match"))
             return false

@@ -18,14 +18,18 @@ extension AlertExplainer {
     /// What drove the prediction that the alert's reading was compared with; nil where there is none.
     mutating func prediction(_ channel: UInt16, _ judged: [UInt16: ChannelVerdict]) throws -> AlertExplanation.Prediction? {
         guard let expected = judged[channel]?.expected else { return nil }
+        let isDriven = replay.watch.slots[replay.local].seat?.isBound == true
         try replay.put(start)
+        var window = readings.dropLast()
+        // A model is bound by the first reading that it sees, which may lie in the window; the approach begins behind it.
+        while isDriven, replay.watch.slots[replay.local].seat?.isBound != true, let first = window.popFirst() { replay.judge(first) }
         let block = replay.watch.slots[replay.local].channels[Int(channel)]
         let seat = replay.watch.slots[replay.local].seat.flatMap { $0.isBound ? $0 : nil }
         let units = replay.watch.detector.units(channel: block).map(Double.init)
         let before = replay.watch.detector.input(channel: block)
         let state = seat.map { Array(UnsafeBufferPointer(start: $0.state, count: $0.model.engine.stateStride)) }
         var approach = Approach()
-        for reading in readings.dropLast() {
+        for reading in window {
             replay.judge(reading)
             if reading.values.contains(where: { $0.channel == channel }) {
                 approach.inputs.append(replay.watch.detector.input(channel: block))

@@ -59,9 +59,12 @@ extension ShardWatch {
     }
 
     /// The bytes of a block: format, number of streams, streams.
-    func payload(block: Int) -> [UInt8] {
+    /// - Parameter hasOwnStream: with stream 0, the daemon itself.
+    func payload(block: Int, hasOwnStream: Bool = true) -> [UInt8] {
         let start = block * ShardWatch.streamsPerBlock
-        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
+        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter {
+            slots[$0].state != nil && (hasOwnStream || slots[$0].id != 0)
+        }
         let channels = present.reduce(0) { $0 + slots[$1].channels.count }
         var out = ByteWriter(reserving: 64 + present.count * (streamStateBytes + 32) + channels * channelStateBytes)
         out.byte(present.contains { slots[$0].seat != nil } ? 4 : 3)

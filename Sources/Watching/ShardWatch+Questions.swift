@@ -100,10 +100,11 @@ extension ShardWatch {
         ]
     }
 
-    /// A checksum over everything that decides about the future: learned state, open episodes, deadlines.
+    /// A checksum over everything that decides about the future of streams: learned state, open episodes, deadlines. The daemon's
+    /// own conditions are left out: they carry wall times, which no two runs share.
     public mutating func digest() -> UInt32 {
         var sum = ByteWriter()
-        for block in blocks.indices { sum.fixed32(CRC32C.checksum(payload(block: block))) }
+        for block in blocks.indices { sum.fixed32(CRC32C.checksum(payload(block: block, hasOwnStream: false))) }
         return CRC32C.checksum(sum.bytes)
     }
 }

@@ -17,6 +17,8 @@ public struct ShardWatch: ~Copyable {
     var streamSlab: StateSlab
     var channelSlab: StateSlab
     var slots: [StreamSlot] = []
+    /// Per slot where its state is, without references to count.
+    var places: [StatePlace] = []
     /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
     var deadlines: [Int64] = []
     var blocks: [BlockRecord] = []
@@ -113,12 +115,25 @@ public struct ShardWatch: ~Copyable {
             guard local < slots.count, slots[local].state != nil else { continue }
             if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
             blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+            expect(batch, index + 1)
             score(entry, batch, local, &actions)
         }
         sequence = max(sequence, batch.sequence)
         if isReplay, batch.shards != shards || batch.shard != shard { return replayClock(batch, &actions) }
         clock = max(clock, batch.clock)
         if clock > nextScan { scanStale(&actions) }
+    }
+
+    /// The memory of the reading after this one is on its way while this one is scored.
+    @inline(__always)
+    private mutating func expect(_ batch: ReadingBatch, _ index: Int) {
+        guard index < batch.entryCount else { return }
+        let entry = batch.entries[index]
+        let local = local(entry.stream)
+        guard local < places.count, let state = places[local].state else { return }
+        // Of the channels the first that is present; the detector looks after the others.
+        let channel = Int(batch.channels[Int(entry.fieldStart)])
+        detector.expect(stream: state, channel: entry.fieldCount > 0 && channel == 0 ? places[local].channel : nil)
     }
 
     /// A batch tells the time to the streams of its own shard only, as it was when it was applied first: with another number
@@ -447,6 +462,7 @@ public struct ShardWatch: ~Copyable {
         let local = local(id)
         while slots.count <= local {
             slots.append(StreamSlot())
+            places.append(StatePlace())
             deadlines.append(.max)
         }
         while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
@@ -455,6 +471,7 @@ public struct ShardWatch: ~Copyable {
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
         (state + momentsOffset).initializeMemory(as: StreamMoment.self, repeating: StreamMoment(), count: historyBlocks)
         slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
+        places[local] = StatePlace(state: state)
         if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
@@ -474,6 +491,7 @@ public struct ShardWatch: ~Copyable {
         let state = channelSlab.allocate()
         detector.initializeChannel(state)
         (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)
+        if slots[local].channels.isEmpty { places[local].channel = state }
         slots[local].channels.append(state)
         slots[local].names.append(name)
     }
@@ -485,6 +503,7 @@ public struct ShardWatch: ~Copyable {
         if slots[local].id != 0 { streamCount -= 1 }
         setSeat(local, nil)
         slots[local] = StreamSlot()
+        places[local] = StatePlace()
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
     }

@@ -66,6 +66,12 @@ struct StreamExtra {
     }
 }
 
+/// Where the state of a slot's stream and of its first channel is; nil: nowhere.
+struct StatePlace {
+    var state: UnsafeMutableRawPointer?
+    var channel: UnsafeMutableRawPointer?
+}
+
 /// A stream in a shard.
 struct StreamSlot {
     var id: UInt32 = 0

@@ -188,6 +188,15 @@ import Testing
         let again = try object(try ok(bench, ["explain", alert, "--json", "--fresh"] + offline))
         #expect(again == explained)
         #expect(try bench.rnnctl(offline + ["check"]).status == 0)
+        // The next model learns from what the daemon has kept.
+        let trained = try object(
+            try ok(
+                bench,
+                [
+                    "model", "train", "--from-state-dir", bench.path("state"), "--streams", "pump,*", "--epochs", "1", "--hidden", "4",
+                    "--quiet", "--format", "json", "--output", bench.path("third.safetensors"),
+                ]))
+        #expect((trained["readings"]?.integerValue ?? 0) > 1000, "\(trained.compact)")
     }
 
     @Test func `a stream that the model does not fit, a model that is not there: both are told, and watched as before`() throws {
