@@ -17,13 +17,18 @@ VERSION := $(shell sed -n 's/.*static let text = "\(.*\)"/\1/p' Sources/Platform
 define apt_install
 missing=""; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 if [ -n "$$missing" ]; then echo "installing$$missing"; \
+  command -v apt-get >/dev/null || { echo "no apt-get here: install what stands for$$missing by hand, then: make SKIP_APT=1 ..." >&2; exit 1; }; \
   if [ "$$(id -u)" = 0 ]; then s=""; else s=sudo; fi; \
-  $$s apt-get update -qq; DEBIAN_FRONTEND=noninteractive $$s apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+  $$s apt-get update -qq -o Acquire::Retries=3 || echo "apt-get update failed; going on with the lists that are there" >&2; \
+  DEBIAN_FRONTEND=noninteractive $$s apt-get install -y -qq -o Acquire::Retries=3 --no-install-recommends $$missing >/dev/null; fi
 endef
+ifdef SKIP_APT
+apt_install = :
+endif
 
 DEPS := libsqlite3-dev libsystemd-dev pkg-config
 
-.PHONY: help deps build debug test test-allocations bench fuzz demo man completions sample check-sample install deb test-systemd lint format clean
+.PHONY: help deps build debug test test-allocations bench bench-scale fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,38 +38,56 @@ deps:  ## install what the build needs from Debian
 	@command -v swift >/dev/null || { echo "no Swift toolchain: install Swift 6.1 or newer from https://www.swift.org/install/linux/" >&2; exit 1; }
 
 build: deps  ## release binaries, Swift linked statically
-	swift build $(RELEASE)
+	swift build $(RELEASE) --product rnn-watchd
+	swift build $(RELEASE) --product rnnctl
 
 debug: deps
 	swift build $(BUILD)
 
 test: deps lint  ## everything that must hold: formatting, import direction, tests
+	@$(call apt_install,python3 gcc libc6-dev)
 	swift build --build-tests $(BUILD)
 	swift test --skip-build 2>&1 | cut -c 1-300
 	@$(MAKE) --no-print-directory test-durability
+	@$(MAKE) --no-print-directory test-allocations
 
-test-allocations: deps  ## the hot path in release form: allocations per reading
+test-allocations: deps  ## the hot path in release form makes no allocation per reading (part of test)
 	swift build $(RELEASE) --product rnn-bench
 	$(BIN)/rnn-bench allocations
 
-bench: deps  ## speed of every stage and of the network kernels, each beside a reference of the same run
+ROUNDS ?= 5
+bench: deps  ## speed of every stage, each beside a reference of the same run; writes the tables of docs/BENCHMARKS.md
 	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-watchd
 	swift build $(RELEASE) --product rnn-bench-model
-	$(BIN)/rnn-bench
+	$(BIN)/rnn-bench --rounds $(ROUNDS) --docs docs/BENCHMARKS.md
 	$(BIN)/rnn-bench-model
+
+CORPORA ?=
+.PHONY: bench-quality
+bench-quality: deps  ## false alarms asked against realised, written into docs/DETECTION.md; CORPORA="DIR..." adds recorded series
+	swift build $(RELEASE) --product rnn-quality
+	$(BIN)/rnn-quality --budget 20 --write docs/DETECTION.md $(CORPORA)
+
+bench-scale: deps  ## a hundred thousand and a million streams in one daemon (8 GB of memory, 10 GB of disk in /tmp)
+	swift build $(RELEASE) --product rnn-bench
+	swift build $(RELEASE) --product rnn-watchd
+	$(BIN)/rnn-bench scale --docs docs/BENCHMARKS.md
 
 fuzz: deps  ## libFuzzer over every parser, SECONDS each (default 600)
 	Tests/Fuzz/run.sh $${SECONDS_EACH:-600}
 
 # What must hold of files, kills and disks: the real daemon, python3 of Debian, a C compiler.
 DURABILITY_BIN ?= .build/debug
-.PHONY: test-durability torture powercut soak bench-durability
+.PHONY: test-durability torture load soak bench-durability
 test-durability:  ## the short form of what torture does at length (part of test)
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 400
 	python3 Tests/torture/damage.py $(DURABILITY_BIN)
 	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
 	python3 Tests/torture/faults.py $(DURABILITY_BIN)
+	python3 Tests/torture/send.py $(DURABILITY_BIN)
+	python3 Tests/torture/clock.py $(DURABILITY_BIN)
 	python3 Tests/torture/upgrade.py $(DURABILITY_BIN)
 
 KILLS ?= 500
@@ -76,8 +99,12 @@ torture: build  ## KILLS (500) kills of the daemon at random moments and failpoi
 	python3 Tests/torture/faults.py $(BIN)
 	python3 Tests/torture/restart.py $(BIN)
 
-SOAK_MINUTES ?= 15
-soak: build  ## 24 h of data at 100x (SOAK_MINUTES of real time): memory flat, file bounded, descriptors constant
+LOAD_LINES ?= 10000000
+load: build  ## LOAD_LINES (10 million) lines of 1,000 streams through the socket: each counted under its own heading, memory flat
+	python3 Tests/torture/load.py $(BIN) --lines $(LOAD_LINES)
+
+SOAK_MINUTES ?= 14.4
+soak: build  ## 24 h of data at 100x (SOAK_MINUTES, 14.4, of real time): memory flat, file bounded, descriptors constant
 	python3 Tests/torture/soak.py $(BIN) --minutes $(SOAK_MINUTES)
 
 bench-durability: build  ## readings a second with the journal against without, per durability level
@@ -93,6 +120,7 @@ demo: build  ## the main job on real input: a simulated plant with faults, then 
 	@Tests/demo.sh $(BIN)
 
 man: build  ## manual pages from the option and key definitions, into out/man
+	@$(call apt_install,perl)
 	@mkdir -p out/man
 	$(BIN)/rnn-watchd --experimental-dump-help | docs/man/man-page.pl 8 > out/man/rnn-watchd.8
 	$(BIN)/rnnctl --experimental-dump-help | docs/man/man-page.pl 1 > out/man/rnnctl.1
@@ -111,6 +139,8 @@ sample: build  ## write etc/rnn-watchd.toml from the list of keys
 install: build man completions check-sample  ## programs, units, manual, completions and configuration below $(DESTDIR)
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BIN)/rnn-watchd $(BIN)/rnnctl
 	strip $(DESTDIR)$(PREFIX)/bin/rnn-watchd $(DESTDIR)$(PREFIX)/bin/rnnctl
+	@for limit in rnn-watchd:20000000 rnnctl:25000000; do p=$${limit%:*}; size=$$(stat -c %s $(DESTDIR)$(PREFIX)/bin/$$p); \
+	  [ $$size -lt $${limit#*:} ] || { echo "$$p has $$size bytes, expected less than $${limit#*:}: does something pull in Foundation? (see Package.swift)" >&2; exit 1; }; done
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) systemd/rnn-watchd.service systemd/rnn-watchd.socket systemd/rnn-watchd-control.socket
 	install -D -m 0644 systemd/rnn-watchd.sysusers $(DESTDIR)/usr/lib/sysusers.d/rnn-watchd.conf
 	install -D -m 0644 -t $(DESTDIR)/usr/lib/systemd/catalog systemd/rnn-watchd.catalog
@@ -124,17 +154,20 @@ install: build man completions check-sample  ## programs, units, manual, complet
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/rnn-watchd/examples systemd/notify-reload/50-notify-reload.conf
 	install -D -m 0644 etc/rnn-watchd.toml $(DESTDIR)/etc/rnn-watchd/rnn-watchd.toml
 
+# The files of dpkg-buildpackage stay in out, not beside the source tree.
+PACKAGE = out/rnn-watchd_$(VERSION)_$$(dpkg --print-architecture)
 deb: deps build  ## the Debian package, into out; fails on what lintian calls an error or a warning
-	@$(call apt_install,debhelper lintian fakeroot dpkg-dev)
+	@$(call apt_install,debhelper lintian fakeroot dpkg-dev man-db perl)
 	@grep -q '^rnn-watchd ($(VERSION))' debian/changelog || { echo "debian/changelog is not at version $(VERSION)" >&2; exit 1; }
-	dpkg-buildpackage -b -us -uc -nc -tc --no-pre-clean
-	mkdir -p out && mv ../rnn-watchd_$(VERSION)_*.deb ../rnn-watchd_$(VERSION)_*.changes ../rnn-watchd_$(VERSION)_*.buildinfo out/
-	lintian --allow-root --fail-on error,warning out/rnn-watchd_$(VERSION)_*.deb
-	@ls -l out/rnn-watchd_$(VERSION)_*.deb
+	@mkdir -p out
+	DEB_DESTDIR=$(CURDIR)/out dpkg-buildpackage -b -us -uc -nc -tc --no-pre-clean \
+	  --buildinfo-file=$(PACKAGE).buildinfo --buildinfo-option=-u$(CURDIR)/out --changes-file=$(PACKAGE).changes --changes-option=-u$(CURDIR)/out
+	lintian --allow-root --fail-on error,warning $(PACKAGE).deb
+	@ls -l $(PACKAGE).deb
 
-test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rsyslog, mosquitto (needs root)
+test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rsyslog, mosquitto, node_exporter (needs root)
 	@$(call apt_install,systemd-container dbus mmdebstrap)
-	Tests/systemd/run.sh out/rnn-watchd_$(VERSION)_*.deb
+	Tests/systemd/run.sh $(PACKAGE).deb
 
 clean:
 	rm -rf .build out state

@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "CPlatform"),
         // Correct rounding of the few numbers that the fast path leaves over.
         .target(name: "CNumberText"),
-        // SHA-256 of models; sixty lines instead of a cryptographic library.
+        // SHA-256 of models and CRC-32C of stored rows; small files instead of a cryptographic library.
         .target(name: "CDigest", cSettings: kernelFlags),
         // The detector's kernels: one template, one copy per instruction set, chosen at run time.
         .target(name: "CDetectionKernels", exclude: ["kernels.inc", "both.inc"], cSettings: kernelFlags),
@@ -55,10 +55,10 @@ let package = Package(
         .target(name: "MachineSample"),
         .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
-        .target(name: "Readings", swiftSettings: ownedHotPath),
+        .target(name: "Readings", dependencies: ["CDigest"], swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
-            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql")]),
+            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql")]),
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
@@ -74,7 +74,9 @@ let package = Package(
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // floor 3
-        .target(name: "Watching", dependencies: ["Alerting", "Detection", "Readings", "Tabular"], swiftSettings: ownedHotPath),
+        .target(
+            name: "Watching", dependencies: ["Alerting", "Detection", "Models", "Readings", "RecurrentNetwork", "Tabular", "TimeSeries"],
+            swiftSettings: ownedHotPath),
         .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
@@ -87,7 +89,7 @@ let package = Package(
                 "Alerting", "Configuration", "Control", "CPlatform", "Detection", "Ingest", "LineFormats", "Models", "Notify", "Platform",
                 "Readings", "RecurrentNetwork",
                 "Store", "Tabular", "TimeSeries", "Watching",
-            ]),
+            ], swiftSettings: ownImportsOnly),
         .target(
             name: "CommandLineTool",
             dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -110,7 +112,11 @@ let package = Package(
         // Benchmarks and quality runs; not installed.
         .executableTarget(
             name: "rnn-bench",
-            dependencies: ["Alerting", "CAllocationCount", "Detection", "Ingest", "LineFormats", "Platform", "Readings", "Watching"]),
+            dependencies: [
+                "Alerting", "CAllocationCount", "Control", "CRecurrentKernels", "Detection", "Ingest", "LineFormats", "ModelFiles",
+                "Models",
+                "Platform", "Readings", "RecurrentNetwork", "Tabular", "Watching",
+            ]),
         .executableTarget(name: "rnn-bench-model", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .executableTarget(name: "rnn-quality", dependencies: ["Detection", "Evaluation", "TimeSeries"]),
 
@@ -120,16 +126,20 @@ let package = Package(
         .testTarget(name: "DetectionTests", dependencies: ["CDetectionKernels", "Detection", "TimeSeries"]),
         .testTarget(name: "MachineSampleTests", dependencies: ["MachineSample"]),
         // Runs the built programs.
-        .testTarget(name: "ModelCommandTests", dependencies: ["rnn-watchd", "rnnctl", "ModelFiles", "Models", "RecurrentNetwork"]),
+        .testTarget(
+            name: "ModelCommandTests",
+            dependencies: ["rnn-watchd", "rnnctl", "Control", "ModelFiles", "Models", "RecurrentNetwork", "Tabular"]),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "DurabilityTests", dependencies: ["Configuration", "WatchService"]),
-        .testTarget(name: "ReadingsTests", dependencies: ["Readings"]),
+        .testTarget(name: "ReadingsTests", dependencies: ["CDigest", "Readings"]),
         .testTarget(name: "StoreTests", dependencies: ["Alerting", "CSQLite", "Migrations", "Platform", "Readings", "Store"]),
-        .testTarget(name: "WatchingTests", dependencies: ["Alerting", "Detection", "Readings", "Watching"]),
+        .testTarget(
+            name: "WatchingTests",
+            dependencies: ["Alerting", "Detection", "ModelFiles", "Models", "Readings", "RecurrentNetwork", "TimeSeries", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.
-        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Tabular"]),
+        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
         .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),

@@ -18,9 +18,17 @@ public enum Wording {
         var evidence: [Contribution] = []
         for piece in Evidence.allCases {
             let result = verdict[piece]
-            if result.contribution > 0 { evidence.append(Contribution(name: piece.name, share: result.contribution, note: rank(result))) }
+            if result.contribution > 0 {
+                evidence.append(
+                    Contribution(
+                        name: piece.name, share: result.contribution, note: rank(piece, reaching: result.blocksReaching, of: result.blocks))
+                )
+            }
         }
         evidence.sort { $0.share > $1.share }
+        // What added next to nothing explains nothing.
+        let least = 0.05 * (evidence.first?.share ?? 0)
+        evidence.removeAll { $0.share < least }
         return AlertFacts(
             channels: carriers.map { name($0.index) }, observed: main.value, expected: main.expected, bandLow: main.bandLow,
             bandHigh: main.bandHigh, reason: sentence(main, name(main.index), verdict.kind, evidence.first),
@@ -28,13 +36,19 @@ public enum Wording {
             context: context(main.index))
     }
 
-    /// "highest in 3,100 blocks of 25 readings", or how many reached it.
-    static func rank(_ result: EvidenceResult) -> String {
-        guard result.blocks > 0 else { return "" }
-        let blocks = grouped(Int(result.blocks.rounded()))
-        let reaching = Int(result.blocksReaching.rounded())
-        return reaching == 0
-            ? "highest in \(blocks) blocks of 25 readings" : "reached in \(grouped(reaching)) of \(blocks) blocks of 25 readings"
+    /// "highest in 3,100 blocks of 25 readings", or how many were as high, and whether that is rare.
+    public static func rank(_ evidence: Evidence, reaching: Double, of blocks: Double) -> String {
+        switch evidence {
+        case .valueRecord: return "beyond every value so far"
+        case .stuck: return "one value for longer than ever"
+        default: break
+        }
+        guard blocks > 0 else { return "" }
+        let all = grouped(Int(blocks.rounded()))
+        let count = Int(reaching.rounded())
+        if count == 0 { return "highest in \(all) blocks of 25 readings" }
+        let rank = "as high in \(grouped(count)) of \(all) blocks of 25 readings"
+        return reaching > 0.2 * blocks ? "not unusual by itself: \(rank)" : rank
     }
 
     private static func sentence(_ main: ChannelVerdict, _ name: String, _ kind: AnomalyKind, _ evidence: Contribution?) -> String {

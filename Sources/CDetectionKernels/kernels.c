@@ -13,6 +13,12 @@ typedef double v8d __attribute__((ext_vector_type(8)));
 typedef int32_t v8i __attribute__((ext_vector_type(8)));
 typedef v8f v8fu __attribute__((aligned(4)));
 typedef v8d v8du __attribute__((aligned(8)));
+typedef v8i v8iu __attribute__((aligned(4)));
+typedef int64_t v8l __attribute__((ext_vector_type(8)));
+typedef int16_t v8s __attribute__((ext_vector_type(8)));
+typedef v8s v8su __attribute__((aligned(2)));
+typedef uint32_t v8u __attribute__((ext_vector_type(8)));
+typedef uint16_t v8h __attribute__((ext_vector_type(8)));
 
 /* The rational approximation of degree 13 / 6 on [-9, 9] known from Eigen; largest error about 3e-7. */
 #define TANH8_RATIONAL()                                                                                                        \
@@ -34,6 +40,14 @@ typedef v8d v8du __attribute__((aligned(8)));
   static inline v8d SET(tanh8d)(v8d x) {                                                                                        \
     for (int i = 0; i < 8; i++) x[i] = tanh(x[i]);                                                                              \
     return x;                                                                                                                   \
+  }                                                                                                                            \
+  /* The upper half of a float, rounded to even (bfloat16), and back. */                                                          \
+  static inline __attribute__((always_inline)) v8s SET(bfloat)(v8f x) {                                                         \
+    v8u bits = (v8u)x;                                                                                                          \
+    return (v8s)__builtin_convertvector((bits + 0x7fff + ((bits >> 16) & 1)) >> 16, v8h);                                       \
+  }                                                                                                                            \
+  static inline __attribute__((always_inline)) v8f SET(widen)(v8s x) {                                                          \
+    return (v8f)(__builtin_convertvector((v8h)x, v8u) << 16);                                                                   \
   }                                                                                                                            \
   /* ln x for normal positive x: exponent by bits, polynomial of degree 9 on [sqrt(1/2), sqrt(2)] (Cephes logf). */                \
   static inline __attribute__((always_inline)) v8f SET(ln)(v8f x) {                                                             \
@@ -118,24 +132,48 @@ const cdk_table_f64 *cdk_kernels_f64(const char *name) { return strcmp(name, cho
 #endif
 const char *cdk_instruction_set(void) { return chosen; }
 
-#define CDK_DEFINE(R, S)                                                                                                          \
+#define CDK_DEFINE(R, S, P, G)                                                                                                          \
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
     best_##S->reservoir(h, w, win, bias, leak, x, n);                                                                              \
   }                                                                                                                              \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n) { return best_##S->rls(p, phi, g, lambda, cap, n); }     \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n, const R *next) {                                       \
+    return best_##S->rls(p, phi, g, lambda, cap, n, next);                                                                         \
+  }                                                                                                                              \
   R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S->dot(a, b, n); }                                               \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S->axpy(y, x, a, n); }                                               \
-  int32_t cdk_nearest_##S(const R *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
+  int32_t cdk_nearest_##S(const P *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
+  void cdk_pull_##S(P *p, const R *s, int32_t slot, int32_t d, R rate) { best_##S->pull(p, s, slot, d, rate); }                      \
+  void cdk_keep_##S(G *to, const R *g, int32_t n) { best_##S->keep(to, g, n); }                                                     \
+  void cdk_learn_##S(R *y, const G *x, R a, int32_t n) { best_##S->learn(y, x, a, n); }                                             \
+  void cdk_toward_##S(R *m, const R *x, R gain, int32_t n) { best_##S->toward(m, x, gain, n); }                                     \
+  void cdk_bins_##S(int32_t *b, const R *y, const double *start, const double *width, const double *top, int32_t n) {               \
+    best_##S->bins(b, y, start, width, top, n);                                                                                   \
+  }                                                                                                                              \
   void cdk_add_##S(R *a, R v, int32_t n) { best_##S->add(a, v, n); }                                                                \
   void cdk_scale_##S(R *a, R v, int32_t n) { best_##S->scale(a, v, n); }                                                            \
   double cdk_sum_##S(const R *a, int32_t n) { return best_##S->sum(a, n); }                                                         \
   void cdk_asinh2_##S(R *y, const R *c, int32_t n) { best_##S->asinh2(y, c, n); }                                                  \
   void cdk_log10_##S(R *y, const R *c, int32_t n) { best_##S->log10(y, c, n); }
-CDK_DEFINE(float, f32)
-CDK_DEFINE(double, f64)
+CDK_DEFINE(float, f32, int16_t, uint16_t)
+CDK_DEFINE(double, f64, double, double)
 
 int32_t cdk_oldest_u32(const uint32_t *a, int32_t n) {
   int32_t k = 0;
   for (int32_t i = 1; i < n; i++) if (a[i] < a[k]) k = i;
   return k;
+}
+
+void cdk_add_u16(uint16_t *a, uint16_t v, int32_t n) {
+  for (int32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] + v);
+}
+void cdk_halve_u16(uint16_t *a, int32_t n) {
+  for (int32_t i = 0; i < n; i++) a[i] >>= 1;
+}
+void cdk_fade_u16(uint16_t *a, uint32_t share, uint32_t dither, int32_t n) {
+  for (int32_t i = 0; i < n; i++) a[i] = (uint16_t)(a[i] - ((a[i] * share + dither) >> 16));
+}
+uint32_t cdk_sum_u16(const uint16_t *a, int32_t n) {
+  uint32_t s = 0;
+  for (int32_t i = 0; i < n; i++) s += a[i];
+  return s;
 }

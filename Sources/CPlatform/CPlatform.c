@@ -2,6 +2,7 @@
 #include "CPlatform.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -84,6 +85,21 @@ int rw_unix_connect(int fd, const char *path) {
     struct sockaddr_un a;
     return address(path, &a) == 0 ? connect(fd, (struct sockaddr *)&a, sizeof a) : -1;
 }
+static int release_code(struct dl_phdr_info *object, size_t size, void *unused) {
+    (void)size, (void)unused;
+    const unsigned long page = (unsigned long)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X) || (part->p_flags & PF_W)) continue;
+        unsigned long start = (object->dlpi_addr + part->p_vaddr) & ~(page - 1);
+        unsigned long end = (object->dlpi_addr + part->p_vaddr + part->p_memsz) & ~(page - 1);
+        if (end > start) madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void rw_release_code(void) { dl_iterate_phdr(release_code, NULL); }
+
 int rw_set_blocking(int fd, int blocking) {
     int f = fcntl(fd, F_GETFL);
     if (f < 0) return -1;

@@ -1,8 +1,8 @@
 /* The kernels of one instruction set. Included with
  *   RK_V     lanes            RK(name)  name with the set's suffix
- *   RK_M4    streams of a tile with four accumulators each, RK_M1 with one, RK_MD rows of a dense tile with two
- *   RK_U4    unit blocks of a tile of a single stream with four accumulators each, RK_U1 with one (at most RK_M1)
- *   RK_P     rows of a tile of two vectors of a weight gradient
+ *   RK_M4    streams of a tile with four accumulators each, RK_MD rows of a dense tile with two
+ *   RK_U4    unit blocks of a tile of a single stream with four accumulators each, RK_U1 with one
+ *   RK_P     streams of a tile of two unit blocks with one accumulator each; rows of a tile of two vectors of a matrix product
  * Legend: recurrent_kernels.h. */
 
 typedef float RK(vf) __attribute__((ext_vector_type(RK_V)));
@@ -63,15 +63,35 @@ INLINE vf RK(act)(int32_t kind, float slope, float offset, vf x) {
     }
 }
 
-/* acc[s][to + g] += sum_k w[k][g] x[s][k]; gate 2 goes to accumulator `third`. */
-INLINE void RK(products)(const int M, const int G, const int third, int32_t K, const float *w, const float *const *x, vf acc[][4]) {
+/* acc[s][g] += sum_k w[k][g] x[s][k] for one stream; gate 2 goes to accumulator `third`. */
+INLINE void RK(products)(const int G, const int third, int32_t K, const float *w, const float *x, vf *acc) {
     for (int32_t k = 0; k < K; k++, w += G * RK_V) {
-        vf xs[RK_M1];
-        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(x[s][k]);
+        const vf xs = SPLAT(x[k]);
         UNROLL for (int g = 0; g < G; g++) {
             const int a = g == 2 ? third : g;
-            vf wg = LOAD(w + g * RK_V);
-            UNROLL for (int s = 0; s < M; s++) acc[s][a] = wg * xs[s] + acc[s][a];
+            acc[a] = LOAD(w + g * RK_V) * xs + acc[a];
+        }
+    }
+}
+
+/* acc[s][b][g] += sum_k w[b][k][g] x[k][s] for M streams, x a panel [K][M], and Q unit blocks `size` floats apart. */
+INLINE void RK(panel_products)(const int M, const int Q, const int G, const int third, int32_t K, const float *w, ptrdiff_t size,
+                               const float *x, vf acc[][RK_TILE_MAX]) {
+    for (int32_t k = 0; k < K; k++, w += G * RK_V, x += M) {
+        if (Q * G <= 2) { /* the smaller side is held in registers, the larger one comes from memory */
+            vf ws[2];
+            UNROLL for (int a = 0; a < Q * G; a++) ws[a] = LOAD(w + a / G * size + a % G * RK_V);
+            UNROLL for (int s = 0; s < M; s++) {
+                const vf xs = SPLAT(x[s]);
+                UNROLL for (int a = 0; a < Q * G; a++) acc[s][a] = ws[a] * xs + acc[s][a];
+            }
+            continue;
+        }
+        vf xs[RK_M4];
+        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(x[s]);
+        UNROLL for (int a = 0; a < Q * G; a++) {
+            const vf wg = LOAD(w + a / G * size + a % G * RK_V);
+            UNROLL for (int s = 0; s < M; s++) acc[s][a % G == 2 ? third : a] = wg * xs[s] + acc[s][a % G == 2 ? third : a];
         }
     }
 }
@@ -103,27 +123,74 @@ INLINE void RK(finish)(const int cell, const int plain, const rk_layer *L, vf *a
     STORE(scratch, out);
 }
 
-/* One block of V units for M streams. */
-INLINE void RK(tile)(const int cell, const int plain, const int M, const rk_layer *L, int32_t u, const float *w, const float *const *x,
-                     const float *const *h, float *scratch, int32_t Hp, const float *const *c_in, float *const *c_out, float *tape,
-                     ptrdiff_t tape_stride) {
+/* Q blocks of V units for the first `valid` of M streams whose inputs and states are packed in `panel` [I + H][M].
+ * h_out may be h_in: a unit's old state is read before its new one is written, and the products take the panel's copy. */
+INLINE void RK(panel_tile)(const int cell, const int plain, const int M, const int Q, const rk_layer *L, int32_t u, const float *w,
+                           ptrdiff_t size, const float *panel, int32_t valid, const float *const *h_in, float *const *h_out, int32_t Hp,
+                           const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    vf acc[RK_M1][4];
-    UNROLL for (int s = 0; s < M; s++) UNROLL for (int a = 0; a < A; a++) acc[s][a] = LOAD(w + a * RK_V);
+    vf acc[RK_P > RK_M4 ? RK_P : RK_M4][RK_TILE_MAX];
+    UNROLL for (int b = 0; b < Q; b++) UNROLL for (int a = 0; a < A; a++) {
+        const vf bias = LOAD(w + b * size + a * RK_V);
+        UNROLL for (int s = 0; s < M; s++) acc[s][b * A + a] = bias;
+    }
     w += A * RK_V;
-    RK(products)(M, G, 2, L->inputs, w, x, acc);
+    RK(panel_products)(M, Q, G, 2, L->inputs, w, size, panel, acc);
     w += (ptrdiff_t)L->inputs * G * RK_V;
-    RK(products)(M, G, cell == RK_GRU ? 3 : 2, L->hidden, w, h, acc);
-    UNROLL for (int s = 0; s < M; s++)
-        RK(finish)(cell, plain, L, acc[s], h[s] + u, scratch + (ptrdiff_t)s * Hp + u, Hp, cell == RK_LSTM ? c_in[s] + u : NULL,
-                   cell == RK_LSTM ? c_out[s] + u : NULL, tape ? tape + s * tape_stride + u : NULL);
+    RK(panel_products)(M, Q, G, cell == RK_GRU ? 3 : 2, L->hidden, w, size, panel + (ptrdiff_t)L->inputs * M, acc);
+    UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
+        const int32_t at = u + b * RK_V;
+        if (s < valid)
+            RK(finish)(cell, plain, L, acc[s] + b * A, h_in[s] + at, h_out[s] + at, Hp, cell == RK_LSTM ? c_in[s] + at : NULL,
+                       cell == RK_LSTM ? c_out[s] + at : NULL, tape ? tape + s * tape_stride + at : NULL);
+    }
+}
+
+/* [tiles][I + H][M]: neighbouring streams side by side, the last tile filled up with zeros. Rows of state lie a power of two apart; read
+ * in place, a tile would keep hitting the same few cache sets. */
+INLINE void RK(pack_panels)(const int M, const rk_layer *L, int32_t n, const float *const *x, const float *const *h, float *panel) {
+    const int32_t I = L->inputs, H = L->hidden;
+    for (int32_t s = 0; s < n; s += M, panel += (ptrdiff_t)(I + H) * M) {
+        const int32_t valid = n - s < M ? n - s : M;
+        if (valid < M) memset(panel, 0, (size_t)(I + H) * (size_t)M * sizeof(float));
+        for (int32_t i = 0; i < valid; i++) {
+            float *p = panel + i;
+            for (int32_t k = 0; k < I; k++, p += M) *p = x[s + i][k];
+            for (int32_t k = 0; k < H; k++, p += M) *p = h[s + i][k];
+        }
+    }
+}
+
+/* A batch: unit blocks outermost, so that the weights of one stay in the first cache for all tiles of the chunk. */
+INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
+                      float *const *h_out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride,
+                      float *panels) {
+    const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
+    const int M = cell == RK_ELMAN ? RK_P : RK_M4, Q = cell == RK_ELMAN ? 2 : 1;
+    const int32_t Hp = rk_round(L->hidden), K = L->inputs + L->hidden;
+    const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)K * G) * RK_V;
+    const float *w = L->packed;
+    RK(pack_panels)(M, L, n, x, h_in, panels);
+    for (int32_t u = 0; u < L->hidden;) {
+        const int wide = Q == 2 && u + RK_V < L->hidden;
+        for (int32_t s = 0; s < n; s += M) {
+            const int32_t valid = n - s < M ? n - s : M;
+            const float *const *ci = cell == RK_LSTM ? c_in + s : NULL;
+            float *const *co = cell == RK_LSTM ? c_out + s : NULL;
+            float *tp = tape ? tape + s * tape_stride : NULL;
+            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, panels + (ptrdiff_t)s * K, valid, h_in + s, h_out + s, Hp, ci, co, tp, tape_stride);
+            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, panels + (ptrdiff_t)s * K, valid, h_in + s, h_out + s, Hp, ci, co, tp, tape_stride);
+        }
+        u += (wide + 1) * RK_V;
+        w += (wide + 1) * size;
+    }
 }
 
 /* U blocks of V units for a single stream: enough independent sums to hide the latency of an addition. `size`: floats of a block. */
 INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk_layer *L, int32_t u, const float *w, ptrdiff_t size,
                           const float *x, const float *h, float *scratch, int32_t Hp, const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    vf acc[RK_M1][4];
+    vf acc[RK_U1 > RK_U4 ? RK_U1 : RK_U4][4];
     UNROLL for (int b = 0; b < U; b++) UNROLL for (int a = 0; a < A; a++) acc[b][a] = LOAD(w + b * size + a * RK_V);
     w += A * RK_V;
     for (int32_t k = 0; k < L->inputs; k++, w += G * RK_V) {
@@ -145,103 +212,112 @@ INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk
     }
 }
 
-INLINE void RK(block)(const int cell, const int plain, const rk_layer *L, int32_t n, const float *const *x, const float *const *h,
-                      float *scratch, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
+/* A single stream; the new state goes to `scratch`, since every unit needs all of the old one. */
+INLINE void RK(single)(const int cell, const int plain, const rk_layer *L, const float *x, const float *h, float *scratch,
+                       const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    const int M = cell == RK_ELMAN ? RK_M1 : RK_M4;
+    const int U = cell == RK_ELMAN ? RK_U1 : RK_U4;
     const int32_t Hp = rk_round(L->hidden);
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)(L->inputs + L->hidden) * G) * RK_V;
     const float *w = L->packed;
     int32_t u = 0;
-    if (n == 1) {
-        const int U = cell == RK_ELMAN ? RK_U1 : RK_U4;
-        for (; u + (U - 1) * RK_V < L->hidden; u += U * RK_V, w += U * size)
-            RK(tile_wide)(cell, plain, U, L, u, w, size, x[0], h[0], scratch, Hp, cell == RK_LSTM ? c_in[0] : NULL,
-                          cell == RK_LSTM ? c_out[0] : NULL, tape);
-    }
-    for (; u < L->hidden; u += RK_V, w += size) {
-        int32_t s = 0;
-#define RK_TILE(M)                                                                                                                     \
-    RK(tile)(cell, plain, M, L, u, w, x + s, h + s, scratch + (ptrdiff_t)s *Hp, Hp, c_in ? c_in + s : NULL, c_out ? c_out + s : NULL,   \
-             tape ? tape + s * tape_stride : NULL, tape_stride)
-        for (; s + M <= n; s += M) RK_TILE(M);
-        for (; s < n; s++) RK_TILE(1);
-#undef RK_TILE
-    }
+    for (; u + (U - 1) * RK_V < L->hidden; u += U * RK_V, w += U * size)
+        RK(tile_wide)(cell, plain, U, L, u, w, size, x, h, scratch, Hp, c_in, c_out, tape);
+    for (; u < L->hidden; u += RK_V, w += size) RK(tile_wide)(cell, plain, 1, L, u, w, size, x, h, scratch, Hp, c_in, c_out, tape);
 }
 
 /* GRU with the reset before the product needs r of every unit before n of any: two passes.
- * Pack: per unit block [2 bias][I][2], [H][2]; then per unit block [1 bias][I][1], [H][1]. scratch: 3 areas of n rows. */
-static void RK(reset_before)(const rk_layer *L, int32_t n, const float *const *x, const float *const *h, float *scratch, float *tape,
-                             ptrdiff_t tape_stride) {
+ * Pack: per unit block [2 bias][I][2], [H][2]; then per unit block [1 bias][I][1], [H][1]. scratch: 3 rows. */
+static void RK(reset_before)(const rk_layer *L, const float *x, const float *h, float *scratch, float *tape) {
     const int32_t Hp = rk_round(L->hidden), K = L->inputs + L->hidden;
     const float hs = L->hard_slope, ho = L->hard_offset;
-    float *rh = scratch + (ptrdiff_t)n * Hp, *zs = rh + (ptrdiff_t)n * Hp;
+    float *rh = scratch + Hp, *zs = rh + Hp;
     const float *w = L->packed;
     for (int32_t u = 0; u < L->hidden; u += RK_V, w += (2 + (ptrdiff_t)K * 2) * RK_V) {
-        for (int32_t s = 0; s < n; s++) {
-            vf acc[RK_M1][4];
-            acc[0][0] = LOAD(w); acc[0][1] = LOAD(w + RK_V);
-            RK(products)(1, 2, 2, L->inputs, w + 2 * RK_V, x + s, acc);
-            RK(products)(1, 2, 2, L->hidden, w + (2 + (ptrdiff_t)L->inputs * 2) * RK_V, h + s, acc);
-            vf r = RK(act)(L->gate_activation, hs, ho, acc[0][0]), z = RK(act)(L->gate_activation, hs, ho, acc[0][1]);
-            STORE(rh + (ptrdiff_t)s * Hp + u, r * LOAD(h[s] + u));
-            STORE(zs + (ptrdiff_t)s * Hp + u, z);
-            if (tape) { STORE(tape + s * tape_stride + u, r); STORE(tape + s * tape_stride + Hp + u, z); }
-        }
+        vf acc[2] = {LOAD(w), LOAD(w + RK_V)};
+        RK(products)(2, 2, L->inputs, w + 2 * RK_V, x, acc);
+        RK(products)(2, 2, L->hidden, w + (2 + (ptrdiff_t)L->inputs * 2) * RK_V, h, acc);
+        vf r = RK(act)(L->gate_activation, hs, ho, acc[0]), z = RK(act)(L->gate_activation, hs, ho, acc[1]);
+        STORE(rh + u, r * LOAD(h + u));
+        STORE(zs + u, z);
+        if (tape) { STORE(tape + u, r); STORE(tape + Hp + u, z); }
     }
     for (int32_t u = 0; u < L->hidden; u += RK_V, w += (1 + (ptrdiff_t)K) * RK_V) {
-        for (int32_t s = 0; s < n; s++) {
-            const float *reset = rh + (ptrdiff_t)s * Hp;
-            vf acc[RK_M1][4];
-            acc[0][0] = LOAD(w);
-            RK(products)(1, 1, 2, L->inputs, w + RK_V, x + s, acc);
-            RK(products)(1, 1, 2, L->hidden, w + (1 + (ptrdiff_t)L->inputs) * RK_V, &reset, acc);
-            vf c = RK(act)(L->candidate_activation, hs, ho, acc[0][0]);
-            STORE(scratch + (ptrdiff_t)s * Hp + u, LOAD(zs + (ptrdiff_t)s * Hp + u) * (LOAD(h[s] + u) - c) + c);
-            if (tape) STORE(tape + s * tape_stride + 2 * Hp + u, c);
-        }
+        vf acc[1] = {LOAD(w)};
+        RK(products)(1, 2, L->inputs, w + RK_V, x, acc);
+        RK(products)(1, 2, L->hidden, w + (1 + (ptrdiff_t)L->inputs) * RK_V, rh, acc);
+        vf c = RK(act)(L->candidate_activation, hs, ho, acc[0]);
+        STORE(scratch + u, LOAD(zs + u) * (LOAD(h + u) - c) + c);
+        if (tape) STORE(tape + 2 * Hp + u, c);
     }
+}
+
+static void RK(step_batch)(const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
+                           const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride, float *panels) {
+    const int plain = L->gate_activation == RK_SIGMOID && L->candidate_activation == RK_TANH && L->output_activation == RK_TANH;
+#define RK_BATCH(CELL, PLAIN) RK(batch)(CELL, PLAIN, L, n, x, h_in, h_out, c_in, c_out, tape, tape_stride, panels)
+    switch (L->cell) {
+    case RK_ELMAN:
+        tape = NULL; /* an Elman cell's gate is its state */
+        if (plain) RK_BATCH(RK_ELMAN, 1);
+        else RK_BATCH(RK_ELMAN, 0);
+        break;
+    case RK_LSTM:
+        if (plain) RK_BATCH(RK_LSTM, 1);
+        else RK_BATCH(RK_LSTM, 0);
+        break;
+    default:
+        if (plain) RK_BATCH(RK_GRU, 1);
+        else RK_BATCH(RK_GRU, 0);
+    }
+#undef RK_BATCH
+}
+
+static void RK(step_single)(const rk_layer *L, const float *x, const float *h_in, float *h_out, const float *c_in, float *c_out,
+                            float *tape, float *scratch) {
+    const int plain = L->gate_activation == RK_SIGMOID && L->candidate_activation == RK_TANH && L->output_activation == RK_TANH;
+    switch (L->cell) {
+    case RK_ELMAN:
+        if (plain) RK(single)(RK_ELMAN, 1, L, x, h_in, scratch, NULL, NULL, NULL);
+        else RK(single)(RK_ELMAN, 0, L, x, h_in, scratch, NULL, NULL, NULL);
+        break;
+    case RK_LSTM:
+        if (plain) RK(single)(RK_LSTM, 1, L, x, h_in, scratch, c_in, c_out, tape);
+        else RK(single)(RK_LSTM, 0, L, x, h_in, scratch, c_in, c_out, tape);
+        break;
+    case RK_GRU:
+        if (plain) RK(single)(RK_GRU, 1, L, x, h_in, scratch, NULL, NULL, tape);
+        else RK(single)(RK_GRU, 0, L, x, h_in, scratch, NULL, NULL, tape);
+        break;
+    default: RK(reset_before)(L, x, h_in, scratch, tape);
+    }
+    for (int32_t u = 0; u < L->hidden; u += RK_V) STORE(h_out + u, LOAD(scratch + u));
 }
 
 static void RK(layer_step)(const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
                            const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
     float scratch[RK_SCRATCH] __attribute__((aligned(64)));
-    const int32_t Hp = rk_round(L->hidden);
-    const int32_t areas = L->cell == RK_GRU_RESET_BEFORE ? 3 : 1;
-    int32_t most = RK_SCRATCH / (Hp * areas);
-    if (most > 48) most = 48;
-    const int plain = L->gate_activation == RK_SIGMOID && L->candidate_activation == RK_TANH && L->output_activation == RK_TANH;
-    for (int32_t from = 0; from < n; from += most) {
-        int32_t m = n - from < most ? n - from : most;
-        const float *const *xs = x + from, *const *hs = h_in + from, *const *ci = c_in ? c_in + from : NULL;
-        float *const *co = c_out ? c_out + from : NULL;
-        float *tp = tape ? tape + from * tape_stride : NULL;
-        switch (L->cell) {
-        case RK_ELMAN:
-            if (plain) RK(block)(RK_ELMAN, 1, L, m, xs, hs, scratch, NULL, NULL, NULL, 0);
-            else RK(block)(RK_ELMAN, 0, L, m, xs, hs, scratch, NULL, NULL, NULL, 0);
-            break;
-        case RK_LSTM:
-            if (plain) RK(block)(RK_LSTM, 1, L, m, xs, hs, scratch, ci, co, tp, tape_stride);
-            else RK(block)(RK_LSTM, 0, L, m, xs, hs, scratch, ci, co, tp, tape_stride);
-            break;
-        case RK_GRU:
-            if (plain) RK(block)(RK_GRU, 1, L, m, xs, hs, scratch, NULL, NULL, tp, tape_stride);
-            else RK(block)(RK_GRU, 0, L, m, xs, hs, scratch, NULL, NULL, tp, tape_stride);
-            break;
-        default: RK(reset_before)(L, m, xs, hs, scratch, tp, tape_stride);
-        }
-        const int32_t used = (L->hidden + RK_V - 1) / RK_V * RK_V;
-        for (int32_t s = 0; s < m; s++)
-            for (int32_t u = 0; u < used; u += RK_V) STORE(h_out[from + s] + u, LOAD(scratch + (ptrdiff_t)s * Hp + u));
+    const int32_t K = L->inputs + L->hidden, M = L->cell == RK_ELMAN ? RK_P : RK_M4;
+    if (n == 1 || L->cell == RK_GRU_RESET_BEFORE || K > RK_SCRATCH / M) {
+        for (int32_t s = 0; s < n; s++)
+            RK(step_single)(L, x[s], h_in[s], h_out[s], c_in ? c_in[s] : NULL, c_out ? c_out[s] : NULL,
+                            tape ? tape + s * tape_stride : NULL, scratch);
+        return;
     }
+    /* Panels of a chunk beside the weights of a unit block in the first cache; weights of a layer once per chunk from the second. */
+    int32_t tiles = RK_PANEL_FLOATS / (K * M);
+    if (tiles < 2) tiles = 2;
+    if (tiles > RK_SCRATCH / (K * M)) tiles = RK_SCRATCH / (K * M);
+    const int32_t most = tiles * M;
+    for (int32_t from = 0; from < n; from += most)
+        RK(step_batch)(L, n - from < most ? n - from : most, x + from, h_in + from, h_out + from, c_in ? c_in + from : NULL,
+                       c_out ? c_out + from : NULL, tape ? tape + from * tape_stride : NULL, tape_stride, scratch);
 }
 
 /* M rows by Q blocks of V outputs. Two sums per output, over even and odd k, added at the end: a single row would otherwise wait for
  * every addition. */
 INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t q, const float *w, ptrdiff_t size, const float *const *x,
-                           float *const *out, int32_t add) {
+                           float *const *out) {
     vf acc[RK_MD][2][2];
     UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
         acc[s][b][0] = LOAD(w + b * size);
@@ -267,31 +343,28 @@ INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t 
         float *o = out[s] + at;
         vf y = acc[s][b][0] + acc[s][b][1];
         if (left >= RK_V) {
-            if (add) y = y + LOAD(o);
             STORE(o, RK(act)(D->activation, D->hard_slope, D->hard_offset, y));
         } else {
-            float part[RK_V] __attribute__((aligned(64))) = {0};
-            for (int32_t i = 0; add && i < left; i++) part[i] = o[i];
-            if (add) y = y + LOAD(part);
+            float part[RK_V] __attribute__((aligned(64)));
             STORE(part, RK(act)(D->activation, D->hard_slope, D->hard_offset, y));
             for (int32_t i = 0; i < left; i++) o[i] = part[i];
         }
     }
 }
 
-static void RK(dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out, int32_t add) {
+static void RK(dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out) {
     const float *w = D->packed;
     const ptrdiff_t size = (1 + (ptrdiff_t)D->inputs) * RK_V;
     for (int32_t q = 0; q < D->outputs;) {
         const int two = q + RK_V < D->outputs;
         int32_t s = 0;
         for (; s + RK_MD <= n; s += RK_MD) {
-            if (two) RK(dense_tile)(RK_MD, 2, D, q, w, size, x + s, out + s, add);
-            else RK(dense_tile)(RK_MD, 1, D, q, w, size, x + s, out + s, add);
+            if (two) RK(dense_tile)(RK_MD, 2, D, q, w, size, x + s, out + s);
+            else RK(dense_tile)(RK_MD, 1, D, q, w, size, x + s, out + s);
         }
         for (; s < n; s++) {
-            if (two) RK(dense_tile)(1, 2, D, q, w, size, x + s, out + s, add);
-            else RK(dense_tile)(1, 1, D, q, w, size, x + s, out + s, add);
+            if (two) RK(dense_tile)(1, 2, D, q, w, size, x + s, out + s);
+            else RK(dense_tile)(1, 1, D, q, w, size, x + s, out + s);
         }
         q += (two + 1) * RK_V;
         w += (two + 1) * size;
@@ -368,10 +441,8 @@ INLINE void RK(outer_tile)(const int P, const int Q, int32_t rows, const float *
 INLINE void RK(outer_pack)(int32_t rows, const float *x, ptrdiff_t ldx, int32_t columns, const int width, const int narrow, float *out) {
     for (int32_t r = 0; r < rows; r++, x += ldx) {
         int32_t m = 0;
-        for (; m + width <= columns; m += width)
-            for (int32_t i = 0; i < width; i++) out[(ptrdiff_t)m * rows + r * width + i] = x[m + i];
-        for (; m < columns; m += narrow)
-            for (int32_t i = 0; i < narrow; i++) out[(ptrdiff_t)m * rows + r * narrow + i] = x[m + i];
+        for (; m + width <= columns; m += width) memcpy(out + (ptrdiff_t)m * rows + r * width, x + m, (size_t)width * sizeof(float));
+        for (; m < columns; m += narrow) memcpy(out + (ptrdiff_t)m * rows + r * narrow, x + m, (size_t)narrow * sizeof(float));
     }
 }
 
@@ -399,6 +470,101 @@ static void RK(outer_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M
     }
 }
 
+/* U vectors of columns of A against `count` (0, 1 or 2) columns of x, and their plain sum unless `sums` is NULL. */
+INLINE void RK(thin_tile)(const int U, const int count, int32_t rows, const float *a, ptrdiff_t lda, const float *x, ptrdiff_t ldx,
+                          float *c, ptrdiff_t ldc, float *sums) {
+    vf acc[3][4];
+    UNROLL for (int u = 0; u < U; u++) {
+        acc[2][u] = sums ? LOAD(sums + u * RK_V) : SPLAT(0.0f);
+        UNROLL for (int i = 0; i < count; i++) acc[i][u] = LOAD(c + i * ldc + u * RK_V);
+    }
+    for (int32_t r = 0; r < rows; r++, a += lda, x += ldx) {
+        UNROLL for (int u = 0; u < U; u++) {
+            const vf v = LOAD(a + u * RK_V);
+            acc[2][u] = acc[2][u] + v;
+            UNROLL for (int i = 0; i < count; i++) acc[i][u] = v * SPLAT(x[i]) + acc[i][u];
+        }
+    }
+    UNROLL for (int u = 0; u < U; u++) {
+        if (sums) STORE(sums + u * RK_V, acc[2][u]);
+        UNROLL for (int i = 0; i < count; i++) STORE(c + i * ldc + u * RK_V, acc[i][u]);
+    }
+}
+
+static void RK(thin_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *x, ptrdiff_t ldx, int32_t I, float *c,
+                         ptrdiff_t ldc, float *sums) {
+    for (int32_t from = 0; from < rows; from += RK_OUTER_ROWS) {
+        const int32_t R = rows - from < RK_OUTER_ROWS ? rows - from : RK_OUTER_ROWS;
+        const float *ar = a + from * lda, *xr = x + from * ldx;
+        for (int32_t i = 0; i < I || i == 0; i += 2) {
+            float *own = i == 0 ? sums : NULL;
+#define RK_THIN(U, COUNT) RK(thin_tile)(U, COUNT, R, ar + m, lda, xr + i, ldx, c + i * ldc + m, ldc, own ? own + m : NULL)
+            int32_t m = 0;
+            for (; m + 4 * RK_V <= M; m += 4 * RK_V) {
+                if (i + 2 <= I) RK_THIN(4, 2);
+                else if (i < I) RK_THIN(4, 1);
+                else RK_THIN(4, 0);
+            }
+            for (; m < M; m += RK_V) {
+                if (i + 2 <= I) RK_THIN(1, 2);
+                else if (i < I) RK_THIN(1, 1);
+                else RK_THIN(1, 0);
+            }
+#undef RK_THIN
+        }
+    }
+}
+
+/* C tile of P rows by Q vectors += A [P][K] times packed columns; the last vector may be cut to `left` columns. */
+INLINE void RK(gemm_tile)(const int P, const int Q, int32_t K, const float *a, ptrdiff_t lda, const float *w, ptrdiff_t size, float *c,
+                          ptrdiff_t ldc, int32_t left) {
+    vf acc[RK_P][2];
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) acc[p][q] = SPLAT(0.0f);
+    for (int32_t k = 0; k < K; k++, w += RK_V) {
+        vf ws[2];
+        UNROLL for (int q = 0; q < Q; q++) ws[q] = LOAD(w + q * size);
+        UNROLL for (int p = 0; p < P; p++) {
+            const vf as = SPLAT(a[p * lda + k]);
+            UNROLL for (int q = 0; q < Q; q++) acc[p][q] = as * ws[q] + acc[p][q];
+        }
+    }
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) {
+        float *at = c + p * ldc + q * RK_V;
+        if (left - q * RK_V >= RK_V) STORE(at, LOAD(at) + acc[p][q]);
+        else {
+            float part[RK_V] __attribute__((aligned(64)));
+            STORE(part, acc[p][q]);
+            for (int32_t i = 0; i < left - q * RK_V; i++) at[i] += part[i];
+        }
+    }
+}
+
+/* Blocks of K rows of two packed vectors stay in the first cache for all rows of A. */
+static void RK(gemm)(int32_t rows, const float *a, ptrdiff_t lda, int32_t K, const float *packed, int32_t N, float *c, ptrdiff_t ldc) {
+    const ptrdiff_t size = (1 + (ptrdiff_t)K) * RK_V;
+    for (int32_t k = 0; k < K; k += RK_GEMM_DEPTH) {
+        const int32_t depth = K - k < RK_GEMM_DEPTH ? K - k : RK_GEMM_DEPTH;
+        const float *w = packed + (1 + (ptrdiff_t)k) * RK_V;
+        for (int32_t q = 0; q < N;) {
+            const int two = q + RK_V < N;
+            for (int32_t r = 0; r < rows;) {
+                const int32_t left = rows - r;
+                /* Two rows over would be a slow tile of their own: two tiles of P - 2 instead. */
+                const int32_t part = left >= RK_P && !(left % RK_P == 2 && left > RK_P) ? RK_P : left >= RK_P - 2 ? RK_P - 2 : left >= 2 ? 2 : 1;
+#define RK_GEMM(P)                                                                                                      do {                                                                                                                    if (two) RK(gemm_tile)(P, 2, depth, a + r * lda + k, lda, w, size, c + r * ldc + q, ldc, N - q);                   else RK(gemm_tile)(P, 1, depth, a + r * lda + k, lda, w, size, c + r * ldc + q, ldc, N - q);                   } while (0)
+                if (part == RK_P) RK_GEMM(RK_P);
+                else if (part == RK_P - 2) RK_GEMM(RK_P - 2);
+                else if (part == 2) RK_GEMM(2);
+                else RK_GEMM(1);
+#undef RK_GEMM
+                r += part;
+            }
+            q += (two + 1) * RK_V;
+            w += (two + 1) * size;
+        }
+    }
+}
+
 static void RK(activate)(int32_t kind, float slope, float offset, size_t n, const float *x, float *y) {
     for (size_t i = 0; i < n; i += RK_V) {
         float part[RK_V] __attribute__((aligned(64))) = {0};
@@ -409,8 +575,8 @@ static void RK(activate)(int32_t kind, float slope, float offset, size_t n, cons
     }
 }
 
-static const rk_table RK(table) = {RK_LABEL,        RK_V,           RK(layer_step), RK(dense),
-                                   RK(layer_backward), RK(outer_sum), RK(activate)};
+static const rk_table RK(table) = {RK_LABEL,      RK_V,         RK(layer_step), RK(dense),   RK(layer_backward),
+                                   RK(outer_sum), RK(thin_sum), RK(gemm),       RK(activate)};
 
 #undef vf
 #undef LOAD
@@ -419,7 +585,6 @@ static const rk_table RK(table) = {RK_LABEL,        RK_V,           RK(layer_ste
 #undef INLINE
 #undef UNROLL
 #undef RK_V
-#undef RK_M1
 #undef RK_M4
 #undef RK_MD
 #undef RK_U1

@@ -5,6 +5,12 @@
 #include <string.h>
 
 #define RK_SCRATCH 16384
+/* Floats of the panels of a chunk: 12 KiB, beside the weights of one unit block in a first cache of 32 KiB. */
+#define RK_PANEL_FLOATS 3072
+/* Rows of two packed vectors that stay in the first cache during a matrix product. */
+#define RK_GEMM_DEPTH 256
+/* Accumulators of one stream in a tile. */
+#define RK_TILE_MAX 4
 /* tanh rounds to 1 beyond 9.02; 1 / (1 + exp(87)) is the smallest value before underflow. */
 #define RK_TANH_BOUND 9.1f
 #define RK_SIGMOID_BOUND 87.0f
@@ -21,7 +27,6 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #if defined(__x86_64__)
 
 #define RK_V 4
-#define RK_M1 6
 #define RK_M4 2
 #define RK_MD 3
 #define RK_U1 6
@@ -33,7 +38,6 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define RK_V 8
-#define RK_M1 8
 #define RK_M4 3
 #define RK_MD 3
 #define RK_U1 6
@@ -44,7 +48,6 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #include "kernel_template.h"
 /* The sixteen-lane geometry of AVX-512 on pairs of AVX2 registers: lets a machine without AVX-512 test it. */
 #define RK_V 16
-#define RK_M1 3
 #define RK_M4 2
 #define RK_MD 1
 #define RK_U1 3
@@ -57,7 +60,6 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"))), apply_to = function)
 #define RK_V 16
-#define RK_M1 8
 #define RK_M4 6
 #define RK_MD 6
 #define RK_U1 8
@@ -86,7 +88,6 @@ int32_t rk_table_usable(int32_t index) {
 #elif defined(__aarch64__)
 
 #define RK_V 4
-#define RK_M1 8
 #define RK_M4 4
 #define RK_MD 6
 #define RK_U1 8
@@ -102,7 +103,6 @@ int32_t rk_table_usable(int32_t index) { return index == 0; }
 #else
 
 #define RK_V 4
-#define RK_M1 4
 #define RK_M4 2
 #define RK_MD 3
 #define RK_U1 4

@@ -54,6 +54,22 @@ void rk_pack_dense(int32_t inputs, int32_t outputs, int32_t lanes, const float *
 
 #define CHUNK 48
 
+/* Dense layers one after another for a few rows at a time, the values between them on the stack. */
+static __attribute__((noinline)) void head(const rk_table *table, const rk_network *net, int32_t n, const float *const *in, float *const *out) {
+    float values[2][4 * RK_DENSE_WIDTH_MAX];
+    for (int32_t from = 0; from < n; from += 4) {
+        const int32_t m = n - from < 4 ? n - from : 4;
+        const float *x[4];
+        float *y[4];
+        for (int32_t i = 0; i < m; i++) x[i] = in[from + i];
+        for (int32_t d = 0; d < net->dense_count; d++) {
+            for (int32_t i = 0; i < m; i++) y[i] = d + 1 < net->dense_count ? values[d & 1] + i * RK_DENSE_WIDTH_MAX : out[from + i];
+            table->dense(&net->dense[d], m, x, y);
+            for (int32_t i = 0; i < m; i++) x[i] = y[i];
+        }
+    }
+}
+
 void rk_network_step(const rk_table *table, const rk_network *net, size_t n, const float *x, ptrdiff_t x_stride, float *state,
                      ptrdiff_t state_stride, const uint32_t *rows, float *out, ptrdiff_t out_stride) {
     const float *in[CHUNK], *c_in[CHUNK], *h_in[CHUNK];
@@ -75,7 +91,8 @@ void rk_network_step(const rk_table *table, const rk_network *net, size_t n, con
         }
         if (!out) continue;
         for (int32_t i = 0; i < m; i++) o[i] = out + ((ptrdiff_t)from + i) * out_stride;
-        if (net->has_dense) table->dense(&net->dense, m, in, o, 0);
+        if (net->dense_count == 1) table->dense(&net->dense[0], m, in, o);
+        else if (net->dense_count > 1) head(table, net, m, in, o);
         else
             for (int32_t i = 0; i < m; i++) memcpy(o[i], in[i], (size_t)net->layer[net->layers - 1].hidden * sizeof(float));
     }
@@ -108,7 +125,7 @@ void rk_layer_rows(const rk_table *table, const rk_layer *layer, int32_t n, cons
 }
 
 void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, const float *x, ptrdiff_t x_stride, float *out,
-                   ptrdiff_t out_stride, int32_t add) {
+                   ptrdiff_t out_stride) {
     const float *xs[CHUNK];
     float *os[CHUNK];
     for (int32_t from = 0; from < n; from += CHUNK) {
@@ -117,7 +134,7 @@ void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, cons
             xs[i] = x + (from + i) * x_stride;
             os[i] = out + (from + i) * out_stride;
         }
-        table->dense(dense, m, xs, os, add);
+        table->dense(dense, m, xs, os);
     }
 }
 

@@ -19,6 +19,7 @@ public struct ConfigurationProblem: Error, Sendable, Equatable, CustomStringConv
 /// All problems of one file together.
 public struct ConfigurationErrors: Error, Sendable, CustomStringConvertible {
     public let problems: [ConfigurationProblem]
+    public init(problems: [ConfigurationProblem]) { self.problems = problems }
     public var description: String { problems.map(\.description).joined(separator: "\n") }
 }
 
@@ -28,8 +29,14 @@ public struct StreamRule: Sendable, Equatable {
     public var ignore = false
     /// nil: as the top level says.
     public var falseAlarms: EventRate?
+    /// Of all streams of the section together; nil: none.
+    public var falseAlarmsOfGroup: EventRate?
+    /// nil: as the top level says.
+    public var timeZone: String?
     public var staleAfter: Int64?
     public var severityMin = "info"
+    /// `NAME` or `NAME@VERSION`; empty for the built-in network.
+    public var model = ""
 }
 
 /// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
@@ -64,6 +71,42 @@ public struct Configuration: Sendable, Equatable {
         }
         values[name] = value
         return true
+    }
+
+    /// Whether a text can name a time zone: letters, digits, `_`, `+`, `-` in parts between single slashes. Whether the system knows it
+    /// is for whoever reads its table of zones to say.
+    static func isZoneName(_ text: String) -> Bool {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        return text.utf8.count <= 64
+            && parts.allSatisfy { part in
+                !part.isEmpty
+                    && part.utf8.allSatisfy {
+                        (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 || $0 == 43 || $0 == 45
+                    }
+            }
+    }
+
+    /// Every time zone that is named, with the place of the first naming: section (nil for the top level).
+    public var timeZones: [(name: String, section: Int?)] {
+        [(text("timezone"), nil)] + streamRules.enumerated().compactMap { index, rule in rule.timeZone.map { ($0, index) } }
+    }
+
+    /// The group of streams that share a false-alarm budget with `stream`, and that budget; nil when it shares none. Group 1 is the
+    /// host, group 2 the first section, and so on.
+    public func budgetGroup(of stream: String) -> (group: UInt16, rate: EventRate)? {
+        guard let place = streamRules.firstIndex(where: { Glob.matches($0.match, stream) }) else {
+            return rate("false_alarms_host").map { (1, $0) }
+        }
+        if let shared = streamRules[place].falseAlarmsOfGroup { return (UInt16(clamping: place + 2), shared) }
+        return streamRules[place].falseAlarms == nil ? rate("false_alarms_host").map { (1, $0) } : nil
+    }
+
+    /// The name and the budget of a group (see `budgetGroup(of:)`); nil when there is none of that number.
+    public func budgetGroup(_ group: UInt16) -> (name: String, rate: EventRate)? {
+        if group == 1 { return rate("false_alarms_host").map { ("host", $0) } }
+        guard group >= 2, Int(group) - 2 < streamRules.count else { return nil }
+        let rule = streamRules[Int(group) - 2]
+        return rule.falseAlarmsOfGroup.map { (rule.match, $0) }
     }
 
     /// Names of the keys whose values differ.
@@ -109,6 +152,7 @@ public struct Configuration: Sendable, Equatable {
 
     static func value(_ kind: Key.Kind, text: String) -> Value? {
         switch kind {
+        case .zone: return isZoneName(text) ? .text(text) : nil
         case .text, .path: return text.utf8.contains(0) ? nil : .text(text)
         case .choice(let names): return names.contains(text) ? .text(text) : nil
         case .flag: return text == "true" ? .flag(true) : text == "false" ? .flag(false) : nil
@@ -173,10 +217,16 @@ private struct Reader {
             case ("match", .text(let text)): rule.match = text
             case ("ignore", .flag(let flag)): rule.ignore = flag
             case ("false_alarms", .rate(let rate)): rule.falseAlarms = rate
+            case ("false_alarms_group", .rate(let rate)): rule.falseAlarmsOfGroup = rate
+            case ("timezone", .text(let text)): rule.timeZone = text
             case ("stale_after", .number(let number)): rule.staleAfter = number
             case ("severity_min", .text(let text)): rule.severityMin = text
+            case ("model", .text(let text)): rule.model = text
             default: break
             }
+        }
+        if rule.falseAlarms != nil, rule.falseAlarmsOfGroup != nil {
+            report("false_alarms_group", index, "false_alarms_group: got it beside false_alarms, expected one of the two")
         }
         if rule.match.isEmpty { report("streams", index, "section [[streams]] has no match = \"GLOB\"", ofValue: false) }
         return rule

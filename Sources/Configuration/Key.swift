@@ -16,6 +16,8 @@ public struct Key: Sendable {
         case size(ClosedRange<Int64>)
         /// A rate such as "1/week", or "" for none.
         case rate
+        /// A time zone such as "Europe/Berlin", "system", or "UTC".
+        case zone
         /// Bytes a day such as "50MB/day", or "" for none.
         case budget
         /// An octal file mode such as "0660".
@@ -32,6 +34,7 @@ public struct Key: Sendable {
             case .duration(let range):
                 "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
+            case .zone: "a time zone that this system knows such as \"Europe/Berlin\", \"system\" or \"UTC\""
             case .rate: "a rate such as \"1/week\" or \"\""
             case .budget: "an amount such as \"50MB/day\" or \"\""
             case .mode: "an octal mode such as \"0660\""
@@ -97,6 +100,17 @@ public struct Key: Sendable {
         Key(
             "false_alarms", .rate, "", reload: true, "False-alarm budget per stream such as \"1/week\"; \"\" keeps the built-in threshold."),
         Key(
+            "false_alarms_host", .rate, "", reload: true,
+            "Budget of all streams together that have none in a section below: each gets an equal share; with false_alarms the rarer holds."
+        ),
+        Key(
+            "timezone", .zone, "UTC", reload: true,
+            "Whose hours and weekdays the streams follow, daylight saving included: \"Europe/Berlin\"; \"system\" takes the machine's."),
+        Key(
+            "history_blocks", .count(0...4096), "0",
+            "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not; 0: 32, with the light profile 4."
+        ),
+        Key(
             "alert_close_after", .duration(second...year), "30min", reload: true,
             "An alert closes when its cause was gone for this long, or for 30 readings if that is longer."),
         Key(
@@ -123,6 +137,9 @@ public struct Key: Sendable {
             "Every learned state is written once in this time, spread evenly, in busy fleets sooner; the journal reaches back two of them."),
         Key("retention_alerts", .duration(3600 * second...100 * year), "365d", reload: true, "Closed alerts are deleted after this."),
         Key("retention_alerts_max", .count(100...100_000_000), "100000", reload: true, "At most so many closed alerts are kept."),
+        Key(
+            "explanations_max", .count(0...10_000_000), "10000", reload: true,
+            "Newest alerts whose explanation (about 15 kB) is worked out and kept; 0: only on demand, while the journal has the readings."),
     ]
 
     /// Settings inside a `[[streams]]` section.
@@ -130,8 +147,13 @@ public struct Key: Sendable {
         Key("match", .text, "*", "Glob over the stream key, for example \"pump,site=a*\"; the first section that matches counts."),
         Key("ignore", .flag, "false", "true: readings of these streams are refused as ignored."),
         Key("false_alarms", .rate, "", "Budget for each of these streams."),
+        Key("false_alarms_group", .rate, "", "Budget of all these streams together: each gets an equal share."),
+        Key("timezone", .zone, "UTC", "As above, for these streams."),
         Key("stale_after", .count(2...100_000), "20", "As above, for these streams."),
         Key("severity_min", .choice(["info", "warning", "critical"]), "info", "Alerts below this are not raised for these streams."),
+        Key(
+            "model", .text, "",
+            "Trained model of these streams: NAME (its active version) or NAME@VERSION; \"\": the built-in network."),
     ]
 
     /// The sample file: every key with its default and why.

@@ -6,6 +6,8 @@ import Tabular
 public struct ControlClient: ~Copyable {
     private let socket: Descriptor
     private let path: String
+    /// After so long without an answer the person in front of it is told what it waits for.
+    private static let patienceMilliseconds: Int32 = 3000
 
     /// Connects. Errors say what to do about it.
     public init(path: String) throws(ControlError) {
@@ -35,7 +37,14 @@ public struct ControlClient: ~Copyable {
         }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
+        var isTold = false
         while bytes.last != 10 {
+            // systemd holds the socket, so that a question may come before the daemon is there.
+            var waiting = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
+            if !isTold, poll(&waiting, 1, ControlClient.patienceMilliseconds) == 0 {
+                isTold = true
+                FileOutput.error("waiting for the daemon; it may be restoring its state (see: systemctl status rnn-watchd)")
+            }
             switch chunk.withUnsafeMutableBytes({ readOnce(socket.raw, into: $0) }) {
             case .bytes(let count): bytes += chunk[..<count]
             case .wouldBlock: continue

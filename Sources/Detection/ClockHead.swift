@@ -2,39 +2,44 @@ import TimeSeries
 
 /// What the time of day and week alone explain: ridge regression on [1, clock features], kept as running moments so that it cannot diverge.
 ///
-/// Storage: `moments` [55] lower triangle of E[c c'], `target` [10] E[c x], `weights` [10], one array of 80 scalars.
-/// The weights are solved for (Cholesky, ridge max(gain, 1e-3)) every reading at first, later every eighth.
+/// Storage: `moments` [55, padded to 56] lower triangle of E[c c'], `target` [10, padded to 16] E[c x], `weights` [10, padded to 16], one array of
+/// 88 scalars. The weights are solved for (Cholesky, ridge max(gain, 1e-3)) every reading at first, later every eighth.
 struct ClockHead<Scalar: KernelScalar> {
     static var size: Int { 10 }
-    static var storage: Int { 80 }
+    static var storage: Int { 88 }
+    /// c = [1, clock features], padded to 16; then the lower triangle of c c', padded to 56.
+    static var features: Int { 16 + 56 }
 
     let memory: UnsafeMutablePointer<Scalar>
-    private var target: UnsafeMutablePointer<Scalar> { memory + 55 }
-    private var weights: UnsafeMutablePointer<Scalar> { memory + 65 }
+    private var target: UnsafeMutablePointer<Scalar> { memory + 56 }
+    private var weights: UnsafeMutablePointer<Scalar> { memory + 72 }
 
-    /// The prediction from the nine clock features.
-    @inline(__always)
-    func predict(_ clock: UnsafePointer<Double>) -> Double {
-        var p = Double(weights[0])
-        for i in 1..<Self.size { p += Double(weights[i]) * clock[i - 1] }
-        return p
+    /// c and its products from the nine clock features: once a reading, for all channels.
+    static func write(_ clock: UnsafePointer<Double>, into features: UnsafeMutablePointer<Scalar>) {
+        let products = features + 16
+        var at = 0
+        features[0] = 1
+        for i in 0..<size {
+            if i > 0 { features[i] = Scalar(clock[i &- 1]) }
+            for j in 0...i {
+                products[at] = features[i] * features[j]
+                at &+= 1
+            }
+        }
     }
 
-    /// Learns that the features went with `x`; `gain` is 1 / memory.
+    /// The prediction from the clock.
     @inline(__always)
-    func learn(_ clock: UnsafePointer<Double>, _ x: Double, gain: Double, solves: Bool) {
-        var at = 0
-        for i in 0..<Self.size {
-            let a = i == 0 ? 1 : clock[i - 1]
-            for j in 0...i {
-                let b = j == 0 ? 1 : clock[j - 1]
-                let m = Double(memory[at])
-                memory[at] = Scalar(m + gain * (a * b - m))
-                at += 1
-            }
-            let m = Double(target[i])
-            target[i] = Scalar(m + gain * (a * x - m))
-        }
+    func predict(_ features: UnsafePointer<Scalar>) -> Double { Double(Scalar.dot(weights, features, 16)) }
+
+    /// Learns that the clock went with `x`; `gain` is 1 / memory. `scratch` [16] is overwritten.
+    @inline(__always)
+    func learn(
+        _ features: UnsafePointer<Scalar>, _ x: Double, gain: Double, solves: Bool, scratch: UnsafeMutablePointer<Scalar>
+    ) {
+        Scalar.toward(memory, features + 16, Scalar(gain), 56)
+        for i in 0..<16 { scratch[i] = features[i] * Scalar(x) }
+        Scalar.toward(target, scratch, Scalar(gain), 16)
         if solves { solve(ridge: max(gain, 1e-3)) }
     }
 

@@ -8,8 +8,7 @@ extension CombinedFusion {
             ("levelShort", \.levelShort), ("levelTwenty", \.levelTwenty), ("levelOffset", \.levelOffset), ("breadthJump", \.breadthJump),
             ("breadthClock", \.breadthClock), ("breadthOffset", \.breadthOffset), ("cadence", \.cadence), ("habit", \.habit),
             ("habitReadings", \.habitReadings), ("slowHabit", \.slowHabit), ("slowHabitReadings", \.slowHabitReadings),
-            ("incidentShare", \.incidentShare),
-            ("incidentReadings", \.incidentReadings), ("incidentMargin", \.incidentMargin), ("tailLimit", \.tailLimit),
+            ("incidentShare", \.incidentShare), ("incidentReadings", \.incidentReadings), ("incidentMargin", \.incidentMargin), ("tailLimit", \.tailLimit),
         ]
     }
 }

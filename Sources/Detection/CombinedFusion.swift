@@ -44,7 +44,7 @@ struct CombinedFusion: Sendable {
     static let standard: CombinedFusion = {
         var f = CombinedFusion()
         f.slowHabit = 0.1
-        f.incidentShare = 0.3
+        f.incidentShare = 0.5
         f.tailLimit = 1.5
         f.expectsDays = true
         return f

@@ -31,6 +31,16 @@ public struct Detector: ~Copyable {
     /// Makes a block the state of a channel that has seen nothing.
     public func initializeChannel(_ p: UnsafeMutableRawPointer) { engine.initializeChannel(p) }
 
+    /// Says whose reading comes after the next one, so that its memory is on the way while the next one is worked on. Changes no result.
+    ///
+    /// - Parameters:
+    ///   - stream: the stream's block; nil: unknown.
+    ///   - channel: the block of its first channel.
+    @inline(__always)
+    public mutating func expect(stream: UnsafeRawPointer?, channel: UnsafeRawPointer?) {
+        (engine.nextStream, engine.nextChannel) = (stream, channel)
+    }
+
     /// One reading of one stream: the channels present in it, each at most once.
     ///
     /// - Parameters:
@@ -45,6 +55,11 @@ public struct Detector: ~Copyable {
         settings: StreamSettings = StreamSettings(), verdict: inout Verdict
     ) {
         engine.step(stream: stream, channels: channels, time: time, hasClock: hasClock, settings: settings, verdict: &verdict)
+    }
+
+    /// What a stream's false-alarm budget knows, and the moments since `since` (nanoseconds since 1970) that other settings would have told.
+    public func budgetReport(stream: UnsafeMutableRawPointer, since: Int64) -> BudgetReport {
+        engine.budgetReport(stream, since: since)
     }
 
     /// Checks a restored stream block: layout, counters, finite numbers.

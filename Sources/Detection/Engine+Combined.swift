@@ -7,7 +7,8 @@ extension Engine {
     func bank(_ stream: UnsafeMutableRawPointer) -> Bank {
         Bank(
             rankGrid: profile.rankGrid, tailGrid: profile.tailGrid,
-            sides: (stream + layout.bankSidesAt).assumingMemoryBound(to: Bank.SideState.self), tables: array(stream, layout.bankTablesAt))
+            sides: (stream + layout.bankSidesAt).assumingMemoryBound(to: Bank.Sides.self),
+            tables: (stream + layout.bankTablesAt).assumingMemoryBound(to: UInt16.self))
     }
 
     /// Statistics of all channels, combined side by side (mean of the three highest, mean of the three lowest), calibrated, fused.
@@ -23,8 +24,12 @@ extension Engine {
         var count = 0
         var measuring = 0
         var candidates = 0
-        for input in channels where input.value.isFinite {
-            let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count * Statistic.count, &verdict)
+        for index in 0..<channels.count {
+            let input = channels[index]
+            guard input.value.isFinite else { continue }
+            let next = index &+ 1 < channels.count ? UnsafeRawPointer(channels[index &+ 1].state) : nextChannel
+            if index &+ 1 < channels.count { fetch(channels[index &+ 1].state, layout.covarianceAt) }
+            let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count &* Statistic.count, next, &verdict)
             let states = input.state.assumingMemoryBound(to: Channel.self).pointee.states
             statistics[count].takesPart = takes
             if profile.knowsStates && states.isCandidate { candidates += 1 }
@@ -32,6 +37,7 @@ extension Engine {
             if takes && states.measures { measuring += 1 }
             count += 1
         }
+        if let p = nextStream { fetch(p + layout.bankTablesAt, layout.budgetAt - layout.bankTablesAt) }
         if s.pointee.restarts > 0 {
             // The only channel of a stream shows something else now: the old ranks say nothing about it.
             s.pointee.restarts = 0
@@ -46,16 +52,14 @@ extension Engine {
             if statistics[at].takesPart && statistics[at].isState { counting -= 1 }
             at += 1
         }
-        return withUnsafeTemporaryAllocation(of: Double.self, capacity: 2 * Statistic.count) { scratch in
-            guard let up = scratch.baseAddress else { return 0 }
-            let down = up + Statistic.count
-            for i in 0..<Statistic.count {
-                combine(i, count, i < Statistic.firstOfMeasuring.rawValue ? taking : counting, &up[i], &down[i])
-            }
-            // States that switch together are no disturbance.
-            let spreads = profile.knowsStates ? measuring >= 3 : s.pointee.channelsSeen > 1
-            return fuseCombined(stream, s, up, down, count, hasClock, spreads, &verdict)
+        let up = combined
+        let down = up + Statistic.count
+        for i in 0..<Statistic.count {
+            combine(i, count, i < Statistic.firstOfMeasuring.rawValue ? taking : counting, &up[i], &down[i])
         }
+        // States that switch together are no disturbance.
+        let spreads = profile.knowsStates ? measuring >= 3 : s.pointee.channelsSeen > 1
+        return fuseCombined(stream, s, up, down, count, hasClock, spreads, &verdict)
     }
 
     /// True if channel j of the reading counts in statistic i.
@@ -114,14 +118,15 @@ extension Engine {
     @inline(__always)
     private func combinedStatistics(
         _ input: ChannelInput, _ s: UnsafeMutablePointer<Stream>, _ hasClock: Bool, _ intervals: Double, _ equalises: Bool,
-        _ line: UnsafeMutablePointer<Double>, _ verdict: inout Verdict
+        _ line: UnsafeMutablePointer<Double>, _ next: UnsafeRawPointer?, _ verdict: inout Verdict
     ) -> Bool {
         let p = input.state
         let c = p.assumingMemoryBound(to: Channel.self)
         let value = profile.judgesIncrements ? judgedValue(p, s, input.value, intervals) : seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven, next: next)
+        if let next { fetchArrays(next) }
         let last = horizonCount - 1
         let middle = min(1, last)
         var standardised = 0.0
@@ -155,7 +160,7 @@ extension Engine {
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
-        for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
+        for i in 0..<Statistic.count { line[i] = min(max(line[i], -50), 50) }
         for i in 0..<Equaliser.count {
             let at = Statistic.firstEqualised.rawValue + i
             line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)
@@ -193,14 +198,12 @@ extension Engine {
     ) -> Double {
         let t = s.pointee.age
         let bank = bank(stream)
-        let c = bankScratch
         let f = profile.fusion
-        let evidence = bankScratch + Bank.padded
-        let reach = evidence + Bank.padded
-        fillBank(c, up, down)
+        let (evidence, reach) = (bankScratch.evidence, bankScratch.reach)
+        fillBank(bankScratch.statistics, up, down)
         bank.step(
-            c: c, evidence: evidence, reach: reach, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks,
-            limit: f.tailLimit, answers: t >= 100 && s.pointee.rankBlocks >= 3, counts: verdict.warmUpReason != .gap)
+            bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, limit: Scalar(f.tailLimit),
+            answers: t >= 100 && s.pointee.rankBlocks >= 3, counts: verdict.warmUpReason != .gap)
         let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
         // Two-sided evidence is the larger side.
         func both(_ i: Int) -> Double { Double(max(evidence[i], evidence[i + 1])) }
@@ -222,17 +225,19 @@ extension Engine {
         let breadth = spreads ? f.breadthJump * jump + f.breadthClock * broad + f.breadthOffset : 0
         let step = s.pointee.cadence.intervalSeconds
         let coarse = step > 300 ? f.cadence * decimalLogarithm(min(step, 3600) / 300) : 0
-        trace = [
-            up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
-            levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, max(0, slow, spike, level, breadth) + coarse, 0,
-            0,
-        ]
-        let best = max(0, slow, spike, level, breadth)
+        let best = max(0, max(max(slow, spike), max(level, breadth)))
         if !verdict.isWarmingUp { s.pointee.incident.observe(best + coarse) }
         if (t + 1) % 25 == 0 {
             let weight = s.pointee.incident.closeBlock(
                 t: Int64(t), readings: f.incidentReadings, limit: profile.threshold - f.incidentMargin, share: f.incidentShare)
-            (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(rankBlocks: blocks.0, tailBlocks: blocks.1, weight: weight)
+            (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(
+                rankBlocks: blocks.0, tailBlocks: blocks.1, t: t, weight: weight)
+        }
+        if keepsTrace {
+            trace = [
+                up[0], up[1], value, drifts.0, drifts.1, drifts.2, drifts.3, errorLong, novelty, spikeError, spikeNovelty, gated,
+                levelFive, levelTwenty, levelShort, jump, broad, slow, spike, level, breadth, best + coarse, 0, 0,
+            ]
         }
         // What each piece added, for the verdict.
         func add(_ e: Evidence, _ statistic: Statistic, _ contribution: Double, _ sides: Range<Int>) {
@@ -303,16 +308,17 @@ extension Engine {
     @inline(__always)
     private func attributeCombined(_ count: Int, _ verdict: inout Verdict) {
         var largest = 0.0
-        for e in Evidence.allCases where verdict[e].contribution > largest {
-            largest = verdict[e].contribution
-            verdict.kind = AnomalyKind(e)
+        for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
+            largest = verdict.results[i].contribution
+            verdict.kind = AnomalyKind(Evidence(index: i))
         }
         guard largest > 0 else { return }
         if count == 1 {
             if verdict.channelCount == 1 { verdict.channelStorage[0].contribution = 1 }
             return
         }
-        for statistic in Statistic.allCases {
+        for i in 0..<Statistic.count {
+            guard let statistic = Statistic(rawValue: i) else { continue }
             let contribution = verdict[statistic.evidence].contribution
             guard contribution > 0 else { continue }
             var sum = 0.0

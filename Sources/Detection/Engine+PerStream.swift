@@ -61,7 +61,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
         var line = ChannelStatistics()
         var standardised = 0.0
         for q in 0..<horizonCount {
@@ -101,9 +101,10 @@ extension Engine {
         let f = PerStreamFusion()
         let grid = TailCalibrator<Scalar>.Grid(bins: profile.calibratorBins, width: profile.calibratorWidth)
         let base = array(stream, layout.calibratorsAt)
+        let calibrators = (stream + layout.calibratorScalarsAt).assumingMemoryBound(to: TailCalibrator<Scalar>.self)
         let counts = verdict.warmUpReason != .gap
         func calibrate(_ i: Int, _ x: Double, _ form: TailCalibrator<Scalar>.Form, _ quantile: Double) -> CalibratedEvidence {
-            s.pointee.calibrators[i].step(x, form: form, quantile: quantile, t: t, grid: grid, above: base + i * grid.bins, counts: counts)
+            calibrators[i].step(x, form: form, quantile: quantile, t: t, grid: grid, above: base + i * grid.bins, counts: counts)
         }
         let fast = calibrate(0, combined.fast, .rank, f.rankQuantile)
         let drift = calibrate(1, combined.drift, .rank, f.rankQuantile)
@@ -133,15 +134,15 @@ extension Engine {
     @inline(__always)
     func attribute(_ count: Int, _ verdict: inout Verdict) {
         var largest = 0.0
-        for e in Evidence.allCases where verdict[e].contribution > largest {
-            largest = verdict[e].contribution
-            verdict.kind = AnomalyKind(e)
+        for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
+            largest = verdict.results[i].contribution
+            verdict.kind = AnomalyKind(Evidence(index: i))
         }
         if count == 1 && verdict.channelCount == 1 {
             verdict.channelStorage[0].contribution = 1
             return
         }
-        for e in Evidence.allCases where verdict[e].contribution > 0 { share(e, count, &verdict) }
+        for i in 0..<Evidence.count where verdict.results[i].contribution > 0 { share(Evidence(index: i), count, &verdict) }
         var sum = 0.0
         for i in 0..<verdict.channelCount { sum += verdict.channelStorage[i].contribution }
         guard sum > 0 else { return }

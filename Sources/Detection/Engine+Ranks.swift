@@ -29,9 +29,9 @@ extension Engine {
         }
         for i in 0..<verdict.channelCount where sum > 0 { verdict.channelStorage[i].contribution /= sum }
         var largest = 0.0
-        for e in Evidence.allCases where verdict[e].contribution > largest {
-            largest = verdict[e].contribution
-            verdict.kind = AnomalyKind(e)
+        for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
+            largest = verdict.results[i].contribution
+            verdict.kind = AnomalyKind(Evidence(index: i))
         }
         return top.mean(of: taking)
     }
@@ -43,7 +43,7 @@ extension Engine {
         let value = seenValue(c, input.value)
         let t = c.pointee.age
         let age = Double(t)
-        let prediction = predict(p, value, hasClock)
+        let prediction = predict(p, value, hasClock, isDriven: input.isDriven)
         let ranks = (p + layout.ranksAt).assumingMemoryBound(to: BlockRankCalibrator<Scalar>.self)
         let bins = BlockRankCalibrator<Scalar>.bins
         let tables = UnsafeMutableRawPointer(ranks + StateLayout.rankCalibrators).assumingMemoryBound(to: Scalar.self)
@@ -98,7 +98,7 @@ extension Engine {
         set(.fastResidual, fast, isSlow ? 0 : gate * 2 * fast, 8)
         if c.pointee.stuck.step(value) && takesPart(c) { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, takesPart(c))
-        keepTrace(prediction, [record, valueRank, novelty, u, point, fast, skill, slow, quick, score])
+        if keepsTrace { keepTrace(prediction, [record, valueRank, novelty, u, point, fast, skill, slow, quick, score]) }
         return score
     }
 

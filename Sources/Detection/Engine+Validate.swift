@@ -6,9 +6,12 @@ extension Engine {
         guard s.pointee.cadence.isSane else { throw .outOfRange("cadence") }
         guard s.pointee.alarm.isSane(t: Int64(s.pointee.age)) else { throw .outOfRange("alarm rule") }
         guard s.pointee.budget.isSane else { throw .outOfRange("budget") }
-        let grid = TailCalibrator<Scalar>.Grid(bins: profile.calibratorBins, width: profile.calibratorWidth)
-        for i in 0..<StateLayout.streamCalibrators {
-            guard s.pointee.calibrators[i].isSane(grid) else { throw .outOfRange("calibrator") }
+        if profile.rule == .calibratedPerStream {
+            let grid = TailCalibrator<Scalar>.Grid(bins: profile.calibratorBins, width: profile.calibratorWidth)
+            let calibrators = (p + layout.calibratorScalarsAt).assumingMemoryBound(to: TailCalibrator<Scalar>.self)
+            for i in 0..<StateLayout.streamCalibrators {
+                guard calibrators[i].isSane(grid) else { throw .outOfRange("calibrator") }
+            }
         }
         guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
             s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age)), s.pointee.daily.isSane
@@ -17,7 +20,9 @@ extension Engine {
             guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }
         }
         try requireFinite(p, layout.calibratorsAt, layout.bankSidesAt)
-        try requireFinite(p, layout.bankTablesAt, layout.streamBytes)
+        try requireFinite(p, layout.budgetAt, layout.budgetLastAt)
+        let peaks = (p + layout.budgetPeaksAt).assumingMemoryBound(to: BudgetPeak.self)
+        for i in 0..<StateLayout.budgetPeaks { guard peaks[i].score.isFinite else { throw .outOfRange("budget") } }
     }
 
     func validateChannel(_ p: UnsafeRawPointer) throws(StateError) {
@@ -41,7 +46,11 @@ extension Engine {
             throw .outOfRange("level statistics")
         }
         if profile.rule == .combinedRanks { try requireFinite(p, layout.clockHeadAt, layout.channelBytes) }
-        try requireFinite(p, layout.hiddenAt, layout.lastUseAt)
+        try requireFinite(p, layout.hiddenAt, layout.gainAt)
+        let gains = (p + layout.gainAt).assumingMemoryBound(to: Scalar.Gain.self)
+        for i in 0..<(layout.ring * layout.featuresPadded) where !Scalar.isFinite(gain: gains[i]) {
+            throw .notFinite(offset: layout.gainAt)
+        }
         try requireFinite(p, layout.jumpAt, layout.jumpAt + profile.jumpWindow * MemoryLayout<Scalar>.stride)
         guard layout.hasClockHead else { return }
         try requireFinite(p, layout.clockCovarianceAt, layout.ranksAt)

@@ -8,6 +8,8 @@ public struct ChannelInput {
     public var value: Double
     /// Handed back in the verdict.
     public var index: UInt16
+    /// True: a trained network has written the features that the built-in core would make (`Detector.setFeatures`).
+    public var isDriven = false
 
     /// One channel of one reading.
     public init(state: UnsafeMutableRawPointer, value: Double, index: UInt16) {
@@ -23,13 +25,18 @@ public struct StreamSettings: Sendable {
     public var threshold: Double?
     /// Mean seconds between false alarms that are tolerated (see `EventRate.secondsBetween`); infinity when no budget is set.
     public var secondsBetweenFalseAlarms: Double
+    /// Alarms closer than this count as one against the budget (an alert stays open so long).
+    public var quietSeconds: Double
     /// Seconds east of UTC of the clock people around this stream live by, at this reading.
     public var clockOffsetSeconds: Int32
 
     /// Settings; by default fixed threshold and UTC.
-    public init(threshold: Double? = nil, secondsBetweenFalseAlarms: Double = .infinity, clockOffsetSeconds: Int32 = 0) {
+    public init(
+        threshold: Double? = nil, secondsBetweenFalseAlarms: Double = .infinity, quietSeconds: Double = 0, clockOffsetSeconds: Int32 = 0
+    ) {
         self.threshold = threshold
         self.secondsBetweenFalseAlarms = secondsBetweenFalseAlarms
+        self.quietSeconds = quietSeconds
         self.clockOffsetSeconds = clockOffsetSeconds
     }
 }
@@ -48,17 +55,28 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     let core: Core
     let noveltyCore: Core
     let horizonCount: Int
-    private let horizons: InlineArray<4, Int>
+    let horizons: InlineArray<4, Int>
     /// Clock features of the present reading.
     let clock: UnsafeMutablePointer<Double>
     /// Statistics of the channels of the present reading, for attribution.
     var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
     /// Inner values of the last reading, for the golden tests.
     var trace = InlineArray<24, Double>(repeating: 0)
-    /// Room for the calibrator bank: statistics, evidence, reach [32] each.
-    let bankScratch: UnsafeMutablePointer<Scalar>
-    /// Statistics of the combined rule, [channels, Statistic.count].
+    var keepsTrace = false
+    /// Room for the calibrator bank.
+    let bankScratch: CalibratorBank<Scalar>.Scratch
+    /// The clock as the clock heads see it (see `ClockHead.features`), and room for one of them.
+    let clockHeadFeatures: UnsafeMutablePointer<Scalar>
+    /// The moment and the offset that `clock` and `clockHeadFeatures` stand for.
+    private let clockMoment: UnsafeMutablePointer<(time: Int64, offset: Int32)>
+    /// The gain of the present reading [featuresPadded].
+    private let gain: UnsafeMutablePointer<Scalar>
+    /// Blocks of the reading after this one, to be brought nearer meanwhile; nil: unknown.
+    var nextStream: UnsafeRawPointer?
+    var nextChannel: UnsafeRawPointer?
+    /// Statistics of the combined rule, [channels, Statistic.count], and combined over channels, [2, Statistic.count].
     var lines: UnsafeMutablePointer<Double>
+    let combined: UnsafeMutablePointer<Double>
 
     init(profile: DetectorProfile, core: Core, noveltyCore: Core) {
         precondition((1...4).contains(profile.horizons.count) && profile.prototypes % 8 == 0 && profile.prototypes > 0)
@@ -74,13 +92,24 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         statistics.initialize(repeating: ChannelStatistics())
         lines = .allocate(capacity: 64 * Statistic.count)
         lines.initialize(repeating: 0, count: 64 * Statistic.count)
-        bankScratch = .allocate(capacity: 3 * CalibratorBank<Scalar>.padded)
-        bankScratch.initialize(repeating: 0, count: 3 * CalibratorBank<Scalar>.padded)
+        combined = .allocate(capacity: 2 * Statistic.count)
+        combined.initialize(repeating: 0, count: 2 * Statistic.count)
+        bankScratch = CalibratorBank<Scalar>.Scratch(rankGrid: profile.rankGrid, tailGrid: profile.tailGrid)
+        clockHeadFeatures = .allocate(capacity: ClockHead<Scalar>.features + 16)
+        clockHeadFeatures.initialize(repeating: 0, count: ClockHead<Scalar>.features + 16)
+        clockMoment = .allocate(capacity: 1)
+        clockMoment.initialize(to: (.min, .min))
+        gain = .allocate(capacity: layout.featuresPadded)
+        gain.initialize(repeating: 0, count: layout.featuresPadded)
     }
 
     deinit {
         lines.deallocate()
+        combined.deallocate()
         bankScratch.deallocate()
+        clockHeadFeatures.deallocate()
+        gain.deallocate()
+        clockMoment.deallocate()
         core.deallocate()
         noveltyCore.deallocate()
         clock.deallocate()
@@ -92,7 +121,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         var scalars = Stream()
         scalars.version = layout.version
         p.initializeMemory(as: Stream.self, repeating: scalars, count: 1)
-        if profile.rule == .combinedRanks { initializeBank(p) }
+        initializeBudget(p)
+        switch profile.rule {
+        case .ranksPerChannel: break
+        case .calibratedPerStream:
+            (p + layout.calibratorScalarsAt).initializeMemory(
+                as: TailCalibrator<Scalar>.self, repeating: TailCalibrator(), count: StateLayout.streamCalibrators)
+        case .combinedRanks: initializeBank(p)
+        }
     }
 
     /// Calibrators that have counted nothing.
@@ -102,8 +138,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let s = p.assumingMemoryBound(to: Stream.self)
         s.pointee.rankBlocks = 0
         s.pointee.tailBlocks = 0
-        (p + layout.bankSidesAt).initializeMemory(
-            as: Bank.SideState.self, repeating: Bank.SideState(), count: Bank.rankCount + Bank.tailCount)
+        (p + layout.bankSidesAt).initializeMemory(as: Bank.Sides.self, repeating: Bank.Sides(), count: 1)
     }
 
     func initializeChannel(_ p: UnsafeMutableRawPointer) {
@@ -113,8 +148,6 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         p.initializeMemory(as: Channel.self, repeating: scalars, count: 1)
         for i in 0..<(layout.features - ClockFeatures.count) { setVariance(array(p, layout.covarianceAt), i, 10) }
         for q in 0..<horizonCount where horizons[q] == 1 { array(p, layout.readoutsAt)[q * layout.featuresPadded + 1] = 0.9 }
-        // Free prototypes lie too far away to be nearest.
-        array(p, layout.prototypesAt).update(repeating: 1e15, count: profile.prototypes * noveltyCore.unitCount)
         if layout.hasClockHead {
             for i in 0...ClockFeatures.count { setVariance(array(p, layout.clockCovarianceAt), i, 1) }
             let ranks = (p + layout.ranksAt).assumingMemoryBound(to: BlockRankCalibrator<Scalar>.self)
@@ -142,12 +175,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     ) {
         let s = stream.assumingMemoryBound(to: Stream.self)
         let t = s.pointee.age
+        if profile.rule == .combinedRanks { fetchScalars() }
         let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
         if hasClock {
-            ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: settings.clockOffsetSeconds, into: clock)
+            setClock(time, settings.clockOffsetSeconds)
             if intervals > profile.gapIntervals { s.pointee.resumedAt = t }
         }
-        let budgeted = beginVerdict(&verdict, s, intervals, settings, array(stream, layout.budgetAt))
+        beginVerdict(&verdict, s, intervals, settings)
+        let budgeted = applyBudget(stream, settings, &verdict)
         if channels.count > statistics.count { growScratch(channels.count) }
         var score: Double
         switch profile.rule {
@@ -167,15 +202,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             // Nothing is scored before the warm-up ends.
             if verdict.warmUpReason == .readings { habituated = 0 }
             verdict.offset -= score - habituated
+            if !verdict.isWarmingUp { verdict.habituation = score - habituated }
             score = habituated
         }
-        s.pointee.budget.count(plain, t: t, above: array(stream, layout.budgetAt))
+        if !verdict.isWarmingUp { countBudget(stream, plain, time, settings) }
         if budgeted {
             // A budget promises a rate, so its threshold is on the score without habituation.
             verdict.offset += plain - score
+            verdict.habituation = 0
             score = plain
-            verdict.isRaised =
-                !held && !verdict.isWarmingUp && score >= verdict.threshold && s.pointee.budget.mayAlarm(t: t, hold: holdReadings(s))
+            verdict.isRaised = !verdict.isWarmingUp && spendBudget(s, score, settings, verdict.threshold)
         } else {
             verdict.isRaised = !held && s.pointee.alarm.step(score, t: Int64(t), hold: holdReadings(s), step: profile.holdStep)
         }
@@ -187,6 +223,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.isAlarm = verdict.isRaised && score >= verdict.threshold && !verdict.isWarmingUp
         if profile.stuckAlarms && verdict[.stuck].statistic > 0 && !verdict.isWarmingUp { raiseStuck(&verdict) }
         s.pointee.age = t + 1
+        (nextStream, nextChannel) = (nil, nil)
+    }
+
+    /// Clock features of a moment; the same moment is often asked for again, by the next stream.
+    @inline(__always)
+    func setClock(_ time: Int64, _ offset: Int32) {
+        guard time != clockMoment.pointee.time || offset != clockMoment.pointee.offset else { return }
+        clockMoment.pointee = (time, offset)
+        ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: offset, into: clock)
+        if profile.rule == .combinedRanks { ClockHead.write(clock, into: clockHeadFeatures) }
     }
 
     /// The score less what is usual at this time of day.
@@ -200,7 +246,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
     @inline(__always)
-    private func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
+    func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
         guard profile.rule == .combinedRanks, s.pointee.cadence.isKnown else { return Int64(profile.holdReadings) }
         return max(1, Int64(min(Double(profile.holdReadings), 86_400 / s.pointee.cadence.intervalSeconds + 1e-3)))
     }
@@ -213,12 +259,39 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return UInt64(max(100, min(300, day.rounded(.up))))
     }
 
-    /// Everything but the score; true if a false-alarm budget sets the threshold.
+    /// Brings the scalars of the next reading nearer, whose places everything else depends on.
+    @inline(__always)
+    private func fetchScalars() {
+        if let p = nextStream { fetch(p, layout.bankTablesAt) }
+        if let p = nextChannel {
+            fetch(p, layout.covarianceAt)
+            fetch(p + layout.clockHeadAt, layout.channelBytes - layout.clockHeadAt)
+        }
+    }
+
+    /// Brings nearer what a channel's next reading needs beside scalars and covariance.
+    @inline(__always)
+    func fetchArrays(_ p: UnsafeRawPointer) {
+        let c = p.assumingMemoryBound(to: Channel.self)
+        let age = c.pointee.age
+        let n = layout.featuresPadded
+        fetch(p + layout.readoutsAt, horizonCount * n * MemoryLayout<Scalar>.stride)
+        for q in 0...horizonCount {
+            let k = q < horizonCount ? UInt64(horizons[q]) : 0
+            guard age >= k else { continue }
+            let row = Int((age - k) % UInt64(layout.ring)) * n
+            fetch(p + layout.phiAt + row * MemoryLayout<Scalar>.stride, n * MemoryLayout<Scalar>.stride)
+            fetch(p + layout.gainAt + row * MemoryLayout<Scalar.Gain>.stride, n * MemoryLayout<Scalar.Gain>.stride)
+        }
+        fetch(p + layout.prototypesAt, layout.jumpAt - layout.prototypesAt)
+        fetch(p + layout.jumpAt + c.pointee.jump.place(in: profile.jumpWindow) * MemoryLayout<Scalar>.stride, 1)
+    }
+
+    /// Everything but the score.
     @inline(__always)
     private func beginVerdict(
-        _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings,
-        _ budget: UnsafeMutablePointer<Scalar>
-    ) -> Bool {
+        _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings
+    ) {
         let t = s.pointee.age
         verdict.age = t
         verdict.intervalsSinceLast = intervals
@@ -227,18 +300,15 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.kind = .none
         verdict.offset = 0
         verdict.channelCount = 0
-        for i in 0..<Evidence.count { verdict.results[i] = EvidenceResult() }
+        verdict.results = InlineArray(repeating: EvidenceResult())
         let warm = warmUpReadings(s)
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
         verdict.isWarmingUp = t < warm || held
         verdict.warmUpReason = t < warm ? .readings : (held ? .gap : .none)
+        verdict.warmUpReadings = UInt32(clamping: warm)
+        verdict.habituation = 0
         verdict.warmUpProgress = t >= warm ? 1 : Double(t) / Double(warm)
         verdict.threshold = settings.threshold ?? profile.threshold
-        guard settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown else { return false }
-        let readings = settings.secondsBetweenFalseAlarms / s.pointee.cadence.intervalSeconds
-        guard let budgeted = s.pointee.budget.threshold(oneAlarmIn: readings, above: budget) else { return false }
-        verdict.threshold = budgeted
-        return true
     }
 
     private func raiseStuck(_ verdict: inout Verdict) {
@@ -279,7 +349,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
     @inline(__always)
-    func predict(_ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool) -> Prediction {
+    func predict(
+        _ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool, next: UnsafeRawPointer? = nil
+    ) -> Prediction {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let ageReal = Double(age)
@@ -295,7 +367,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let n = layout.featuresPadded
         let count = Int32(n)
         let phi = array(p, layout.phiAt)
-        let gain = array(p, layout.gainAt)
+        let gains = (p + layout.gainAt).assumingMemoryBound(to: Scalar.Gain.self)
         let readouts = array(p, layout.readoutsAt)
         for q in 0..<horizonCount {
             let k = UInt64(horizons[q])
@@ -311,19 +383,22 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             out.errors[q] = e
             if k == 1 { out.expected += out.spread * guess }
             let learned = headError(c, q, e, ageReal - Double(k), age > 20 + k)
-            Scalar.addScaled(w, gain + row, Scalar(learned), count)
+            Scalar.learn(w, gains + row, Scalar(learned), count)
         }
         if hasClock {
             if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
             if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
         }
-        core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8)))
+        if !isDriven { core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8))) }
         let row = Int(age % UInt64(layout.ring)) * n
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
         c.pointee.previous = x
         let memory = min(max(0.2 * ageReal, 2000), 50_000)
-        let repaired = Scalar.leastSquares(array(p, layout.covarianceAt), phi + row, gain + row, Scalar(1 - 1 / memory), 10, count)
-        c.pointee.repairs &+= UInt64(repaired)
+        let repaired = Scalar.leastSquares(
+            array(p, layout.covarianceAt), phi + row, gain, Scalar(1 - 1 / memory), 10, count,
+            next.map { ($0 + layout.covarianceAt).assumingMemoryBound(to: Scalar.self) })
+        Scalar.keep(gains + row, gain, count)
+        c.pointee.repairs &+= UInt64(truncatingIfNeeded: repaired)
         return out
     }
 
@@ -338,15 +413,16 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     }
 
     @inline(__always)
-    private func writeFeatures(
+    func writeFeatures(
         _ p: UnsafeMutableRawPointer, _ phi: UnsafeMutablePointer<Scalar>, _ x: Double, _ previous: Double, _ hasClock: Bool
     ) {
         phi[0] = 1
         phi[1] = Scalar(x)
         phi[2] = Scalar(previous)
         let units = core.unitCount
-        (phi + 3).update(from: array(p, layout.hiddenAt), count: units)
-        for i in 0..<ClockFeatures.count { phi[3 + units + i] = hasClock ? Scalar(clock[i]) : 0 }
+        let hidden = array(p, layout.hiddenAt)
+        for i in 0..<units { phi[3 &+ i] = hidden[i] }
+        for i in 0..<ClockFeatures.count { phi[3 &+ units &+ i] = hasClock ? Scalar(clock[i]) : 0 }
     }
 
     /// The clock head: what the time of day and week alone explain. Horizon 0, memory 2000 readings.
@@ -360,7 +436,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             let w = array(p, layout.clockWeightsAt)
             let e = x - Double(Scalar.dot(w, phi, Int32(n)))
             let learned = headError(c, horizonCount, e, age, age > 20)
-            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n))
+            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n), nil)
             Scalar.addScaled(w, phi + n, Scalar(learned), Int32(n))
             return e
         }
@@ -370,12 +446,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     @inline(__always)
     private func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
         let head = ClockHead(memory: array(p, layout.clockHeadAt))
-        let guess = head.predict(clock)
+        let guess = head.predict(clockHeadFeatures)
         let e = x - guess
         let learned = headError(c, horizonCount, e, age, age > 20)
         let memory = min(max(0.2 * age, 2000), 50_000)
         let t = c.pointee.age
-        head.learn(clock, guess + learned, gain: 1 / min(memory, age + 1), solves: t < 64 || t % 8 == 0)
+        head.learn(
+            clockHeadFeatures, guess + learned, gain: 1 / min(memory, age + 1), solves: t < 64 || t % 8 == 0,
+            scratch: clockHeadFeatures + ClockHead<Scalar>.features)
         return e
     }
 
@@ -385,7 +463,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let state = array(p, layout.noveltyHiddenAt)
         noveltyCore.step(state: state, input: Scalar(clipped(z / 1.25, 6)))
         return c.pointee.novelty.step(
-            state: state, age: c.pointee.age, prototypes: array(p, layout.prototypesAt),
+            state: state, age: c.pointee.age,
+            prototypes: (p + layout.prototypesAt).assumingMemoryBound(to: Scalar.Coordinate.self),
             lastUse: (p + layout.lastUseAt).assumingMemoryBound(to: UInt32.self), slots: profile.prototypes,
             dimension: noveltyCore.unitCount)
     }

@@ -21,6 +21,11 @@ public enum Evidence: UInt8, CaseIterable, Sendable {
 
     /// Number of pieces.
     public static let count = 9
+
+    /// Piece `index` of all of them, without making a list.
+    @inline(__always)
+    init(index: Int) { self = Evidence(rawValue: UInt8(truncatingIfNeeded: index)) ?? .stuck }
+
     /// Stable lower-case name for output, e.g. `value_record`.
     public var name: String {
         switch self {

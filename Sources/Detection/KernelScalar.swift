@@ -2,18 +2,29 @@ import CDetectionKernels
 
 /// The two precisions the arrays of a detector can have. Kernels come from C; everything scalar is Double in both.
 protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
+    /// What a coordinate of a prototype in [-1, 1] is kept in; and an element of a gain that waits for its error.
+    associatedtype Coordinate: BitwiseCopyable & Sendable
+    associatedtype Gain: BitwiseCopyable & Sendable
     static func reservoir(
         _ h: UnsafeMutablePointer<Self>, _ w: UnsafePointer<Self>, _ win: UnsafePointer<Self>, _ bias: UnsafePointer<Self>,
         _ leak: UnsafePointer<Self>, _ x: Self, _ n: Int32)
     static func leastSquares(
         _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ cap: Self,
-        _ n: Int32
+        _ n: Int32, _ next: UnsafePointer<Self>?
     ) -> Int32
     static func dot(_ a: UnsafePointer<Self>, _ b: UnsafePointer<Self>, _ n: Int32) -> Self
     static func addScaled(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Self>, _ a: Self, _ n: Int32)
     static func nearest(
-        _ prototypes: UnsafePointer<Self>, _ s: UnsafePointer<Self>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Self>
+        _ prototypes: UnsafePointer<Coordinate>, _ s: UnsafePointer<Self>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Self>
     ) -> Int32
+    static func pull(_ prototypes: UnsafeMutablePointer<Coordinate>, _ s: UnsafePointer<Self>, _ slot: Int32, _ d: Int32, _ rate: Self)
+    static func keep(_ to: UnsafeMutablePointer<Gain>, _ g: UnsafePointer<Self>, _ n: Int32)
+    static func learn(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Gain>, _ a: Self, _ n: Int32)
+    static func toward(_ m: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Self>, _ gain: Self, _ n: Int32)
+    static func bins(
+        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Self>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
+        _ top: UnsafePointer<Double>, _ n: Int32)
+    static func isFinite(gain: Gain) -> Bool
     static func add(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func scale(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func sum(_ a: UnsafePointer<Self>, _ n: Int32) -> Double
@@ -22,6 +33,9 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 }
 
 extension Float: KernelScalar {
+    typealias Coordinate = Int16
+    typealias Gain = UInt16
+
     @inline(__always)
     static func reservoir(
         _ h: UnsafeMutablePointer<Float>, _ w: UnsafePointer<Float>, _ win: UnsafePointer<Float>, _ bias: UnsafePointer<Float>,
@@ -30,16 +44,35 @@ extension Float: KernelScalar {
     @inline(__always)
     static func leastSquares(
         _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ cap: Float,
-        _ n: Int32
-    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, cap, n) }
+        _ n: Int32, _ next: UnsafePointer<Float>?
+    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int32) -> Float { cdk_dot_f32(a, b, n) }
     @inline(__always)
     static func addScaled(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ a: Float, _ n: Int32) { cdk_axpy_f32(y, x, a, n) }
     @inline(__always)
     static func nearest(
-        _ prototypes: UnsafePointer<Float>, _ s: UnsafePointer<Float>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Float>
+        _ prototypes: UnsafePointer<Int16>, _ s: UnsafePointer<Float>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Float>
     ) -> Int32 { cdk_nearest_f32(prototypes, s, m, d, distance2) }
+    @inline(__always)
+    static func pull(_ prototypes: UnsafeMutablePointer<Int16>, _ s: UnsafePointer<Float>, _ slot: Int32, _ d: Int32, _ rate: Float) {
+        cdk_pull_f32(prototypes, s, slot, d, rate)
+    }
+    @inline(__always)
+    static func keep(_ to: UnsafeMutablePointer<UInt16>, _ g: UnsafePointer<Float>, _ n: Int32) { cdk_keep_f32(to, g, n) }
+    @inline(__always)
+    static func learn(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<UInt16>, _ a: Float, _ n: Int32) { cdk_learn_f32(y, x, a, n) }
+    @inline(__always)
+    static func toward(_ m: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ gain: Float, _ n: Int32) {
+        cdk_toward_f32(m, x, gain, n)
+    }
+    @inline(__always)
+    static func bins(
+        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Float>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
+        _ top: UnsafePointer<Double>, _ n: Int32
+    ) { cdk_bins_f32(bin, y, start, width, top, n) }
+    @inline(__always)
+    static func isFinite(gain: UInt16) -> Bool { gain & 0x7f80 != 0x7f80 }
     @inline(__always)
     static func add(_ a: UnsafeMutablePointer<Float>, _ v: Float, _ n: Int32) { cdk_add_f32(a, v, n) }
     @inline(__always)
@@ -53,6 +86,9 @@ extension Float: KernelScalar {
 }
 
 extension Double: KernelScalar {
+    typealias Coordinate = Double
+    typealias Gain = Double
+
     @inline(__always)
     static func reservoir(
         _ h: UnsafeMutablePointer<Double>, _ w: UnsafePointer<Double>, _ win: UnsafePointer<Double>, _ bias: UnsafePointer<Double>,
@@ -61,8 +97,8 @@ extension Double: KernelScalar {
     @inline(__always)
     static func leastSquares(
         _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double, _ cap: Double,
-        _ n: Int32
-    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, cap, n) }
+        _ n: Int32, _ next: UnsafePointer<Double>?
+    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, _ n: Int32) -> Double { cdk_dot_f64(a, b, n) }
     @inline(__always)
@@ -73,6 +109,25 @@ extension Double: KernelScalar {
     static func nearest(
         _ prototypes: UnsafePointer<Double>, _ s: UnsafePointer<Double>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Double>
     ) -> Int32 { cdk_nearest_f64(prototypes, s, m, d, distance2) }
+    @inline(__always)
+    static func pull(_ prototypes: UnsafeMutablePointer<Double>, _ s: UnsafePointer<Double>, _ slot: Int32, _ d: Int32, _ rate: Double) {
+        cdk_pull_f64(prototypes, s, slot, d, rate)
+    }
+    @inline(__always)
+    static func keep(_ to: UnsafeMutablePointer<Double>, _ g: UnsafePointer<Double>, _ n: Int32) { cdk_keep_f64(to, g, n) }
+    @inline(__always)
+    static func learn(_ y: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ a: Double, _ n: Int32) { cdk_learn_f64(y, x, a, n) }
+    @inline(__always)
+    static func toward(_ m: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ gain: Double, _ n: Int32) {
+        cdk_toward_f64(m, x, gain, n)
+    }
+    @inline(__always)
+    static func bins(
+        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Double>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
+        _ top: UnsafePointer<Double>, _ n: Int32
+    ) { cdk_bins_f64(bin, y, start, width, top, n) }
+    @inline(__always)
+    static func isFinite(gain: Double) -> Bool { gain.isFinite }
     @inline(__always)
     static func add(_ a: UnsafeMutablePointer<Double>, _ v: Double, _ n: Int32) { cdk_add_f64(a, v, n) }
     @inline(__always)
@@ -88,3 +143,7 @@ extension Double: KernelScalar {
 /// The slot with the smallest stamp.
 @inline(__always)
 func oldest(_ stamps: UnsafePointer<UInt32>, _ count: Int) -> Int { Int(cdk_oldest_u32(stamps, Int32(count))) }
+
+/// Brings memory nearer that is needed a few microseconds later.
+@inline(__always)
+func fetch(_ p: UnsafeRawPointer, _ bytes: Int) { cdk_fetch(p, bytes) }

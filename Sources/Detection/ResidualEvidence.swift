@@ -5,6 +5,9 @@ struct ResidualScale: BitwiseCopyable {
     /// The running mean of |e|, clipped at five times itself once it is 30 readings old.
     private(set) var scale: Double = 0
 
+    /// Begins anew from a known mean |e|.
+    mutating func restart(at mean: Double) { scale = mean }
+
     /// e / scale (before this reading); 0 for the first six readings.
     @inline(__always)
     mutating func step(_ error: Double, age: Double) -> Double {

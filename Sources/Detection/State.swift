@@ -46,7 +46,6 @@ struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var resumedAt: UInt64 = 0
     var cadence = CadenceEstimator()
     var alarm = AlarmRule()
-    var calibrators = InlineArray<5, TailCalibrator<Scalar>>(repeating: TailCalibrator())
     var budget = BudgetThreshold<Scalar>()
     /// Blocks the calibrator bank has counted.
     var rankBlocks: Double = 0

@@ -4,7 +4,7 @@
 /// readable by a detector with the same `version` on a little-endian machine.
 struct StateLayout: Sendable {
     /// Changed whenever the meaning of a byte changes.
-    static let revision: UInt32 = 1
+    static let revision: UInt32 = 2
 
     // Legend: F features of the readouts, padded to 8; H hidden units, padded; Q horizons; L ring length; B bins
     let features: Int
@@ -31,10 +31,13 @@ struct StateLayout: Sendable {
     let channelBytes: Int
 
     // Stream block.
+    let calibratorScalarsAt: Int
     let calibratorsAt: Int
     let bankSidesAt: Int
     let bankTablesAt: Int
     let budgetAt: Int
+    let budgetLastAt: Int
+    let budgetPeaksAt: Int
     let streamBytes: Int
     let version: UInt32
 
@@ -43,7 +46,9 @@ struct StateLayout: Sendable {
     static let rankCalibrators = 16
     /// Stream calibrators: fast, drift, local deviation, jump, novelty.
     static let streamCalibrators = 5
-    static let budgetBins = 192
+    /// Thresholds of the budget's grid, and moments it remembers.
+    static let budgetBins = 96
+    static let budgetPeaks = 64
 
     init<Core: RecurrentCore>(_ profile: DetectorProfile, _ core: Core, _ novelty: Core) {
         let scalar = MemoryLayout<Core.Scalar>.stride
@@ -66,8 +71,8 @@ struct StateLayout: Sendable {
         covarianceAt = place(triangle(featuresPadded) * scalar)
         readoutsAt = place(profile.horizons.count * featuresPadded * scalar)
         phiAt = place(ring * featuresPadded * scalar)
-        gainAt = place(ring * featuresPadded * scalar)
-        prototypesAt = place(profile.prototypes * novelty.unitCount * scalar)
+        gainAt = place(ring * featuresPadded * MemoryLayout<Core.Scalar.Gain>.stride)
+        prototypesAt = place(profile.prototypes * novelty.unitCount * MemoryLayout<Core.Scalar.Coordinate>.stride)
         lastUseAt = place(profile.prototypes * 4)
         jumpAt = place(profile.jumpWindow * scalar)
         let clock = Self.clockFeaturesPadded
@@ -83,12 +88,16 @@ struct StateLayout: Sendable {
 
         at = 0
         _ = place(MemoryLayout<StreamScalars<Core.Scalar>>.stride)
-        calibratorsAt = place(profile.rule == .calibratedPerStream ? Self.streamCalibrators * profile.calibratorBins * scalar : 0)
+        let hasCalibrators = profile.rule == .calibratedPerStream
+        calibratorScalarsAt = place(hasCalibrators ? Self.streamCalibrators * MemoryLayout<TailCalibrator<Core.Scalar>>.stride : 0)
+        calibratorsAt = place(hasCalibrators ? Self.streamCalibrators * profile.calibratorBins * scalar : 0)
         typealias Bank = CalibratorBank<Core.Scalar>
         let hasBank = profile.rule == .combinedRanks
-        bankSidesAt = place(hasBank ? (Bank.rankCount + Bank.tailCount) * MemoryLayout<Bank.SideState>.stride : 0)
-        bankTablesAt = place(hasBank ? (Bank.rankCount * profile.rankGrid.bins + Bank.tailCount * profile.tailGrid.bins) * scalar : 0)
+        bankSidesAt = place(hasBank ? MemoryLayout<Bank.Sides>.stride : 0)
+        bankTablesAt = place(hasBank ? Bank.tableBytes(rankGrid: profile.rankGrid, tailGrid: profile.tailGrid) : 0)
         budgetAt = place(Self.budgetBins * scalar)
+        budgetLastAt = place(Self.budgetBins * 4)
+        budgetPeaksAt = place(Self.budgetPeaks * MemoryLayout<BudgetPeak>.stride)
         streamBytes = (at + 63) / 64 * 64
 
         var hash: UInt32 = 2_166_136_261

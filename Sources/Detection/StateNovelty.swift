@@ -12,33 +12,29 @@ struct StateNovelty: BitwiseCopyable {
     /// Distance before learning; 0 for the first reading. `prototypes` [slots / 8, dimension, 8], `lastUse` [slots].
     @inline(__always)
     mutating func step<Scalar: KernelScalar>(
-        state: UnsafePointer<Scalar>, age: UInt64, prototypes: UnsafeMutablePointer<Scalar>, lastUse: UnsafeMutablePointer<UInt32>,
-        slots: Int,
-        dimension: Int
+        state: UnsafePointer<Scalar>, age: UInt64, prototypes: UnsafeMutablePointer<Scalar.Coordinate>,
+        lastUse: UnsafeMutablePointer<UInt32>, slots: Int, dimension: Int
     ) -> Double {
         var distance2: Scalar = 0
-        var slot = 0
-        if used > 0 { slot = Int(Scalar.nearest(prototypes, state, Int32((Int(used) + 7) / 8 * 8), Int32(dimension), &distance2)) }
-        let distance = used > 0 ? Double(distance2).squareRoot() : 0
+        var slot: Int32 = 0
+        var distance = 0.0
         if used > 0 {
+            slot = Scalar.nearest(prototypes, state, used, Int32(truncatingIfNeeded: dimension), &distance2)
+            distance = Double(distance2).squareRoot()
             if distance > radius { radius += 0.02 * radius * 0.9 + 1e-6 } else { radius -= 0.02 * radius * 0.1 }
         }
-        let stamp = UInt32(truncatingIfNeeded: min(age, UInt64(UInt32.max)))
+        var rate = Scalar(0.05)
         if used == 0 || distance > radius {
+            rate = 1
             if Int(used) < slots {
-                slot = Int(used)
+                slot = used
                 used += 1
             } else {
-                slot = oldest(lastUse, slots)
-            }
-            for j in 0..<dimension { prototypes[(slot & ~7) * dimension + 8 * j + (slot & 7)] = state[j] }
-        } else {
-            for j in 0..<dimension {
-                let at = (slot & ~7) * dimension + 8 * j + (slot & 7)
-                prototypes[at] += Scalar(0.05) * (state[j] - prototypes[at])
+                slot = Int32(truncatingIfNeeded: oldest(lastUse, slots))
             }
         }
-        lastUse[slot] = stamp
+        Scalar.pull(prototypes, state, slot, Int32(truncatingIfNeeded: dimension), rate)
+        lastUse[Int(slot)] = UInt32(truncatingIfNeeded: min(age, UInt64(UInt32.max)))
         return distance
     }
 

@@ -108,6 +108,10 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
         return evidence
     }
 
+    /// Where in the ring the next difference goes.
+    @inline(__always)
+    func place(in length: Int) -> Int { Int(truncatingIfNeeded: count % UInt64(length)) }
+
     @inline(__always)
     private mutating func push(_ difference: Double, _ ring: UnsafeMutablePointer<Scalar>, _ length: Int) {
         let at = Int(count % UInt64(length))

@@ -50,6 +50,10 @@ public struct Verdict: ~Copyable {
     public internal(set) var warmUpReason = WarmUpReason.readings
     /// What kind of anomaly the largest contribution points to; `.none` when nothing contributes.
     public internal(set) var kind = AnomalyKind.none
+    /// Readings the warm-up takes, as far as the cadence tells by now.
+    public internal(set) var warmUpReadings: UInt32 = 0
+    /// Score points taken off because of what was told a short while ago.
+    public internal(set) var habituation: Double = 0
     /// Readings of the stream before this one.
     public internal(set) var age: UInt64 = 0
     /// Usual intervals that passed since the reading before (1 = on time; 0 = unknown).

@@ -41,16 +41,15 @@ public struct SeriesRun: Sendable {
     public var raised: [Double] = []
     /// Alarms at the threshold in force.
     public var alarms: [Bool] = []
+    /// What each reading looks like.
+    public var kinds: [AnomalyKind] = []
+    /// True while the stream was too young to be judged.
+    public var warmUp: [Bool] = []
 
     /// Runs `series` through `detector` as one new stream.
     public init(_ series: LabelledSeries, _ detector: inout Detector, settings: StreamSettings = StreamSettings()) {
         let d = series.channels
-        let bytes = detector.streamStateBytes + d * detector.channelStateBytes
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        defer { memory.deallocate() }
-        detector.initializeStream(memory)
-        let first = memory + detector.streamStateBytes
-        for j in 0..<d { detector.initializeChannel(first + j * detector.channelStateBytes) }
+        let memory = StreamMemory(detector, channels: d)
         var verdict = Verdict(channelsMax: d)
         var inputs: [ChannelInput] = []
         inputs.reserveCapacity(d)
@@ -59,17 +58,18 @@ public struct SeriesRun: Sendable {
             inputs.removeAll(keepingCapacity: true)
             for j in 0..<d where series.values[i * d + j].isFinite {
                 inputs.append(
-                    ChannelInput(
-                        state: first + j * detector.channelStateBytes, value: series.values[i * d + j], index: UInt16(truncatingIfNeeded: j)
-                    ))
+                    ChannelInput(state: memory.channel(j), value: series.values[i * d + j], index: UInt16(truncatingIfNeeded: j)))
             }
             inputs.withUnsafeBufferPointer {
                 detector.step(
-                    stream: memory, channels: $0, time: series.times[i], hasClock: series.hasClock, settings: settings, verdict: &verdict)
+                    stream: memory.stream, channels: $0, time: series.times[i], hasClock: series.hasClock, settings: settings,
+                    verdict: &verdict)
             }
             scores.append(verdict.score)
             raised.append(verdict.isRaised ? verdict.score : 0)
             alarms.append(verdict.isAlarm)
+            kinds.append(verdict.kind)
+            warmUp.append(verdict.warmUpReason == .readings)
         }
     }
 }

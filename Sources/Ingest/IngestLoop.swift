@@ -19,6 +19,8 @@ final class Connection {
     /// Set once the client asked for acknowledgements.
     var producer: String?
     var outgoing: [UInt8] = []
+    /// The newest acknowledgement that found no room in `outgoing`: told as soon as its client has read.
+    var owed: Int64?
     var csv: CSVState = .undecided
 
     enum CSVState {
@@ -60,10 +62,13 @@ final class IngestLoop {
     private var idleCheckedAt: Int64 = 0
     private var refusalLoggedAt: Int64 = 0
     private var refusalsUnlogged = 0
+    private var refusalsLogged = 0
     private(set) var refusals: [Refusal] = []
     private let buffer: UnsafeMutableRawBufferPointer
     private static let readBytes = 256 << 10
     private static let refusalsKept = 50
+    /// Messages a second about refused lines.
+    private static let refusalsLoggedMax = 5
     private static let wakeupToken: UInt64 = 0
     /// Names of clients that number their lines; each is stored for good.
     private static let producersMax = 10_000
@@ -77,11 +82,14 @@ final class IngestLoop {
     }
     private final class ParserBox {
         var lines: LineParser
+        /// For standard input, which has one writer: what names no stream is the stream `stdin`.
+        var fileLines: LineParser
         var csv: CSVParser
         init(_ limits: LineLimits) {
             lines = LineParser(limits: limits)
             var options = CSVOptions()
             options.defaultStream = Array("stdin".utf8)
+            fileLines = LineParser(limits: limits, defaultStream: options.defaultStream)
             csv = CSVParser(limits: limits, options: options)
         }
     }
@@ -295,19 +303,30 @@ final class IngestLoop {
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
         do {
-            if connection.isFile, try row(bytes, connection, &intake, now, arrival) { return }
-            try parser.lines.parse(bytes)
-            if parser.lines.readings.count == 0 && parser.lines.readings.refusals.isEmpty { intake.ignoredLine() }
-            for refusal in parser.lines.readings.refusals {
-                intake.refused(refusal.reason)
-                refuse(connection, token, refusal.description, now)
-            }
-            if let problem = intake.accept(&parser.lines.readings, now: now, arrival: arrival) {
-                refuse(connection, token, problem.description, now)
+            if !connection.isFile {
+                try take(bytes, &parser.lines, connection, token, &intake, now, arrival)
+            } else if try !row(bytes, connection, &intake, now, arrival) {
+                try take(bytes, &parser.fileLines, connection, token, &intake, now, arrival)
             }
         } catch {
             intake.refused(error.reason)
             refuse(connection, token, error.description, now)
+        }
+    }
+
+    @inline(__always)
+    private func take(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser, _ connection: Connection, _ token: UInt64, _ intake: inout Intake,
+        _ now: Int64, _ arrival: Int64
+    ) throws(LineError) {
+        try parser.parse(bytes)
+        if parser.readings.count == 0 && parser.readings.refusals.isEmpty { intake.ignoredLine() }
+        for refusal in parser.readings.refusals {
+            intake.refused(refusal.reason)
+            refuse(connection, token, refusal.description, now)
+        }
+        if let problem = intake.accept(&parser.readings, now: now, arrival: arrival) {
+            refuse(connection, token, problem.description, now)
         }
     }
 
@@ -342,8 +361,10 @@ final class IngestLoop {
             queue("refused \(producer.position) \(text)\n", connection, token)
         }
         refusalsUnlogged += 1
-        // The first at once, then at most one a second with the number of those between: a flood of rubbish must not fill a disk.
-        guard now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt else { return }
+        // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
+        if now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
+        refusalsLogged += 1
         log.warning(
             "refused a line: \(connection.name) line \(connection.lines): \(text)", ["refused_since_last_message": "\(refusalsUnlogged)"])
         refusalLoggedAt = now
@@ -380,8 +401,13 @@ final class IngestLoop {
         producers[name] = producer
         connection.producer = name
         connection.lines = 1
-        if before != 0, before != token { drop(before) }
-        queue("ok \(producer.stored)\n", connection, token)
+        if before != 0, before != token {
+            if let other = connections[before] {
+                queue("error cannot go on: another client greeted as \(name), expected one at a time\n", other, before)
+            }
+            drop(before)
+        }
+        acknowledge(producer.stored, connection, token)
         return true
     }
 
@@ -410,10 +436,20 @@ final class IngestLoop {
         for acknowledgement in acknowledgements {
             producers[acknowledgement.producer]?.stored = acknowledgement.sequence
             guard let token = producers[acknowledgement.producer]?.connection, let connection = connections[token] else { continue }
-            queue("ok \(acknowledgement.sequence)\n", connection, token)
+            acknowledge(acknowledgement.sequence, connection, token)
         }
     }
 
+    /// An acknowledgement is never left out, whatever else a client has not read yet.
+    private func acknowledge(_ sequence: Int64, _ connection: Connection, _ token: UInt64) {
+        if connection.outgoing.count >= IngestLoop.outgoingMax {
+            connection.owed = sequence
+        } else {
+            queue("ok \(sequence)\n", connection, token)
+        }
+    }
+
+    /// Says something, unless the client leaves too much unread; then it is only counted, like everything.
     private func queue(_ text: String, _ connection: Connection, _ token: UInt64) {
         guard connection.outgoing.count < IngestLoop.outgoingMax else { return }
         connection.outgoing += Array(text.utf8)
@@ -425,6 +461,10 @@ final class IngestLoop {
             let count = connection.outgoing.withUnsafeBytes { Glibc.write(connection.descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 connection.outgoing.removeFirst(count)
+                if connection.outgoing.isEmpty, let sequence = connection.owed {
+                    connection.owed = nil
+                    connection.outgoing = Array("ok \(sequence)\n".utf8)
+                }
             } else if count < 0 && errno == EINTR {
                 continue
             } else {
@@ -451,7 +491,7 @@ final class IngestLoop {
         producer.connection = token
         producers[name] = producer
         connection.producer = name
-        queue("ok \(producer.stored)\n", connection, token)
+        acknowledge(producer.stored, connection, token)
     }
 
     /// Takes what is still in the sockets' buffers (bounded), then ends.

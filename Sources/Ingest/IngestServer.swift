@@ -63,7 +63,8 @@ public final class IngestServer: @unchecked Sendable {
     enum Command: Sendable {
         case stop
         case report(kind: String, reason: String?, at: Int64)
-        case limits(IntakeLimits, isIgnored: @Sendable (String) -> Bool, keys: [UInt32: String])
+        case models([ModelAssignment], at: Int64)
+        case rules(IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String])
     }
 
     public let snapshot = Locked(IngestSnapshot())
@@ -85,10 +86,13 @@ public final class IngestServer: @unchecked Sendable {
     public func stop() { send(.stop) }
     /// Notes a condition of the daemon itself in the log of batches (nil: it is over); `at`: wall time.
     public func report(_ kind: String, reason: String?, at: Int64) { send(.report(kind: kind, reason: reason, at: at)) }
-    /// Takes over reloaded limits.
-    public func reload(_ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, keys: [UInt32: String]) {
-        send(.limits(limits, isIgnored: isIgnored, keys: keys))
-    }
+    /// Puts into the log of batches which models run from here on; `at`: wall time.
+    public func assign(_ models: [ModelAssignment], at: Int64) { send(.models(models, at: at)) }
+    /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget.
+    public func reload(
+        _ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
+        keys: [UInt32: String]
+    ) { send(.rules(limits, isIgnored: isIgnored, budgetGroup: budgetGroup, keys: keys)) }
 
     /// Tells clients that their lines are stored. Called by the writer.
     public func acknowledge(_ acknowledgements: [Acknowledgement]) {
@@ -118,9 +122,11 @@ public final class IngestServer: @unchecked Sendable {
                 switch command {
                 case .stop: isStopping = true
                 case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
-                case .limits(let limits, let isIgnored, let keys):
+                case .models(let models, let at): intake.assign(models, now: at)
+                case .rules(let limits, let isIgnored, let budgetGroup, let keys):
                     intake.limits = limits
                     intake.isIgnored = isIgnored
+                    intake.budgetGroup = budgetGroup
                     intake.refreshIgnored { keys[$0] }
                 }
             }

@@ -32,9 +32,13 @@ public struct Intake: ~Copyable {
     /// Decides for a new stream (its canonical key) whether the configuration ignores it.
     public var isIgnored: (String) -> Bool
 
-    private var table: StreamTable
+    /// The group whose false-alarm budget a stream (its canonical key) shares; 0: it has one of its own, or none.
+    public var budgetGroup: (String) -> UInt16 = { _ in 0 }
+    var budget = BudgetGroups()
+
+    var table: StreamTable
     private let courier: any BatchCourier
-    private var open: [ReadingBatch?]
+    private(set) var open: [ReadingBatch?]
     private var nextSequence: Int64
     private var limitReachedAt: Int64?
     private var limitIsTold = false
@@ -79,8 +83,10 @@ public struct Intake: ~Copyable {
     ) {
         _ = key.withUnsafeBufferPointer { table.add(canonical: $0, id: id) }
         table.infos[Int(id)].lastTime = lastTime
-        table.infos[Int(id)].isIgnored = isIgnored(String(decoding: key, as: UTF8.self))
+        let text = String(decoding: key, as: UTF8.self)
+        table.infos[Int(id)].isIgnored = isIgnored(text)
         table.infos[Int(id)].lastClock = lastClock
+        _ = joinBudget(id, text)
         for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
     }
 
@@ -156,12 +162,15 @@ public struct Intake: ~Copyable {
                 return 0
             }
             tellLimit(now)
+            leaveBudget(victim)
             table.remove(victim)
             note(.evicted(stream: victim), stream: victim)
         }
         let stream = table.add(canonical: canonical)
-        table.infos[Int(stream)].isIgnored = isIgnored(String(decoding: canonical, as: UTF8.self))
+        let key = String(decoding: canonical, as: UTF8.self)
+        table.infos[Int(stream)].isIgnored = isIgnored(key)
         note(.stream(id: stream, key: Array(canonical)), stream: stream)
+        tellBudget(of: stream, group: joinBudget(stream, key))
         let raw = readings.rawKey(index)
         if table.find(raw) == 0 { table.addAlias(raw, of: stream) }
         return stream
@@ -239,7 +248,10 @@ public struct Intake: ~Copyable {
     }
 
     private mutating func note(_ note: BatchNote, stream: UInt32) {
-        let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
+        self.note(note, shard: Int(stream / Intake.streamsPerBlock) % limits.shards)
+    }
+
+    mutating func note(_ note: BatchNote, shard: Int) {
         if open[shard] == nil {
             let batch = courier.borrow()
             batch.shard = shard
@@ -289,6 +301,7 @@ public struct Intake: ~Copyable {
                 open[shard] = courier.borrow()
             }
         }
+        if budget.isPending, open.contains(where: { $0 != nil }) { tellBudgets() }
         if hasAcknowledgements || totals.linesReceived != linesFlushed, open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
     }
 
@@ -298,11 +311,20 @@ public struct Intake: ~Copyable {
         flush(now: now)
     }
 
-    /// Asks for every stream again whether it is ignored (after a reload). `keys`: canonical keys by id.
+    /// Tells every shard at once which models run from here on. A batch of each shard carries it; nothing else waits for it.
+    public mutating func assign(_ models: [ModelAssignment], now: Int64) {
+        for shard in 0..<limits.shards { note(.models(models), shard: shard) }
+        flush(now: now)
+    }
+
+    /// Asks for every stream again whether it is ignored and whose budget it shares (after a reload). `keys`: canonical keys by id.
     public mutating func refreshIgnored(_ key: (UInt32) -> String?) {
         guard table.lastID > 0 else { return }
+        budget = BudgetGroups()
         for id in 1...table.lastID where table.infos[Int(id)].isPresent {
-            if let key = key(id) { table.infos[Int(id)].isIgnored = isIgnored(key) }
+            guard let key = key(id) else { continue }
+            table.infos[Int(id)].isIgnored = isIgnored(key)
+            _ = joinBudget(id, key)
         }
     }
 }

@@ -20,6 +20,8 @@ struct StreamInfo {
     /// Other spellings of the key that are in the table.
     var aliasCount: UInt8 = 0
     var isIgnored = false
+    /// The group whose false-alarm budget it shares; 0 for none.
+    var budgetGroup: UInt16 = 0
     var isPresent = true
 }
 

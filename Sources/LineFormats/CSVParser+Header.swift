@@ -83,7 +83,7 @@ extension CSVParser {
         }
     }
 
-    private func timeColumnIndex(_ b: Bytes, _ start: Int) throws(LineError) -> Int {
+    private mutating func timeColumnIndex(_ b: Bytes, _ start: Int) throws(LineError) -> Int {
         if !options.timeColumn.isEmpty {
             guard let k = indexOf(options.timeColumn) else {
                 throw b.error(.badHeader, start, b.count, "header", "the time column that was asked for")
@@ -95,9 +95,13 @@ extension CSVParser {
             let isTime =
                 name.equalsIgnoringCase(0, name.count, "timestamp") || name.equalsIgnoringCase(0, name.count, "time")
                 || name.equalsIgnoringCase(0, name.count, "ts") || name.equalsIgnoringCase(0, name.count, "date")
-                || name.equalsIgnoringCase(0, name.count, "datetime")
-            if isTime { return k }
+                || name.equalsIgnoringCase(0, name.count, "datetime") || name.equalsIgnoringCase(0, name.count, "time_stamp")
+                || name.equalsIgnoringCase(0, name.count, "date_time")
+            guard isTime else { continue }
+            namesTime = true
+            return k
         }
+        namesTime = false
         return 0
     }
 

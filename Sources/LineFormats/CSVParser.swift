@@ -1,6 +1,7 @@
 /// What a CSV file says about its columns that its header cannot say.
 public struct CSVOptions: Sendable {
-    /// Name of the time column; empty: the first called `timestamp`, `time`, `ts`, `date` or `datetime`, else the first column.
+    /// Name of the time column; empty: the first called `timestamp`, `time`, `ts`, `date`, `datetime`,
+    /// `time_stamp` or `date_time`, else the first column.
     public var timeColumn: [UInt8] = []
     /// Name of the column with the stream; empty: one called `stream`, if there is any.
     public var streamColumn: [UInt8] = []
@@ -26,6 +27,12 @@ public struct CSVParser: ~Copyable {
     /// The byte between cells: `,`, `;` or tab.
     public internal(set) var delimiter = Ascii.comma
 
+    /// The time of the last row, also when the row had no value; nil when it has none that can be read.
+    public private(set) var rowTime: Int64?
+
+    /// Whether the header calls a column the time; otherwise the first one is taken.
+    public internal(set) var namesTime = false
+
     let limits: LineLimits
     let options: CSVOptions
     var columns = Arena<CSVColumn>(capacity: 16)
@@ -44,6 +51,9 @@ public struct CSVParser: ~Copyable {
 
     /// Name of column `i` of the header, valid until the next parse.
     public func columnName(_ i: Int) -> UnsafeBufferPointer<UInt8> { readings.resolve(columns[i].name) }
+
+    /// Whether column `i` holds the time.
+    public func isTime(_ i: Int) -> Bool { columns[i].role == .time }
 
     /// Whether column `i` holds values, and not time, stream or nothing.
     public func isChannel(_ i: Int) -> Bool { columns[i].role == .channel }
@@ -87,6 +97,7 @@ public struct CSVParser: ~Copyable {
     }
 
     private mutating func readRow(_ b: Bytes) throws(LineError) {
+        rowTime = nil
         guard hasHeader else { throw b.error(.badHeader, 0, b.count, "row", "a header first") }
         var row = RowState()
         row.key = defaultKey
@@ -95,6 +106,8 @@ public struct CSVParser: ~Copyable {
         var isMore = true
         while isMore {
             guard index < columns.count else {
+                // One delimiter too many at the end, as some programs write it.
+                if index == columns.count, b.skipBlanks(i) == b.count { break }
                 throw b.error(.wrongColumnCount, i, b.count, "row", "as many cells as the header has")
             }
             let cell = try readCell(b, &i)
@@ -114,7 +127,9 @@ public struct CSVParser: ~Copyable {
         switch column.role {
         case .ignored: return
         case .channel: try readChannel(cell, column, &row)
-        case .time: row.time = try readTime(cell, column)
+        case .time:
+            row.time = try readTime(cell, column)
+            rowTime = row.time
         case .stream:
             guard cell.text.count > 0 else { throw named(cell, .emptyKey, "stream", "a stream", column) }
             guard Int(cell.text.count) <= limits.keyBytesMax else {

@@ -72,7 +72,7 @@ extension LineParser {
         try readJSONMembers(b, &i, depth) { (parser, key, column, i) throws(LineError) in
             try parser.readTopMember(b, &i, key, column, depth, &object)
         }
-        if object.measurement == nil, object.collectd.isComplete {
+        if object.measurement == nil, nameBefore == nil, object.collectd.isComplete {
             return try finishCollectd(b, object, before)
         }
         guard readings.fields.count > object.fieldStart else { throw readings.emptiness(b, object.start, i) }
@@ -111,9 +111,9 @@ extension LineParser {
     private mutating func readTopMember(
         _ b: Bytes, _ i: inout Int, _ key: NameRef, _ column: Int, _ depth: Int, _ object: inout JSONObject
     ) throws(LineError) {
-        if isNamed(key, "stream") {
+        if nameBefore == nil, isNamed(key, "stream") {
             try readStream(b, &i, column, depth, &object)
-        } else if isNamed(key, "name") || isNamed(key, "measurement") {
+        } else if nameBefore == nil, isNamed(key, "name") || isNamed(key, "measurement") {
             try readMeasurement(b, &i, column, &object)
         } else if isNamed(key, "tags") {
             try readTags(b, &i, column, depth)
@@ -189,7 +189,8 @@ extension LineParser {
         object.measurement = name
     }
 
-    private mutating func defaultMeasurement(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) -> NameRef {
+    mutating func defaultMeasurement(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) -> NameRef {
+        if let nameBefore { return try readings.readHead(nameBefore, Int(nameBefore.offset)) }
         guard !defaultStream.isEmpty else {
             throw b.error(.emptyKey, start, end, "object", "a member stream, name or measurement")
         }

@@ -1,4 +1,5 @@
-/// `name value [timestamp]`, and `name=value [timestamp]` when there are no tags: for shell scripts and Graphite writers.
+/// `name value [timestamp]`, and `name=value [timestamp]` when there are no tags: for shell scripts and Graphite writers; `name {JSON}`,
+/// as MQTT clients print topic and payload; and `value`, where the receiver has a name for it.
 ///
 /// The name is a line-protocol head (tags allowed, same escapes), the channel is `value`. Blanks are spaces or tabs.
 extension LineParser {
@@ -12,13 +13,34 @@ extension LineParser {
         }
         guard nameEnd > start else { throw b.error(.emptyKey, start, b.count, "name", "a name before =") }
         guard valueStart < b.count else {
+            if nameEnd == b.count, try parseLoneNumber(b, start) { return }
             throw b.error(.missingFields, b.count, b.count, "line", "field=value or a number after the name")
         }
         try checkPlainName(b, start, nameEnd)
+        if b[valueStart] == Ascii.leftBrace { return try parseNamedJSON(b, start, nameEnd, valueStart) }
         let valueEnd = b.tokenEnd(valueStart)
         try appendPlainValue(b, valueStart, valueEnd)
         let time = try plainTime(b, b.skipBlanks(valueEnd))
         readings.appendReading(key: .line(start, nameEnd), isCanonical: false, time: time, fieldStart: 0)
+    }
+
+    /// Reads the object at `i` as one of the stream that the name before it says; its members `stream`, `name` and `measurement` are
+    /// ordinary ones.
+    private mutating func parseNamedJSON(_ b: Bytes, _ start: Int, _ end: Int, _ i: Int) throws(LineError) {
+        nameBefore = .line(start, end)
+        defer { nameBefore = nil }
+        try parseJSON(b, i)
+    }
+
+    /// A number and nothing else is a reading of the receiver's default stream. false: it is no number, or there is no such stream.
+    private mutating func parseLoneNumber(_ b: Bytes, _ start: Int) throws(LineError) -> Bool {
+        var number = DecimalNumber()
+        guard !defaultStream.isEmpty, number.scan(b, start), number.next == b.count else { return false }
+        readings.tags.truncate(0)
+        let key = try readings.writeKey(try defaultMeasurement(b, start, b.count), start)
+        try appendPlainValue(b, start, b.count)
+        readings.appendReading(key: key, isCanonical: true, time: nil, fieldStart: 0)
+        return true
     }
 
     /// The first blank that no backslash precedes, or the end.
@@ -49,7 +71,7 @@ extension LineParser {
         }
     }
 
-    private mutating func appendPlainValue(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
+    mutating func appendPlainValue(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
         var number = DecimalNumber()
         guard number.scan(b, start), number.next == end else {
             if DecimalNumber.isNonFiniteWord(b, start, end) { throw b.error(.notFinite, start, end, "value", "a finite number") }
@@ -62,7 +84,7 @@ extension LineParser {
         try append(b, .text(name, readings.text.count), number.value, start)
     }
 
-    private func plainTime(_ b: Bytes, _ start: Int) throws(LineError) -> Int64? {
+    func plainTime(_ b: Bytes, _ start: Int) throws(LineError) -> Int64? {
         guard start < b.count else { return nil }
         var next = start
         if let time = Timestamp.number(b, start, timeUnit, next: &next), next == b.count { return time }

@@ -10,8 +10,10 @@ public enum LineFormat: UInt8, Sendable, CaseIterable {
     case json
     /// collectd's `PUTVAL`.
     case collectd
-    /// `name value [timestamp]` or `name=value [timestamp]`.
+    /// `name value [timestamp]`, `name=value [timestamp]`, `name {JSON}`, or a number alone.
     case plain
+    /// Prometheus text exposition with labels.
+    case prometheus
 }
 
 /// Reads one line of any format into `readings`.
@@ -38,13 +40,15 @@ public struct LineParser: ~Copyable {
     let limits: LineLimits
     let only: LineFormat?
     let defaultStream: [UInt8]
+    /// The name in front of the JSON object being read: `topic {...}`.
+    var nameBefore: NameRef?
     var path = Arena<UInt8>(capacity: 64)
 
     /// Creates a parser.
     /// - Parameters:
     ///   - limits: Bounds of everything.
     ///   - format: nil to find out line by line; else every line that is not blank is read as this one.
-    ///   - defaultStream: Name for JSON objects without a stream name; empty to refuse those.
+    ///   - defaultStream: Name for JSON objects without a stream name and for numbers alone; empty to refuse those.
     public init(limits: LineLimits = LineLimits(), format: LineFormat? = nil, defaultStream: [UInt8] = []) {
         self.limits = limits
         self.only = format
@@ -80,11 +84,32 @@ public struct LineParser: ~Copyable {
         let found = only ?? Self.sniff(b, start)
         format = found
         switch found {
-        case .influx: try parseInflux(b, start)
+        case .influx:
+            do { try parseInflux(b, start) } catch { try parseOtherwise(b, start, error) }
         case .comment, .blank: return
         case .json: try parseJSON(b, start)
         case .collectd: try parseCollectd(b, start)
         case .plain: try parsePlain(b, start)
+        case .prometheus: try parsePrometheus(b, start)
+        }
+    }
+
+    /// A line that began like line protocol and is none: with labels in braces or JSON behind a name it may have looked like one up to a
+    /// blank or `=` inside a string. No line is good in two of these forms.
+    @inline(never)
+    private mutating func parseOtherwise(_ b: Bytes, _ start: Int, _ problem: LineError) throws(LineError) {
+        guard only == nil else { throw problem }
+        let nameEnd = Self.headEnd(b, start)
+        if Self.startsPrometheus(b, start) {
+            readings.forgetReadings()
+            format = .prometheus
+            try parsePrometheus(b, start)
+        } else if format == .influx, b.peek(b.skipBlanks(nameEnd)) == Ascii.leftBrace {
+            readings.forgetReadings()
+            format = .plain
+            try parsePlain(b, start)
+        } else {
+            throw problem
         }
     }
 

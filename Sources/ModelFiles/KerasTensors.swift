@@ -9,7 +9,7 @@ import RecurrentNetwork
 /// ```
 ///
 /// (`ascontiguousarray` matters: safetensors stores a transposed array wrongly without it.)
-/// SimpleRNN, LSTM, GRU (either `reset_after`) and one Dense; Dropout and InputLayer are passed over. Kernels are [inputs, G*H] with gates
+/// SimpleRNN, LSTM, GRU (either `reset_after`) and Dense after them; Dropout and InputLayer are passed over. Kernels are [inputs, G*H] with gates
 /// LSTM i,f,c,o and GRU z,r,h. (An LSTM also comes through `model.export("model.onnx", format="onnx")`; GRU and SimpleRNN become loops
 /// there.)
 struct KerasTensors {
@@ -28,8 +28,9 @@ struct KerasTensors {
         guard case .array(let list)? = config["config"]?["layers"] else {
             throw .malformed(offset: 0, reason: "got Keras JSON without config.layers")
         }
+        try expectChain(list)
         var layers: [RecurrentLayer] = []
-        var readout: DenseLayer?
+        var dense: [DenseLayer] = []
         for entry in list {
             let kind = entry["class_name"]?.string ?? ""
             let settings = entry["config"]
@@ -37,25 +38,52 @@ struct KerasTensors {
             switch kind {
             case "InputLayer", "Dropout": continue
             case "SimpleRNN", "LSTM", "GRU":
-                guard readout == nil else { throw unexpected(name, "got a recurrent layer after the dense readout") }
+                guard dense.isEmpty else { throw unexpected(name, "got a recurrent layer after a dense layer") }
                 layers.append(try recurrent(kind, name, settings, inputSize: layers.last?.hiddenSize))
             case "Dense":
-                guard readout == nil, let last = layers.last else {
-                    throw unexpected(name, "expected one dense readout after the recurrent layers")
-                }
-                readout = try dense(name, settings, inputSize: last.hiddenSize)
+                guard let last = layers.last else { throw unexpected(name, "expected dense layers after the recurrent layers") }
+                dense.append(try denseLayer(name, settings, inputSize: dense.last?.outputSize ?? last.hiddenSize))
             case "TimeDistributed":
-                guard readout == nil, let last = layers.last, settings?["layer"]?["class_name"]?.string == "Dense" else {
+                guard let last = layers.last, settings?["layer"]?["class_name"]?.string == "Dense" else {
                     throw unexpected(name, "expected TimeDistributed around one Dense")
                 }
-                readout = try dense(name, settings?["layer"]?["config"], inputSize: last.hiddenSize)
+                dense.append(try denseLayer(name, settings?["layer"]?["config"], inputSize: dense.last?.outputSize ?? last.hiddenSize))
             default: throw .unsupported(node: "\(kind) \(name)", reason: "got layer '\(kind)', expected SimpleRNN, LSTM, GRU or Dense")
             }
         }
         for name in tensors.keys.sorted() where !used.contains(name) {
             throw .unexpected(tensor: name, shape: tensors[name]?.shape ?? [], reason: "no layer of the Keras model has it")
         }
-        return RecurrentModel(layers: layers, readout: readout)
+        return RecurrentModel(layers: layers, hiddenDense: Array(dense.dropLast()), readout: dense.last)
+    }
+
+    /// A functional model says for every layer where its input comes from: a plain stack has one source, the layer before.
+    private func expectChain(_ list: [JSONValue]) throws(ModelFileError) {
+        guard config["class_name"]?.string == "Functional" else { return }
+        var before: String?
+        for entry in list {
+            let name = entry["name"]?.string ?? entry["config"]?["name"]?.string ?? ""
+            let sources = KerasTensors.histories(entry["inbound_nodes"])
+            guard sources == (before.map { [$0] } ?? []) else {
+                throw .unsupported(
+                    node: "\(entry["class_name"]?.string ?? "layer") \(name)",
+                    reason: "got inputs from \(sources), expected \(before.map { [$0] } ?? []) (a plain stack of layers)")
+            }
+            before = name
+        }
+    }
+
+    /// Names of the layers in `keras_history` entries, in order.
+    private static func histories(_ value: JSONValue?) -> [String] {
+        switch value {
+        case .array(let items): return items.flatMap { histories($0) }
+        case .object(let members):
+            return members.flatMap { member -> [String] in
+                if member.key == "keras_history", case .array(let items) = member.value { return items.first?.string.map { [$0] } ?? [] }
+                return histories(member.value)
+            }
+        default: return []
+        }
     }
 
     private func unexpected(_ name: String, _ reason: String) -> ModelFileError {
@@ -106,8 +134,10 @@ struct KerasTensors {
             if both { layer.recurrentBias = reorder(Array(bias[rows...]), 1, cell, hidden) }
         }
         layer.candidateActivation = try activation(settings, "activation", .tanh)
-        layer.outputActivation = layer.candidateActivation
-        layer.gateActivation = try activation(settings, "recurrent_activation", .sigmoid)
+        if cell != .elman {
+            layer.outputActivation = layer.candidateActivation
+            layer.gateActivation = try activation(settings, "recurrent_activation", .sigmoid)
+        }
         return layer
     }
 
@@ -125,7 +155,7 @@ struct KerasTensors {
         }
     }
 
-    private mutating func dense(_ name: String, _ settings: JSONValue?, inputSize: Int) throws(ModelFileError) -> DenseLayer {
+    private mutating func denseLayer(_ name: String, _ settings: JSONValue?, inputSize: Int) throws(ModelFileError) -> DenseLayer {
         let outputs = settings?["units"]?.integer ?? 0
         guard outputs > 0, outputs <= RecurrentModel.widthMax else {
             throw .limit(object: "units of '\(name)'", got: UInt64(max(0, outputs)), max: UInt64(RecurrentModel.widthMax))

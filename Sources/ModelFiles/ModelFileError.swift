@@ -57,17 +57,20 @@ public struct ModelReadOptions: Sendable, Equatable {
     public var elmanActivation: Activation?
     /// The readout's activation; nil: the file's metadata `readout_activation`, else linear.
     public var readoutActivation: Activation?
+    /// Functions after the dense layers before the readout, one for all or one for each; empty: the file's metadata `dense_activations`.
+    public var betweenActivations: [Activation]
     /// Take only tensors whose names start with this, when a file holds several recurrent modules.
     public var prefix: String?
 
     /// All options default to "as the file says".
     public init(
         cell: CellKind? = nil, elmanActivation: Activation? = nil, readoutActivation: Activation? = nil,
-        prefix: String? = nil
+        betweenActivations: [Activation] = [], prefix: String? = nil
     ) {
         self.cell = cell
         self.elmanActivation = elmanActivation
         self.readoutActivation = readoutActivation
+        self.betweenActivations = betweenActivations
         self.prefix = prefix
     }
 }

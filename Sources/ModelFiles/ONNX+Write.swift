@@ -10,7 +10,7 @@ extension ONNX {
             writeLayer(layer, l, from: value, to: "h\(l)", &graph)
             value = "h\(l)"
         }
-        value = writeReadout(model.readout, from: value, &graph)
+        for (index, dense) in model.head.enumerated() { value = writeDense(dense, index, from: value, &graph) }
         node("Identity", [value], ["output"], &graph)
         graph.string(2, "recurrent")
         describe(11, "input", model.inputSize, &graph)
@@ -145,20 +145,17 @@ extension ONNX {
         }
     }
 
-    private static func writeReadout(
-        _ readout: DenseLayer?, from: String, _ graph: inout ProtobufWriter
-    ) -> String {
-        guard let readout else { return from }
+    private static func writeDense(_ readout: DenseLayer, _ index: Int, from: String, _ graph: inout ProtobufWriter) -> String {
         var columns = [Float](repeating: 0, count: readout.weights.count)
         for o in 0..<readout.outputSize {
             for i in 0..<readout.inputSize {
                 columns[i * readout.outputSize + o] = readout.weights[o * readout.inputSize + i]
             }
         }
-        tensor("dense_weight", [readout.inputSize, readout.outputSize], columns, &graph)
-        tensor("dense_bias", [readout.outputSize], readout.bias, &graph)
-        node("MatMul", [from, "dense_weight"], ["product"], &graph)
-        node("Add", ["product", "dense_bias"], ["sum"], &graph)
+        tensor("dense\(index)_weight", [readout.inputSize, readout.outputSize], columns, &graph)
+        tensor("dense\(index)_bias", [readout.outputSize], readout.bias, &graph)
+        node("MatMul", [from, "dense\(index)_weight"], ["product\(index)"], &graph)
+        node("Add", ["product\(index)", "dense\(index)_bias"], ["sum\(index)"], &graph)
         let operation: String? =
             switch readout.activation {
             case .tanh: "Tanh"
@@ -166,8 +163,8 @@ extension ONNX {
             case .relu: "Relu"
             default: nil
             }
-        guard let operation else { return "sum" }
-        node(operation, ["sum"], ["activated"], &graph)
-        return "activated"
+        guard let operation else { return "sum\(index)" }
+        node(operation, ["sum\(index)"], ["activated\(index)"], &graph)
+        return "activated\(index)"
     }
 }

@@ -14,6 +14,9 @@ public enum ONNX {
         let graph = try ONNXParser.parse(bytes, external: externalData)
         var interpreter = ONNXInterpreter(graph)
         var model = try interpreter.run()
+        if options.betweenActivations.count == model.hiddenDense.count {
+            for (d, activation) in options.betweenActivations.enumerated() { model.hiddenDense[d].activation = activation }
+        }
         if let activation = options.readoutActivation { model.readout?.activation = activation }
         if let activation = options.elmanActivation {
             for l in model.layers.indices where model.layers[l].cell == .elman {
@@ -36,6 +39,7 @@ struct ONNXInterpreter {
     private var values: [String: ONNXValue] = [:]
     private var layers: [RecurrentLayer] = []
     private var unrolled: [UnrolledElman] = []
+    private var dense: [DenseLayer] = []
 
     init(_ graph: ONNXGraph) { self.graph = graph }
 
@@ -72,16 +76,21 @@ struct ONNXInterpreter {
                 node: "graph output \(graph.outputs)",
                 reason: "got no recurrent layer, expected RNN, LSTM or GRU")
         }
-        let readout = try finish(best.signal)
-        return RecurrentModel(layers: layers, readout: readout)
+        try finish(best.signal)
+        return RecurrentModel(layers: layers, hiddenDense: Array(dense.dropLast()), readout: dense.last)
     }
 
     private func score(_ signal: ONNXSignal) -> Int {
         switch signal.content {
         case .values(.layer(let depth)): depth == 0 ? 0 : 2 * depth
         case .values(.step): 1
-        case .linear: 2 * RecurrentModel.layerCountMax + 2
+        case .linear(let terms, _, _): 2 * (RecurrentModel.layerCountMax + 1 + terms.reduce(0) { max($0, denseCount($1.source)) })
+        case .values(.dense(let count)): 2 * (RecurrentModel.layerCountMax + count)
         }
+    }
+
+    private func denseCount(_ source: ONNXSignal.Source) -> Int {
+        if case .dense(let count) = source { count } else { 0 }
     }
 
     // MARK: nodes
@@ -468,17 +477,14 @@ struct ONNXInterpreter {
 
     // MARK: arithmetic
 
-    private func multiply(
+    private mutating func multiply(
         _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ weights: ONNXGraph.Tensor?, bias: [Float]?
     ) throws(ModelFileError) -> ONNXSignal {
         guard let weights, weights.shape.count == 2, !weights.floats.isEmpty else {
             throw refuse(node, "got a product that is not by a constant matrix")
         }
-        guard case .values(let source) = signal.content else {
-            throw .unexpected(
-                tensor: weights.name, shape: weights.shape,
-                reason: "got a second dense layer at node '\(node.label)', expected one readout")
-        }
+        let signal = if case .linear = signal.content { try closeDense(node, signal, .linear) } else { signal }
+        guard case .values(let source) = signal.content else { throw refuse(node, "got a product of no network value") }
         switch signal.axes.last {
         case .feature, .input: break
         default:
@@ -505,11 +511,12 @@ struct ONNXInterpreter {
         switch source {
         case .layer(0): nil
         case .layer(let depth): depth <= layers.count ? layers[depth - 1].hiddenSize : nil
+        case .dense(let count): count <= dense.count ? dense[count - 1].outputSize : nil
         case .step(let cell, _): unrolled[cell].bias.count
         }
     }
 
-    private func gemm(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ rest: [ONNXGraph.Tensor?])
+    private mutating func gemm(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ rest: [ONNXGraph.Tensor?])
         throws(ModelFileError) -> ONNXSignal
     {
         guard (node.integer("transA") ?? 0) == 0 else { throw refuse(node, "got transA 1, expected 0") }
@@ -586,12 +593,48 @@ struct ONNXInterpreter {
             return try unrolledStep(
                 node, signal, activation, depth, time, term.weights, stepTerms.first, bias)
         }
-        guard terms.count == 1 else { throw refuse(node, "got \(terms.count) summed products") }
-        activations.append((terms[0].weights.name, activation))
-        return signal
+        return try closeDense(node, signal, activation)
     }
 
-    private var activations: [(weights: String, activation: Activation)] = []
+    /// The product so far becomes a dense layer.
+    private mutating func closeDense(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation) throws(ModelFileError)
+        -> ONNXSignal
+    {
+        guard case .linear(let terms, let bias, let width) = signal.content, terms.count == 1, let term = terms.first,
+            let turned = ONNXFolding.transpose(term.weights, [1, 0])
+        else { throw refuse(node, "got a sum of products, expected one dense layer") }
+        if term.source == .layer(depth: 0) {
+            throw .unexpected(
+                tensor: term.weights.name, shape: term.weights.shape,
+                reason: "got a dense layer in front of the recurrent layers, expected it after them")
+        }
+        if let time = term.time, !(graph.inputs.first?.shape ?? []).prefix(2).contains(time + 1) {
+            throw refuse(node, "got the output after reading \(time), expected every reading's or the last one's")
+        }
+        let place: Int
+        if case .dense(let count) = term.source {
+            place = count
+        } else {
+            try expectLast(term.source, node)
+            place = 0
+        }
+        var layer = DenseLayer(inputSize: term.weights.shape[0], outputSize: width, activation: activation)
+        layer.weights = turned.floats
+        layer.bias = bias
+        if place < dense.count {
+            guard dense[place] == layer else { throw refuse(node, "got a second branch of dense layers, expected a plain stack") }
+        } else {
+            guard dense.count <= RecurrentModel.hiddenDenseCountMax else {
+                throw .unexpected(
+                    tensor: term.weights.name, shape: term.weights.shape,
+                    reason: "got more than \(RecurrentModel.hiddenDenseCountMax + 1) dense layers")
+            }
+            dense.append(layer)
+        }
+        var out = signal
+        out.content = .values(.dense(count: place + 1))
+        return out
+    }
 
     private mutating func unrolledStep(
         _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation, _ depth: Int,
@@ -663,32 +706,15 @@ struct ONNXInterpreter {
         layers.append(layer)
     }
 
-    private mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) -> DenseLayer? {
+    private mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) {
         let node = ONNXGraph.Node(name: graph.outputs.first ?? "", operation: "output")
         switch signal.content {
-        case .values(let source):
-            try expectLast(source, node)
-            return nil
-        case .linear(let terms, let bias, let width):
-            guard terms.count == 1, let term = terms.first,
-                let turned = ONNXFolding.transpose(term.weights, [1, 0])
-            else {
-                throw refuse(node, "got a sum of products, expected one dense readout")
+        case .values(.dense(let count)):
+            guard count == dense.count else {
+                throw refuse(node, "got the output of dense layer \(count) of \(dense.count), expected the last")
             }
-            if let time = term.time, !(graph.inputs.first?.shape ?? []).prefix(2).contains(time + 1) {
-                throw refuse(
-                    node, "got the output after reading \(time), expected every reading's or the last one's")
-            }
-            try expectLast(term.source, node)
-            var dense = DenseLayer(inputSize: term.weights.shape[0], outputSize: width)
-            dense.weights = turned.floats
-            dense.bias = bias
-            let used = activations.filter { $0.weights == term.weights.name }
-            guard used.count <= 1 else {
-                throw refuse(node, "got \(used.count) activations after the readout, expected one")
-            }
-            dense.activation = used.first?.activation ?? .linear
-            return dense
+        case .values(let source): try expectLast(source, node)
+        case .linear: _ = try closeDense(node, signal, .linear)
         }
     }
 
@@ -700,6 +726,7 @@ struct ONNXInterpreter {
             case .layer(let depth): depth
             case .step(let cell, let time):
                 time + 1 == unrolled[cell].steps ? try close(cell, node) : 0
+            case .dense: 0
             }
         guard depth == layers.count, depth > 0 else {
             throw refuse(node, "got an output of layer \(depth) of \(layers.count), expected the last")
@@ -717,6 +744,9 @@ struct ONNXInterpreter {
             )
         }
         if case .step(let cell, _) = source { source = .layer(depth: try close(cell, node)) }
+        if case .dense(let count) = source {
+            throw refuse(node, "got a recurrent layer after \(count) dense layers, expected dense layers after all recurrent ones")
+        }
         guard source == .layer(depth: layers.count) else {
             throw refuse(node, "got a branch, expected a plain stack of layers")
         }

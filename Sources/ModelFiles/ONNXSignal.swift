@@ -25,9 +25,11 @@ struct ONNXSignal {
         case merged
     }
 
-    /// Where values come from: the output of the first `depth` layers, or one step of a layer under construction (unrolled Elman).
+    /// Where values come from: the output of the first `depth` layers, of the first `count` dense layers after them, or one step of a
+    /// layer under construction (unrolled Elman).
     enum Source: Equatable {
         case layer(depth: Int)
+        case dense(count: Int)
         case step(cell: Int, time: Int)
     }
 

@@ -5,7 +5,7 @@ import RecurrentNetwork
 public struct ModelDocument: Sendable, Equatable {
     /// The container, told from the bytes.
     public enum Format: String, Sendable {
-        case safetensors, onnx
+        case safetensors, onnx, keras
     }
 
     /// The container.
@@ -18,9 +18,10 @@ public struct ModelDocument: Sendable, Equatable {
     /// Reads a file of either kind.
     /// - Parameters:
     ///   - name: stands in errors.
+    ///   - kerasJSON: `model.to_json()` beside a `.weights.h5` file.
     ///   - external: the contents of a data file beside an ONNX model, by its location.
     public init(
-        bytes: [UInt8], name: String, options: ModelReadOptions = .init(), external: (String) throws -> [UInt8]
+        bytes: [UInt8], name: String, options: ModelReadOptions = .init(), kerasJSON: [UInt8]? = nil, external: (String) throws -> [UInt8]
     ) throws {
         switch try Self.format(of: bytes, name: name) {
         case .safetensors:
@@ -32,6 +33,10 @@ public struct ModelDocument: Sendable, Equatable {
                 $0.channels.count == model.inputSize && $0.loss.outputSize(targets: $0.horizon * $0.channels.count) == model.outputSize
             }
             (self.format, self.model, self.card) = (.safetensors, model, fits == true ? card : nil)
+        case .keras:
+            format = .keras
+            model = try KerasFile.readModel(bytes, json: kerasJSON, options: options)
+            card = nil
         case .onnx:
             var data: [String: [UInt8]] = [:]
             for location in try ONNX.externalFiles(in: bytes) { data[location] = try external(location) }
@@ -45,14 +50,9 @@ public struct ModelDocument: Sendable, Equatable {
     public static func format(of bytes: [UInt8], name: String) throws(ModelDocumentError) -> Format {
         func begins(_ mark: [UInt8]) -> Bool { bytes.starts(with: mark) }
         if bytes.isEmpty { throw .foreign(name: name, found: "an empty file", advice: ModelDocumentError.usual) }
-        if begins([0x89, 0x48, 0x44, 0x46]) {
-            throw .foreign(name: name, found: "HDF5 (Keras weights)", advice: ModelDocumentError.keras)
-        }
-        if begins([0x50, 0x4B, 3, 4]) {
-            let isKeras = name.hasSuffix(".keras")
-            throw .foreign(
-                name: name, found: isKeras ? "a .keras archive" : "a zip archive (a pickle of torch.save, or .keras)",
-                advice: isKeras ? ModelDocumentError.keras : ModelDocumentError.usual)
+        if KerasFile.isKeras(bytes) {
+            guard name.hasSuffix(".pt") || name.hasSuffix(".pth") || KerasFile.isTorchArchive(bytes) else { return .keras }
+            throw .foreign(name: name, found: "a pickle of torch.save, which could run any program", advice: ModelDocumentError.usual)
         }
         if begins([0x80, 2]) || begins([0x80, 4]) {
             throw .foreign(name: name, found: "a Python pickle, which could run any program", advice: ModelDocumentError.usual)
@@ -61,7 +61,7 @@ public struct ModelDocument: Sendable, Equatable {
         if name.hasSuffix(".safetensors") || bytes.count > 8 && bytes[8] == UInt8(ascii: "{") { return .safetensors }
         // An ONNX file begins with field 1 (ir_version, a small number).
         if bytes.count > 2, bytes[0] == 0x08, bytes[1] < 64 { return .onnx }
-        throw .foreign(name: name, found: "neither safetensors nor ONNX", advice: ModelDocumentError.usual)
+        throw .foreign(name: name, found: "neither safetensors nor ONNX nor Keras", advice: ModelDocumentError.usual)
     }
 
     /// One line such as "GRU 3 -> 32 -> 32, dense 3".
@@ -79,8 +79,8 @@ public struct ModelDocument: Sendable, Equatable {
         }
         let sizes = ([model.inputSize] + model.layers.map(\.hiddenSize)).map(String.init).joined(separator: " -> ")
         guard let readout = model.readout else { return "\(names.joined(separator: ", ")) \(sizes), no readout" }
-        let activation = readout.activation == .linear ? "" : " \(readout.activation.name)"
-        return "\(names.joined(separator: ", ")) \(sizes), dense \(readout.outputSize)\(activation)"
+        let dense = (model.hiddenDense + [readout]).map { "\($0.outputSize)" + ($0.activation == .linear ? "" : " \($0.activation.name)") }
+        return "\(names.joined(separator: ", ")) \(sizes), dense \(dense.joined(separator: " -> "))"
     }
 }
 
@@ -91,11 +91,10 @@ public enum ModelDocumentError: Error, Sendable, Equatable, CustomStringConverti
 
     static let usual =
         "write one in Python with safetensors.torch.save_file(model.state_dict(), \"model.safetensors\") or torch.onnx.export"
-    static let keras = "write one in Python with model.export(\"model.onnx\", format=\"onnx\") or as docs/MODELS.md shows for Keras"
 
     public var description: String {
         switch self {
-        case .foreign(let name, let found, let advice): "cannot read \(name): got \(found), expected safetensors or ONNX; \(advice)"
+        case .foreign(let name, let found, let advice): "cannot read \(name): got \(found), expected safetensors, ONNX or Keras; \(advice)"
         }
     }
 }

@@ -41,10 +41,11 @@ public enum Files {
     }
 
     /// Replaces `path` in one step: a reader sees the old file or the new one.
-    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(PlatformError) {
+    public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isPublic: Bool = false) throws(PlatformError) {
         let temporary = path + ".new"
         let file = Descriptor(rw_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode))
         guard file.raw >= 0 else { throw PlatformError.last("create", temporary) }
+        if isPublic, fchmod(file.raw, 0o644) != 0 { throw PlatformError.last("set mode of", temporary) }
         try writeAll(file.raw, bytes, object: temporary)
         guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
     }
@@ -53,6 +54,23 @@ public enum Files {
     public static func sync(_ path: String) throws(PlatformError) {
         let file = Descriptor(rw_open(path, O_RDONLY, 0))
         guard file.raw >= 0 else { throw PlatformError.last("open", path) }
+        guard fdatasync(file.raw) == 0 else { throw PlatformError.last("sync", path) }
+    }
+
+    /// Writes a file's bytes over themselves and brings them to the medium. Nobody else may be writing it.
+    public static func writeAgain(_ path: String) throws(PlatformError) {
+        let file = Descriptor(rw_open(path, O_RDWR, 0))
+        guard file.raw >= 0 else { throw PlatformError.last("open", path) }
+        var chunk = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = 0
+        while true {
+            let count = chunk.withUnsafeMutableBytes { pread(file.raw, $0.baseAddress, $0.count, off_t(offset)) }
+            guard count >= 0 else { throw PlatformError.last("read", path) }
+            guard count > 0 else { break }
+            let written = chunk.withUnsafeBytes { pwrite(file.raw, $0.baseAddress, count, off_t(offset)) }
+            guard written > 0 else { throw PlatformError.last("write", path) }
+            offset += written
+        }
         guard fdatasync(file.raw) == 0 else { throw PlatformError.last("sync", path) }
     }
 

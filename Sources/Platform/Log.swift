@@ -15,12 +15,17 @@ public struct Log: Sendable {
     }
 
     private let underJournal: Bool
-    /// Messages less urgent than this are not written.
-    public let level: Level
+    private let shared: Locked<Level>
 
     public init(level: Level) {
-        self.level = level
+        shared = Locked(level)
         underJournal = getenv("JOURNAL_STREAM") != nil
+    }
+
+    /// Messages less urgent than this are not written. All copies of a log share it.
+    public var level: Level {
+        get { shared.withLock { $0 } }
+        nonmutating set { shared.withLock { $0 = newValue } }
     }
 
     /// Writes one line in one `write`. `fields` follow the message in the given order.

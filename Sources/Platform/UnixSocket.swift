@@ -47,6 +47,24 @@ public enum UnixSocket {
         return socket
     }
 
+    /// Which file stands at a path at present.
+    public struct Identity: Sendable, Equatable {
+        let device: UInt64
+        let inode: UInt64
+
+        /// nil when there is none.
+        public init?(path: String) {
+            var status = stat()
+            guard lstat(path, &status) == 0 else { return nil }
+            (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+        }
+    }
+
+    /// Removes the socket file that we made, if it is still the one that stands there.
+    public static func remove(path: String, _ made: Identity?) {
+        if let made, Identity(path: path) == made { unlink(path) }
+    }
+
     /// Connects a blocking stream socket to `path`.
     public static func connect(path: String) throws(PlatformError) -> Descriptor {
         let socket = Descriptor(rw_unix_socket(0))

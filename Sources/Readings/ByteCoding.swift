@@ -1,3 +1,5 @@
+import CDigest
+
 /// Little-endian building blocks of every format on disk.
 public struct ByteWriter: Sendable {
     public private(set) var bytes: [UInt8]
@@ -134,45 +136,12 @@ public struct ByteReader: Sendable {
     }
 }
 
-/// CRC-32C (Castagnoli), the checksum of journal and checkpoint rows. Table-driven, 8 bytes a step.
+/// CRC-32C (Castagnoli), the checksum of journal and checkpoint rows.
 public enum CRC32C {
-    private static let tables: [UInt32] = {
-        var tables = [UInt32](repeating: 0, count: 8 * 256)
-        for index in 0..<256 {
-            var value = UInt32(index)
-            for _ in 0..<8 { value = value & 1 != 0 ? (value >> 1) ^ 0x82F6_3B78 : value >> 1 }
-            tables[index] = value
-        }
-        for index in 0..<256 {
-            for level in 1..<8 {
-                let before = tables[(level - 1) * 256 + index]
-                tables[level * 256 + index] = (before >> 8) ^ tables[Int(before & 0xFF)]
-            }
-        }
-        return tables
-    }()
-
     /// - Parameter before: the checksum of what stands before `bytes`; 0 for nothing.
     public static func checksum(_ bytes: [UInt8], before: UInt32 = 0) -> UInt32 { bytes.withUnsafeBytes { checksum($0, before: before) } }
 
     public static func checksum(_ bytes: UnsafeRawBufferPointer, before: UInt32 = 0) -> UInt32 {
-        tables.withUnsafeBufferPointer { table in
-            var value = before ^ 0xFFFF_FFFF
-            var index = 0
-            while index + 8 <= bytes.count {
-                let low = value ^ UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
-                let high = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self))
-                value =
-                    table[7 * 256 + Int(low & 0xFF)] ^ table[6 * 256 + Int(low >> 8 & 0xFF)] ^ table[5 * 256 + Int(low >> 16 & 0xFF)]
-                    ^ table[4 * 256 + Int(low >> 24)] ^ table[3 * 256 + Int(high & 0xFF)] ^ table[2 * 256 + Int(high >> 8 & 0xFF)]
-                    ^ table[256 + Int(high >> 16 & 0xFF)] ^ table[Int(high >> 24)]
-                index += 8
-            }
-            while index < bytes.count {
-                value = (value >> 8) ^ table[Int((value ^ UInt32(bytes[index])) & 0xFF)]
-                index += 1
-            }
-            return value ^ 0xFFFF_FFFF
-        }
+        rw_crc32c(before, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count)
     }
 }

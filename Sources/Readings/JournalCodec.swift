@@ -7,7 +7,7 @@
 public enum JournalCodec {
     public static let format: UInt8 = 1
 
-    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition }
+    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare }
 
     /// The bytes of `batch`. They decode to the same readings, bit for bit.
     public static func encode(_ batch: ReadingBatch) -> [UInt8] {
@@ -114,7 +114,41 @@ public enum JournalCodec {
             out.byte(reason == nil ? 0 : 1)
             out.text(reason ?? "")
             out.signed(time)
+        case .models(let assignments):
+            out.byte(NoteTag.models.rawValue)
+            encode(assignments, &out)
+        case .budgetShare(let group, let stream, let streams):
+            out.byte(NoteTag.budgetShare.rawValue)
+            out.varint(UInt64(group))
+            out.varint(UInt64(stream))
+            out.varint(UInt64(streams))
         }
+    }
+
+    /// The bytes of a list of assignments, as they stand in a note.
+    public static func encode(_ assignments: [ModelAssignment]) -> [UInt8] {
+        var out = ByteWriter()
+        encode(assignments, &out)
+        return out.bytes
+    }
+
+    /// The list that `encode` wrote.
+    public static func assignments(of bytes: [UInt8]) throws(CodingError) -> [ModelAssignment] {
+        var reader = ByteReader(bytes)
+        return try decodeAssignments(&reader)
+    }
+
+    private static func encode(_ assignments: [ModelAssignment], _ out: inout ByteWriter) {
+        out.varint(UInt64(assignments.count))
+        for assignment in assignments { for text in [assignment.match, assignment.model, assignment.label] { out.text(text) } }
+    }
+
+    private static func decodeAssignments(_ reader: inout ByteReader) throws(CodingError) -> [ModelAssignment] {
+        var assignments: [ModelAssignment] = []
+        for _ in 0..<(try reader.count(max: 65_536, "number of model assignments")) {
+            assignments.append(ModelAssignment(match: try reader.text(), model: try reader.text(), label: try reader.text()))
+        }
+        return assignments
     }
 
     private static func decodeNote(_ reader: inout ByteReader) throws(CodingError) -> BatchNote {
@@ -131,6 +165,12 @@ public enum JournalCodec {
             let isOpen = try reader.byte() == 1
             let reason = try reader.text()
             return .condition(kind: kind, reason: isOpen ? reason : nil, time: try reader.signed())
+        case .models: return .models(try decodeAssignments(&reader))
+        case .budgetShare:
+            return .budgetShare(
+                group: UInt16(try reader.count(max: Int(UInt16.max), "group")),
+                stream: UInt32(try reader.count(max: Int(UInt32.max), "stream")),
+                streams: UInt32(try reader.count(max: Int(UInt32.max), "number of streams")))
         case nil: throw CodingError(offset: start, expected: "a kind of note")
         }
     }

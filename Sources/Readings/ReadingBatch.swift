@@ -27,6 +27,22 @@ public enum BatchNote: Sendable, Equatable {
     case evicted(stream: UInt32)
     /// The daemon's own condition `kind` began (its reason) or ended (nil) at `time`.
     case condition(kind: String, reason: String?, time: Int64)
+    /// So many streams share the false-alarm budget of a group (see `Intake.budgetGroup`); `stream` 0: told to all of the group.
+    case budgetShare(group: UInt16, stream: UInt32, streams: UInt32)
+    /// From here on these trained models run: the first entry whose glob matches a stream's key counts.
+    case models([ModelAssignment])
+}
+
+/// Which model the streams that match a glob run on.
+public struct ModelAssignment: Sendable, Equatable {
+    /// Glob over the canonical stream key.
+    public var match: String
+    /// SHA-256 of the model's bytes in hexadecimal; empty for the built-in network.
+    public var model: String
+    /// `NAME@VERSION`, for people; empty for the built-in network.
+    public var label: String
+
+    public init(match: String, model: String, label: String) { (self.match, self.model, self.label) = (match, model, label) }
 }
 
 /// Accepted readings on their way from the sockets through a shard into the journal.

@@ -75,7 +75,9 @@ public struct ActivationAnalysis: Sendable, Equatable {
         return found.sorted { abs($0.deviations) > abs($1.deviations) }
     }
 
-    private static func summary(_ layer: Int, _ unit: Int, _ trace: [Float], isRelu: Bool) -> Unit {
+    /// One unit from its course over readings.
+    /// - Parameter isRelu: zeros count as saturated, not |h| > 0.95.
+    public static func summary(_ layer: Int, _ unit: Int, _ trace: [Float], isRelu: Bool) -> Unit {
         let count = Double(trace.count)
         let mean = trace.reduce(0.0) { $0 + Double($1) } / count
         let centred = trace.map { Double($0) - mean }

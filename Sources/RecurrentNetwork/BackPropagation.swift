@@ -25,7 +25,7 @@ public final class BackPropagation {
 
     let table: UnsafePointer<rk_table>
     private var layers: [LayerWorkspace] = []
-    private var dense: DenseWorkspace?
+    private var head: [DenseWorkspace] = []
     private let shape: RecurrentModel
     private let inputs: AlignedFloats
     private let inputGradient: AlignedFloats?
@@ -65,8 +65,8 @@ public final class BackPropagation {
             layers.append(
                 LayerWorkspace(layer, rows: rows, streams: streamCount, lanes: table.pointee.lanes, needsInput: l > 0 || withInputGradient))
         }
-        if let readout = model.readout { dense = DenseWorkspace(readout, rows: rows, lanes: table.pointee.lanes) }
-        let floats = inputs.count + (inputGradient?.count ?? 0) + layers.reduce(0) { $0 + $1.floats } + (dense?.floats ?? 0)
+        head = model.head.map { DenseWorkspace($0, rows: rows, lanes: table.pointee.lanes) }
+        let floats = inputs.count + (inputGradient?.count ?? 0) + layers.reduce(0) { $0 + $1.floats } + head.reduce(0) { $0 + $1.floats }
         let segments = (stepCount + segmentSteps - 1) / segmentSteps
         workspaceBytes = 4 * (floats + (segments > 1 ? segments * layers.reduce(0) { $0 + $1.stateFloats } : 0))
     }
@@ -75,7 +75,7 @@ public final class BackPropagation {
     public func load(_ parameters: [Float]) {
         var at = 0
         for l in layers.indices { layers[l].load(parameters, &at, lanes: table.pointee.lanes) }
-        dense?.load(parameters, &at, lanes: table.pointee.lanes)
+        for dense in head { dense.load(parameters, &at, lanes: table.pointee.lanes) }
     }
 
     /// Loss and, unless `forwardOnly`, its gradient (in `gradient`).
@@ -106,7 +106,7 @@ public final class BackPropagation {
         let job = Job(
             steps: steps, targetSize: targetSize, loss: loss, ignoredSteps: ignoredSteps, scale: Float(1 / terms), forwardOnly: forwardOnly)
         for l in layers.indices { try layers[l].begin(start, layer: l, of: shape) }
-        if !forwardOnly { dense?.clearGradient() }
+        if !forwardOnly { for dense in head { dense.clearGradient() } }
         let segments = (steps + segmentSteps - 1) / segmentSteps
         var sum = 0.0
         if forwardOnly || segments == 1 {
@@ -194,9 +194,12 @@ public final class BackPropagation {
             source = UnsafePointer(layer.hidden.pointer + streamCount * layer.width)
             stride = layer.width
         }
-        guard !statesOnly, let dense else { return 0 }
-        dense.forward(table, from: source, stride: stride, rows: steps * streamCount)
-        return evaluate(targets, first: first, steps: steps, job, dense)
+        guard !statesOnly, let readout = head.last else { return 0 }
+        for dense in head {
+            dense.forward(table, from: source, stride: stride, rows: steps * streamCount)
+            (source, stride) = (UnsafePointer(dense.output.pointer), dense.width)
+        }
+        return evaluate(targets, first: first, steps: steps, job, readout)
     }
 
     private func evaluate(_ targets: [Float], first: Int, steps: Int, _ job: Job, _ dense: DenseWorkspace) -> Double {
@@ -220,11 +223,16 @@ public final class BackPropagation {
 
     private func backward(_ segment: Int, _ job: Job) {
         let steps = stepsIn(segment, job)
-        guard let dense, let top = layers.last else { return }
+        guard let top = layers.last else { return }
         top.openGradient(steps: steps, streams: streamCount)
-        dense.backward(
-            table, from: UnsafePointer(top.hidden.pointer + streamCount * top.width), stride: top.width, rows: steps * streamCount,
-            into: top.hiddenGradients.pointer + streamCount * top.width)
+        for d in head.indices.reversed() {
+            let below = d > 0 ? head[d - 1] : nil
+            below?.outputGradient.clear()
+            head[d].backward(
+                table, from: UnsafePointer(below?.output.pointer ?? top.hidden.pointer + streamCount * top.width),
+                stride: below?.width ?? top.width, rows: steps * streamCount,
+                into: below?.outputGradient.pointer ?? top.hiddenGradients.pointer + streamCount * top.width)
+        }
         for l in layers.indices.reversed() {
             let layer = layers[l]
             if l < layers.count - 1 {
@@ -247,6 +255,6 @@ public final class BackPropagation {
     private func collect() {
         var at = 0
         for layer in layers { layer.collect(&gradient, &at) }
-        dense?.collect(&gradient, &at)
+        for dense in head { dense.collect(&gradient, &at) }
     }
 }

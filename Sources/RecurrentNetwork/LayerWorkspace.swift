@@ -24,10 +24,15 @@ final class LayerWorkspace {
     private let inputBackPack: AlignedFloats?
     private let backMatrix: AlignedFloats
     private let inputWidth: Int
+    /// [G*Hp][inputWidth], or for few inputs the other way round, [inputSize][A*Hp].
     private let inputWeightGradient: AlignedFloats
     private let recurrentWeightGradient: AlignedFloats
     private let biasGradient: AlignedFloats
     private let scratch: AlignedFloats
+
+    /// Up to here columns are summed one by one: a block of a product would be mostly padding.
+    static let fewColumns = 8
+    private var hasFewInputs: Bool { inputSize <= Self.fewColumns }
 
     init(_ layer: RecurrentLayer, rows: Int, streams: Int, lanes: Int32, needsInput: Bool) {
         shape = layer
@@ -50,7 +55,8 @@ final class LayerWorkspace {
         recurrentBackPack = AlignedFloats(zeros: rk_dense_pack_size(Int32(gateRows), h, lanes))
         inputBackPack = needsInput ? AlignedFloats(zeros: rk_dense_pack_size(Int32(gateRows), i, lanes)) : nil
         backMatrix = AlignedFloats(zeros: gateRows * max(inputSize, hiddenSize))
-        inputWeightGradient = AlignedFloats(zeros: gateRows * inputWidth)
+        inputWeightGradient = AlignedFloats(
+            zeros: layer.inputSize <= Self.fewColumns ? layer.inputSize * tapeWidth : gateRows * inputWidth)
         recurrentWeightGradient = AlignedFloats(zeros: gateRows * width)
         biasGradient = AlignedFloats(zeros: tapeWidth)
         scratch = AlignedFloats(zeros: Int(RK_OUTER_ROWS) * (gateRows + max(width, inputWidth)))
@@ -163,9 +169,6 @@ final class LayerWorkspace {
 
     func backward(_ table: UnsafePointer<rk_table>, steps: Int, streams: Int) {
         var native = RecurrentEngine.native(shape, packed: forwardPack.pointer)
-        var back = rk_dense(
-            inputs: Int32(cell.gateCount * width), outputs: Int32(hiddenSize), activation: Activation.linear.code, hard_slope: 0,
-            hard_offset: 0, packed: recurrentBackPack.pointer)
         let block = streams * width
         for t in (0..<steps).reversed() {
             let gates = tape.pointer + t * streams * tapeWidth
@@ -175,28 +178,32 @@ final class LayerWorkspace {
                 h_after: hidden.pointer + (t + 1) * block, c_before: cellStates.map { UnsafePointer($0.pointer + t * block) },
                 c_after: cellStates.map { UnsafePointer($0.pointer + (t + 1) * block) }, dg: gates, dh_before: before)
             table.pointee.layer_backward(&native, Int32(streams), &rows)
-            rk_dense_rows(table, &back, Int32(streams), gates + recurrentOffset, tapeWidth, before, width, 1)
+            table.pointee.gemm(
+                Int32(streams), gates + recurrentOffset, tapeWidth, Int32(cell.gateCount * width), recurrentBackPack.pointer,
+                Int32(hiddenSize), before, width)
         }
     }
 
     /// dL/d(input of this layer) is added to `target`, rows of `stride` floats.
     func inputBackward(_ table: UnsafePointer<rk_table>, rows: Int, into target: UnsafeMutablePointer<Float>, stride: Int) {
         guard let inputBackPack else { return }
-        var back = rk_dense(
-            inputs: Int32(cell.gateCount * width), outputs: Int32(inputSize), activation: Activation.linear.code, hard_slope: 0,
-            hard_offset: 0, packed: inputBackPack.pointer)
-        rk_dense_rows(table, &back, Int32(rows), tape.pointer, tapeWidth, target, stride, 1)
+        table.pointee.gemm(
+            Int32(rows), tape.pointer, tapeWidth, Int32(cell.gateCount * width), inputBackPack.pointer, Int32(inputSize), target, stride)
     }
 
     func weightGradients(_ table: UnsafePointer<rk_table>, from below: UnsafePointer<Float>, stride: Int, rows: Int, streams: Int) {
         let gateRows = Int32(cell.gateCount * width)
-        table.pointee.outer_sum(
-            Int32(rows), tape.pointer, tapeWidth, gateRows, below, stride, Int32(inputWidth), inputWeightGradient.pointer, inputWidth,
-            scratch.pointer)
+        table.pointee.thin_sum(
+            Int32(rows), tape.pointer, tapeWidth, Int32(tapeWidth), below, stride, hasFewInputs ? Int32(inputSize) : 0,
+            inputWeightGradient.pointer, tapeWidth, biasGradient.pointer)
+        if !hasFewInputs {
+            table.pointee.outer_sum(
+                Int32(rows), tape.pointer, tapeWidth, gateRows, below, stride, Int32(inputWidth), inputWeightGradient.pointer, inputWidth,
+                scratch.pointer)
+        }
         table.pointee.outer_sum(
             Int32(rows), tape.pointer + recurrentOffset, tapeWidth, gateRows, hidden.pointer, width, Int32(width),
             recurrentWeightGradient.pointer, width, scratch.pointer)
-        rk_column_sum(Int32(rows), tape.pointer, tapeWidth, Int32(tapeWidth), biasGradient.pointer)
     }
 
     func hiddenGradient(before t: Int, streams: Int) -> [Float] {
@@ -205,17 +212,19 @@ final class LayerWorkspace {
 
     /// Writes the gradients of weight_ih, weight_hh, bias_ih, bias_hh to the flat vector.
     func collect(_ flat: inout [Float], _ at: inout Int) {
-        func copy(_ source: UnsafePointer<Float>, columns: Int, stride: Int, gate: (Int) -> Int) {
+        func copy(_ source: UnsafePointer<Float>, columns: Int, stride: Int, step: Int = 1, gate: (Int) -> Int) {
             for g in 0..<cell.gateCount {
                 let target = at + gate(g) * hiddenSize * columns
                 for u in 0..<hiddenSize {
                     let row = source + (g * width + u) * stride
-                    for k in 0..<columns { flat[target + u * columns + k] = row[k] }
+                    for k in 0..<columns { flat[target + u * columns + k] = row[k * step] }
                 }
             }
             at += cell.gateCount * hiddenSize * columns
         }
-        copy(inputWeightGradient.pointer, columns: inputSize, stride: inputWidth, gate: inputGate)
+        copy(
+            inputWeightGradient.pointer, columns: inputSize, stride: hasFewInputs ? 1 : inputWidth, step: hasFewInputs ? tapeWidth : 1,
+            gate: inputGate)
         copy(recurrentWeightGradient.pointer, columns: hiddenSize, stride: width, gate: recurrentGate)
         copy(biasGradient.pointer, columns: 1, stride: 1, gate: inputGate)
         copy(biasGradient.pointer + recurrentOffset, columns: 1, stride: 1, gate: recurrentGate)
@@ -274,7 +283,7 @@ final class DenseWorkspace {
         var native = rk_dense(
             inputs: Int32(parameters.inputSize), outputs: Int32(outputs), activation: parameters.activation.code, hard_slope: hard.slope,
             hard_offset: hard.offset, packed: forwardPack.pointer)
-        rk_dense_rows(table, &native, Int32(rows), h, stride, output.pointer, width, 0)
+        rk_dense_rows(table, &native, Int32(rows), h, stride, output.pointer, width)
     }
 
     /// dL/dh is added to `target` (rows of the hidden width), weights' gradients are summed up.
@@ -288,13 +297,18 @@ final class DenseWorkspace {
                 }
             }
         }
-        var native = rk_dense(
-            inputs: Int32(outputs), outputs: Int32(parameters.inputSize), activation: Activation.linear.code, hard_slope: 0, hard_offset: 0,
-            packed: backPack.pointer)
-        rk_dense_rows(table, &native, Int32(rows), outputGradient.pointer, width, target, stride, 1)
-        table.pointee.outer_sum(
-            Int32(rows), outputGradient.pointer, width, Int32(outputs), h, stride, Int32(hiddenWidth), weightGradient.pointer, hiddenWidth,
-            scratch.pointer)
+        table.pointee.gemm(
+            Int32(rows), outputGradient.pointer, width, Int32(outputs), backPack.pointer, Int32(parameters.inputSize), target, stride)
+        if outputs <= LayerWorkspace.fewColumns {
+            table.pointee.thin_sum(
+                Int32(rows), h, stride, Int32(hiddenWidth), outputGradient.pointer, width, Int32(outputs), weightGradient.pointer,
+                hiddenWidth,
+                nil)
+        } else {
+            table.pointee.outer_sum(
+                Int32(rows), outputGradient.pointer, width, Int32(outputs), h, stride, Int32(hiddenWidth), weightGradient.pointer,
+                hiddenWidth, scratch.pointer)
+        }
         rk_column_sum(Int32(rows), outputGradient.pointer, width, Int32(outputs), biasGradient.pointer)
     }
 

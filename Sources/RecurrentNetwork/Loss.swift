@@ -22,7 +22,7 @@ public enum Loss: Sendable, Equatable {
     }
 
     /// The point prediction of target `d` among the outputs of one reading (mean, or the quantile nearest to 0.5).
-    func pointIndex(_ d: Int, targets: Int) -> Int {
+    public func pointIndex(_ d: Int, targets: Int) -> Int {
         guard case .quantile(let levels) = self else { return d }
         let middle = levels.indices.min { abs(levels[$0] - 0.5) < abs(levels[$1] - 0.5) } ?? 0
         return d * levels.count + middle

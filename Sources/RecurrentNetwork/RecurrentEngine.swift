@@ -69,10 +69,10 @@ public final class RecurrentEngine: @unchecked Sendable {
         network.initialize(to: rk_network())
         network.pointee.layers = Int32(layers.count)
         stateStride = Self.place(layers, of: model, in: network)
-        if let readout = model.readout {
-            let (native, floats) = Self.pack(readout, lanes: lanes)
-            network.pointee.dense = native
-            network.pointee.has_dense = 1
+        for (index, dense) in model.head.enumerated() {
+            let (native, floats) = Self.pack(dense, lanes: lanes)
+            withUnsafeMutableBytes(of: &network.pointee.dense) { $0.bindMemory(to: rk_dense.self)[index] = native }
+            network.pointee.dense_count += 1
             packed.append(floats)
         }
         self.packed = packed

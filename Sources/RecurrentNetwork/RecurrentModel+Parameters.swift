@@ -17,6 +17,10 @@ extension RecurrentModel {
             take(&model.layers[l].inputBias)
             take(&model.layers[l].recurrentBias)
         }
+        for d in model.hiddenDense.indices {
+            take(&model.hiddenDense[d].weights)
+            take(&model.hiddenDense[d].bias)
+        }
         if var readout = model.readout {
             take(&readout.weights)
             take(&readout.bias)

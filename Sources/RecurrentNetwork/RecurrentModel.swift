@@ -92,23 +92,28 @@ public struct DenseLayer: Sendable, Equatable {
     }
 }
 
-/// A stack of 1 to 4 recurrent layers and an optional dense readout: weights only, no state. A plain value.
+/// A stack of 1 to 4 recurrent layers and a head of dense layers, often one, sometimes none: weights only, no state. A plain value.
 public struct RecurrentModel: Sendable, Equatable {
     /// First layer first; each takes the hidden state of the one before.
     public var layers: [RecurrentLayer]
-    /// Absent: the outputs are the last layer's hidden state.
+    /// Dense layers between the last recurrent layer and the readout, first one first; usually none.
+    public var hiddenDense: [DenseLayer]
+    /// The last dense layer. Absent: the outputs are the last recurrent layer's hidden state.
     public var readout: DenseLayer?
 
     /// Most layers of one model.
     public static let layerCountMax = 4
+    /// Most dense layers before the readout.
+    public static let hiddenDenseCountMax = 4
     /// Most hidden units of one layer.
     public static let hiddenSizeMax = 4096
     /// Most inputs or outputs.
     public static let widthMax = 65536
 
     /// A model of ready layers; `validate()` checks it.
-    public init(layers: [RecurrentLayer], readout: DenseLayer?) {
+    public init(layers: [RecurrentLayer], hiddenDense: [DenseLayer] = [], readout: DenseLayer?) {
         self.layers = layers
+        self.hiddenDense = hiddenDense
         self.readout = readout
     }
 
@@ -143,6 +148,7 @@ public struct RecurrentModel: Sendable, Equatable {
             inputSize: hiddenSize, outputSize: outputSize, activation: outputActivation)
         draw(&dense.weights)
         draw(&dense.bias)
+        hiddenDense = []
         readout = dense
     }
 
@@ -150,10 +156,13 @@ public struct RecurrentModel: Sendable, Equatable {
     public var inputSize: Int { layers.first?.inputSize ?? 0 }
     /// Outputs per reading.
     public var outputSize: Int { readout?.outputSize ?? layers.last?.hiddenSize ?? 0 }
+    /// All dense layers, first one first.
+    public var head: [DenseLayer] { hiddenDense + (readout.map { [$0] } ?? []) }
     /// All trainable numbers.
     public var parameterCount: Int { tensors(prefix: "").reduce(0) { $0 + $1.values.count } }
 
-    /// The tensors under PyTorch's names, `<prefix>weight_ih_l0` ... and `<readoutPrefix>weight`, `<readoutPrefix>bias`.
+    /// The tensors under PyTorch's names, `<prefix>weight_ih_l0` ... and `<readoutPrefix>weight`, `<readoutPrefix>bias`; several dense
+    /// layers are numbered as in an `nn.Sequential` with a function after each, `<readoutPrefix>0.weight`, `<readoutPrefix>2.weight`.
     public func tensors(prefix: String = "rnn.", readoutPrefix: String = "fc.") -> [NamedTensor] {
         var list: [NamedTensor] = []
         for (l, layer) in layers.enumerated() {
@@ -169,13 +178,10 @@ public struct RecurrentModel: Sendable, Equatable {
             list.append(.init(name: "\(prefix)bias_ih_l\(l)", shape: [rows], values: layer.inputBias))
             list.append(.init(name: "\(prefix)bias_hh_l\(l)", shape: [rows], values: layer.recurrentBias))
         }
-        if let readout {
-            list.append(
-                .init(
-                    name: "\(readoutPrefix)weight", shape: [readout.outputSize, readout.inputSize],
-                    values: readout.weights))
-            list.append(
-                .init(name: "\(readoutPrefix)bias", shape: [readout.outputSize], values: readout.bias))
+        for (index, dense) in head.enumerated() {
+            let place = hiddenDense.isEmpty ? readoutPrefix : "\(readoutPrefix)\(2 * index)."
+            list.append(.init(name: "\(place)weight", shape: [dense.outputSize, dense.inputSize], values: dense.weights))
+            list.append(.init(name: "\(place)bias", shape: [dense.outputSize], values: dense.bias))
         }
         return list
     }
@@ -194,13 +200,16 @@ public struct RecurrentModel: Sendable, Equatable {
             }
             width = layer.hiddenSize
         }
-        if let readout {
-            try Self.check("output size", readout.outputSize, 1...Self.widthMax)
-            guard readout.inputSize == width else {
+        try Self.check("count of dense layers before the readout", hiddenDense.count, 0...(readout == nil ? 0 : Self.hiddenDenseCountMax))
+        for dense in hiddenDense { try Self.check("size of a dense layer before the readout", dense.outputSize, 1...Self.hiddenSizeMax) }
+        for (index, dense) in head.enumerated() {
+            try Self.check("output size", dense.outputSize, 1...Self.widthMax)
+            guard dense.inputSize == width else {
                 throw .shape(
-                    tensor: "fc.weight", expected: [readout.outputSize, width],
-                    got: [readout.outputSize, readout.inputSize])
+                    tensor: hiddenDense.isEmpty ? "fc.weight" : "fc.\(2 * index).weight", expected: [dense.outputSize, width],
+                    got: [dense.outputSize, dense.inputSize])
             }
+            width = dense.outputSize
         }
         for tensor in tensors() {
             guard tensor.values.count == tensor.shape.reduce(1, *) else {

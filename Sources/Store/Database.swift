@@ -5,6 +5,9 @@ final class Database {
     let path: String
     private let handle: OpaquePointer
     private var statements: [String: Statement] = [:]
+    /// Pages in the write-ahead log as of this connection's last commit, and as of the last time it was moved (as far as it could).
+    private var logPages = 0
+    private var triedPages = 0
 
     enum Mode {
         case readOnly, readWrite, create
@@ -97,6 +100,39 @@ final class Database {
     }
 
     var changes: Int { Int(sqlite3_changes64(handle)) }
+
+    /// Takes over from SQLite when the log is moved into the file: by itself it would do so at the end of a commit and keep every
+    /// error of it, also a failed fsync, to itself.
+    func watchLog() {
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, pages in
+                guard let context else { return SQLITE_OK }
+                Unmanaged<Database>.fromOpaque(context).takeUnretainedValue().noteLog(Int(pages))
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    private func noteLog(_ pages: Int) {
+        logPages = pages
+        // A log that began again.
+        if pages < triedPages { triedPages = 0 }
+    }
+
+    /// Pages that came into the log since it was last moved; what a reader kept there then waits for them.
+    var pagesToMove: Int { logPages - triedPages }
+
+    /// Moves what is in the log into the file, as far as readers allow; the log is on the medium before, the file after.
+    /// - Parameter isWhole: all of it, and empties the log; a reader in the way is an error.
+    func moveLog(isWhole: Bool) throws(StoreError) {
+        var pages: Int32 = 0
+        let code = sqlite3_wal_checkpoint_v2(handle, nil, isWhole ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, &pages, nil)
+        // Somebody else is moving it.
+        if code & 0xFF == SQLITE_BUSY, !isWhole { return }
+        guard code == SQLITE_OK else { throw error("move the log into the file") }
+        (logPages, triedPages) = (Int(max(0, pages)), Int(max(0, pages)))
+    }
+
     var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 }
 

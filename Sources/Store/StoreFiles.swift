@@ -14,6 +14,15 @@ enum StoreFiles {
         }
     }
 
+    /// Writes a file's own bytes over themselves and brings them to the medium: for a file whose last sync failed. The kernel may
+    /// take the pages it could not write for clean since then, and a sync that succeeds afterwards says nothing about them
+    /// (Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+    static func writeAgain(_ path: String) throws(StoreError) {
+        do { try Files.writeAgain(path) } catch {
+            throw .sqlite(doing: "write \(path) again", code: SQLITE_IOERR, message: error.description)
+        }
+    }
+
     /// Moves a complete file to its name, lasting: the bytes first, then the name.
     static func put(_ making: String, at path: String) throws(StoreError) {
         do { try Files.put(making, at: path) } catch {

@@ -5,10 +5,13 @@ import Tabular
 /// Reads the database: at start for restoring, at any time for questions. Owned by one thread.
 public final class StoreReader {
     let database: Database
+    /// The file.
+    public let path: String
 
     /// Opens an existing file read-only.
     /// - Errors: `newerSchema`, `foreign` when it is not ours or not there.
     public init(path: String) throws(StoreError) {
+        self.path = path
         if StoreFiles.exists(path), StoreFiles.size(path) == 0 { throw .lost(path: path, reason: "it is empty") }
         var database = try Database(path: path, .readOnly)
         let application: Int64
@@ -97,11 +100,13 @@ public final class StoreReader {
         return found
     }
 
-    /// Journal rows that end after `sequence`, in order, and whether their checksum holds.
-    public func journal(after sequence: Int64, _ body: (_ row: JournalRow, _ isIntact: Bool) throws(StoreError) -> Void) throws(StoreError)
-    {
+    /// Journal rows that end after `sequence` and begin no later than `last`, in order, and whether their checksum holds.
+    public func journal(
+        after sequence: Int64, through last: Int64 = .max, _ body: (_ row: JournalRow, _ isIntact: Bool) throws(StoreError) -> Void
+    ) throws(StoreError) {
         try database.rows(
-            "SELECT seq, first_seq, received_at, readings, checksum, payload FROM journal WHERE seq > ? ORDER BY seq", [.integer(sequence)],
+            "SELECT seq, first_seq, received_at, readings, checksum, payload FROM journal WHERE seq > ? AND first_seq <= ? ORDER BY seq",
+            [.integer(sequence), .integer(last)],
             doing: "read the journal"
         ) { row throws(StoreError) in
             let payload = row.blob(5)
@@ -118,6 +123,11 @@ public final class StoreReader {
         let checkpoint = try database.number("SELECT max(seq) FROM checkpoints", doing: "read checkpoints") ?? 0
         let total = try totals()["sequence"] ?? 0
         return max(journal, checkpoint, total)
+    }
+
+    /// The first batch that the journal still holds; nil for none.
+    public func firstSequence() throws(StoreError) -> Int64? {
+        try database.number("SELECT min(first_seq) FROM journal", doing: "read the journal")
     }
 
     public func totals() throws(StoreError) -> [String: Int64] {

@@ -95,6 +95,8 @@ public final class StoreWriter {
     public let durability: Durability
     /// Payload bytes handed to SQLite since the start (before its own overhead).
     public private(set) var payloadBytes: Int64 = 0
+    /// A sync failed since the log was last known to be on the medium.
+    private var isLogDoubtful = false
     /// Streams that make room in the present transaction.
     private var evicted: Set<UInt32> = []
 
@@ -122,10 +124,11 @@ public final class StoreWriter {
         }
         try database.execute(
             """
-            PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 2000;
+            PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 16777216;
             PRAGMA synchronous = \(durability == .always ? "FULL" : "NORMAL");
             """, doing: "prepare \(path)")
         try StoreWriter.migrate(database, from: version)
+        database.watchLog()
     }
 
     /// Makes an empty database of the present schema. A failure leaves nothing at `path`.
@@ -174,7 +177,30 @@ public final class StoreWriter {
     /// (`Durability.interval`, `.none`) or at every commit (`.always`).
     public func sync() throws(StoreError) {
         guard durability == .interval else { return }
-        try StoreFiles.sync(database.path + "-wal")
+        let isDoubtful = isLogDoubtful
+        isLogDoubtful = true
+        if isDoubtful { try writeLogAgain() } else { try StoreFiles.sync(database.path + "-wal") }
+        isLogDoubtful = false
+    }
+
+    /// Holding the write lock: nobody else may change the log meanwhile.
+    private func writeLogAgain() throws(StoreError) {
+        try database.execute("BEGIN IMMEDIATE", doing: "lock the database")
+        defer { try? database.execute("ROLLBACK", doing: "unlock the database") }
+        try StoreFiles.writeAgain(database.path + "-wal")
+    }
+
+    /// Pages in the log from which on it is moved into the file.
+    public static let logPagesMax = 2000
+    /// Whether the log has grown enough to be moved into the file.
+    public var isLogLong: Bool { database.pagesToMove >= StoreWriter.logPagesMax }
+
+    /// Moves the log into the database file, as far as readers allow, so that it can begin again. Never inside a transaction.
+    public func moveLog() throws(StoreError) {
+        if isLogDoubtful { try writeLogAgain() }
+        isLogDoubtful = true
+        try database.moveLog(isWhole: false)
+        isLogDoubtful = false
     }
 
     // MARK: - In a transaction
@@ -270,6 +296,7 @@ public final class StoreWriter {
     /// Removes journal rows that no checkpoint generation needs any more: all up to and including `sequence`.
     public func truncateJournal(through sequence: Int64) throws(StoreError) {
         try database.run("DELETE FROM journal WHERE seq <= ?", [.integer(sequence)], doing: "shorten the journal")
+        try truncateModelRosters(through: sequence)
     }
 
     /// Keeps damaged bytes for inspection and takes them out of use, so that they are reported once.
@@ -332,7 +359,8 @@ public final class StoreWriter {
 
     /// Moves the write-ahead log into the database file and gives free pages back.
     public func compact() throws(StoreError) {
-        try database.execute("PRAGMA incremental_vacuum(256); PRAGMA wal_checkpoint(TRUNCATE)", doing: "compact the database")
+        try database.execute("PRAGMA incremental_vacuum(256)", doing: "compact the database")
+        try database.moveLog(isWhole: true)
     }
 }
 

@@ -16,13 +16,19 @@ final class ControlHandlers: @unchecked Sendable {
     private let databasePath: String
     private let status: @Sendable () -> StatusReport
     private let reload: @Sendable () -> String
+    private let configuration: @Sendable () -> Configuration
+    private let explain: @Sendable (StoreReader, JSONValue) throws -> JSONValue
+    private let assignModels: @Sendable () throws -> [String]
     private var reader: StoreReader?
     private var uploads = ModelUploads()
 
     init(
-        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport, reload: @escaping @Sendable () -> String
+        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport,
+        reload: @escaping @Sendable () -> String, explain: @escaping @Sendable (StoreReader, JSONValue) throws -> JSONValue,
+        assignModels: @escaping @Sendable () throws -> [String], configuration: @escaping @Sendable () -> Configuration
     ) {
         (self.pipeline, self.databasePath, self.status, self.reload) = (pipeline, databasePath, status, reload)
+        (self.explain, self.assignModels, self.configuration) = (explain, assignModels, configuration)
     }
 
     func handle(_ request: ControlRequest) -> Result<JSONValue, ControlError> {
@@ -42,11 +48,14 @@ final class ControlHandlers: @unchecked Sendable {
         case "metrics": return .string(status().metrics)
         case "alerts.query": return ControlProtocol.result(try StoreQuestions.alerts(try open(), arguments))
         case "alerts.show": return try StoreQuestions.alert(try open(), arguments)
+        case "alerts.explain": return try explain(try open(), arguments)
         case "checkpoints.list":
             return ControlProtocol.result(try open().checkpointList(timeText: TimeText.milliseconds))
         case "checkpoints.write": return try writeCheckpoints()
         case "streams.list": return ControlProtocol.result(try streams(arguments))
         case "streams.show": return try stream(arguments)
+        case "budget": return ControlProtocol.result(try budget(arguments))
+        case "why-not": return try WhyNot.answer(try open(), DaemonSettings.watch(configuration(), models: pipeline.models), arguments)
         case "backup":
             guard let file = arguments["file"]?.text, file.hasPrefix("/") else {
                 throw ControlError.badRequest("backup wants an absolute file")
@@ -56,8 +65,9 @@ final class ControlHandlers: @unchecked Sendable {
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
-        case "model.list": return ControlProtocol.result(try ModelLibrary.list(try open()))
-        case "model.show": return ModelLibrary.object(try ModelLibrary.find(try name(request), among: try open().models()))
+        case "model.list": return ControlProtocol.result(try ModelLibrary.list(try open(), use: try modelUse()))
+        case "model.show":
+            return ModelLibrary.object(try ModelLibrary.find(try name(request), among: try open().models()), use: try modelUse())
         case "model.fetch": return try fetch(try name(request), arguments)
         case "model.upload": return try uploads.take(arguments)
         case "model.import":
@@ -68,17 +78,17 @@ final class ControlHandlers: @unchecked Sendable {
             }
         case "model.activate":
             let name = try name(request)
-            return try change { store throws(ControlError) in try ModelLibrary.activate(name, in: store, now: Clocks.wall()) }
+            return try run(try change { store throws(ControlError) in try ModelLibrary.activate(name, in: store, now: Clocks.wall()) })
         case "model.rollback":
             let name = try name(request)
-            return try change { store throws(ControlError) in try ModelLibrary.rollBack(name, in: store) }
+            return try run(try change { store throws(ControlError) in try ModelLibrary.rollBack(name, in: store) })
         case "model.remove":
             let (name, all) = (try name(request), arguments["all"]?.truth ?? false)
             return try change { store throws(ControlError) in try ModelLibrary.remove(name, all: all, in: store) }
         default:
             let known = [
-                "status", "metrics", "alerts.query", "alerts.show", "checkpoints.list", "checkpoints.write", "streams.list", "streams.show",
-                "digest",
+                "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
+                "streams.list", "streams.show", "digest", "budget", "why-not",
                 "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
                 "model.rollback", "model.remove",
             ]
@@ -99,6 +109,24 @@ final class ControlHandlers: @unchecked Sendable {
         }
         guard let answer else { throw .failed("the store is too busy to answer; try again") }
         return try answer.get()
+    }
+
+    /// After another version became active: it runs at once where the configuration names it. The answer says where.
+    private func run(_ row: JSONValue) throws -> JSONValue {
+        _ = try assignModels()
+        guard case .object(let members) = row else { return row }
+        let globs = pipeline.globs(of: row["sha256"]?.text ?? "")
+        return .object(members + [.init("runs_on", .array(globs.map { .string($0) }))])
+    }
+
+    /// Streams on each model, by its hash.
+    private func modelUse() throws(ControlError) -> [String: (bound: Int, waiting: Int)] {
+        guard let parts = pipeline.askShards({ $0.watch.modelUse() }) else {
+            throw .failed("the detector is too busy to answer; try again")
+        }
+        return parts.reduce(into: [:]) { sum, part in
+            sum.merge(part) { ($0.bound + $1.bound, $0.waiting + $1.waiting) }
+        }
     }
 
     /// A piece of a model's bytes from `offset` on: `size` of the whole, `data` in base64.
@@ -132,6 +160,17 @@ final class ControlHandlers: @unchecked Sendable {
         }
         if let detail = found.compactMap({ $0 }).first { return detail }
         throw .failed("no stream \(key); `rnnctl streams list` shows all")
+    }
+
+    private func budget(_ arguments: JSONValue) throws -> RecordTable {
+        let glob = arguments["stream"]?.text ?? "*"
+        let since = arguments["since"]?.integerValue
+        let found = pipeline.askShards { box in box.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min) }
+        guard let found else { throw ControlError.failed("the detector is too busy to answer; try again") }
+        let configuration = configuration()
+        return BudgetAudit.table(
+            Array(found.joined()), realised: try open().anomalies(since: since ?? .min), since: since,
+            groupName: { configuration.budgetGroup($0) })
     }
 
     private func writeCheckpoints() throws(ControlError) -> JSONValue {

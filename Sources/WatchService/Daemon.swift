@@ -8,6 +8,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import Watching
 
 /// What the command line asks of the daemon.
 public struct DaemonOptions: Sendable {
@@ -40,6 +41,7 @@ public struct DaemonOptions: Sendable {
                     file: "command line", line: 0, column: 0, message: "\(item.key): got \"\(item.text)\", expected \(expected)")
             }
         }
+        _ = try Zones.all(of: configuration, file: configFile ?? "the configuration")
         return configuration
     }
 }
@@ -59,7 +61,11 @@ public final class Daemon: @unchecked Sendable {
         self.options = options
         let configuration = try options.configuration()
         self.configuration = Locked(configuration)
-        log = Log(level: Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info)
+        log = Log(level: Daemon.logLevel(configuration))
+    }
+
+    private static func logLevel(_ configuration: Configuration) -> Log.Level {
+        Log.Level.allCases.first { $0.name == configuration.text("log_level") } ?? .info
     }
 
     /// Name of the database in the state directory.
@@ -74,7 +80,8 @@ public final class Daemon: @unchecked Sendable {
         try Files.makeDirectory(directory)
         let lock = try DirectoryLock(path: directory + "/lock")
         databasePath = directory + "/" + Daemon.databaseName
-        Systemd.notify("STATUS=restoring state")
+        // Opening may migrate or recover; the restore itself asks again as long as it gets on.
+        Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
         let began = Clocks.monotonic()
         var toldAt = began
@@ -104,18 +111,20 @@ public final class Daemon: @unchecked Sendable {
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
+        ProcessMemory.releaseStartupCode()
         serve(signals, pipeline)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()
         stop(pipeline)
         handOver(pipeline.ingest.handedOver.withLock { $0 })
-        for path in sockets.made { unlink(path) }
+        for made in sockets.made { UnixSocket.remove(path: made.path, made.identity) }
         let totals = pipeline.ingest.snapshot.withLock { $0.totals }
         writeMetrics(configuration)
         log.info(
             "stopped",
             [
-                "lines_received": "\(totals.linesReceived)", "readings_accepted": "\(totals.readingsAccepted)",
+                "lines_received": "\(totals.linesReceived)", "lines_refused": "\(totals.refused.reduce(0, +))",
+                "readings_accepted": "\(totals.readingsAccepted)", "readings_dropped": "\(totals.dropped.reduce(0, +))",
                 "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
             ])
         _ = consume lock
@@ -127,7 +136,7 @@ public final class Daemon: @unchecked Sendable {
         var ingest: [IngestSource] = []
         var control: Int32?
         /// Paths of sockets that we made and remove again.
-        var made: [String] = []
+        var made: [(path: String, identity: UnixSocket.Identity?)] = []
     }
 
     /// Sockets from systemd by their names (ingest, ingest-datagram, control), else our own by their paths.
@@ -159,7 +168,7 @@ public final class Daemon: @unchecked Sendable {
                 try Files.makeDirectory(String(path[..<slash]), mode: 0o755)
             }
             let socket = try UnixSocket.bind(path: path, kind: kind, mode: mode)
-            sockets.made.append(path)
+            sockets.made.append((path, UnixSocket.Identity(path: path)))
             return socket.release()
         }
         if !hasStream, let descriptor = try make("ingest_socket", .stream) {
@@ -234,7 +243,10 @@ public final class Daemon: @unchecked Sendable {
     private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
-            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) })
+            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) },
+            explain: { [self] in try Explanations.answer($0, $1, self.configuration.withLock { $0 }) },
+            assignModels: { [self] in try pipeline.assignModels(self.configuration.withLock { $0 }) },
+            configuration: { [self] in configuration.withLock { $0 } })
         let ownUser = getuid()
         let server = try ControlServer(
             log: log,
@@ -333,7 +345,7 @@ public final class Daemon: @unchecked Sendable {
     private func writeMetrics(_ configuration: Configuration) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8)) } catch {
+        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }
     }
@@ -358,21 +370,30 @@ public final class Daemon: @unchecked Sendable {
             )
         }
         let configuration = configuration.withLock { $0 }
-        let settings = DaemonSettings.watch(configuration)
+        // What was reloaded is told under either level.
+        log.level = max(log.level, Daemon.logLevel(configuration))
+        let settings = DaemonSettings.watch(configuration, models: pipeline.models)
         for runner in pipeline.runners {
             runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
             runner.input.push(.task { $0.watch.reload(settings) })
         }
         pipeline.writer.intervals.withLock { $0 = DaemonSettings.writer(configuration) }
+        pipeline.explanations.reload(configuration)
         var keys: [UInt32: String] = [:]
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
-        pipeline.ingest.reload(DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration), keys: keys)
+        pipeline.ingest.reload(
+            DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
+            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys)
+        let problems: [String]
+        do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =
             "reloaded" + (taken.isEmpty ? ": nothing changed" : ": " + taken.joined(separator: ", "))
             + (left.isEmpty ? "" : "; a restart is needed for: " + left.joined(separator: ", "))
+            + problems.map { "; " + $0 }.joined()
         log.notice(message)
+        log.level = Daemon.logLevel(configuration)
         return message
     }
 }

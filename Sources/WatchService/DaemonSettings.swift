@@ -5,24 +5,45 @@ import Ingest
 import Platform
 import Readings
 import Store
+import TimeSeries
 import Watching
 
 /// From configuration keys to what each room wants to know.
 enum DaemonSettings {
-    static func watch(_ configuration: Configuration) -> WatchSettings {
-        let base = StreamPolicy(
+    static func watch(_ configuration: Configuration, models: ModelShelf) -> WatchSettings {
+        // A configuration is refused before when it names a zone that cannot be read; what is left (a table that vanished since) is UTC.
+        let zones = (try? Zones.all(of: configuration, file: "")) ?? [:]
+        var base = StreamPolicy(
             secondsBetweenFalseAlarms: configuration.rate("false_alarms")?.secondsBetween ?? .infinity,
             staleAfter: configuration.number("stale_after"))
-        return WatchSettings(
+        base.zone = zones[configuration.text("timezone")] ?? .utc
+        let usual = base
+        var settings = WatchSettings(
             profile: configuration.text("profile") == "light" ? .light : .standard,
             rules: EpisodeRules(closeAfter: configuration.number("alert_close_after")), staleMin: configuration.number("stale_min"),
             reportsStuck: configuration.flag("stuck"),
             policy: { key in
-                guard let rule = configuration.rule(for: key) else { return base }
-                return StreamPolicy(
-                    secondsBetweenFalseAlarms: rule.falseAlarms?.secondsBetween ?? base.secondsBetweenFalseAlarms,
-                    staleAfter: rule.staleAfter ?? base.staleAfter, severityMin: Severity(rawValue: rule.severityMin) ?? .info)
+                var policy = usual
+                let shared = configuration.budgetGroup(of: key)
+                if let shared { (policy.budgetGroup, policy.groupSecondsBetween) = (shared.group, shared.rate.secondsBetween) }
+                guard let rule = configuration.rule(for: key) else { return policy }
+                if let own = rule.falseAlarms { policy.secondsBetweenFalseAlarms = own.secondsBetween }
+                if rule.falseAlarmsOfGroup != nil { policy.secondsBetweenFalseAlarms = .infinity }
+                policy.staleAfter = rule.staleAfter ?? usual.staleAfter
+                policy.severityMin = Severity(rawValue: rule.severityMin) ?? .info
+                if let zone = rule.timeZone { policy.zone = zones[zone] ?? .utc }
+                return policy
             })
+        let asked = Int(configuration.number("history_blocks"))
+        settings.historyBlocks = asked > 0 ? asked : configuration.text("profile") == "light" ? 4 : 32
+        settings.model = { models.model($0) }
+        settings.matches = { Glob.matches($0, $1) }
+        return settings
+    }
+
+    /// Who shares a false-alarm budget.
+    static func budgetGroup(_ configuration: Configuration) -> @Sendable (String) -> UInt16 {
+        { configuration.budgetGroup(of: $0)?.group ?? 0 }
     }
 
     /// The learned state belongs to a profile: another one in the configuration would throw it away, so that is refused.

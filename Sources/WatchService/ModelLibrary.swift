@@ -13,21 +13,25 @@ public enum ModelLibrary {
     /// Columns of `rnnctl model list`.
     public static let columns = [
         "name", "version", "active", "architecture", "parameters", "bytes", "format", "created_at", "active_since", "origin", "sha256",
+        "streams", "streams_waiting",
     ]
 
     /// A version as the columns above say.
-    public static func object(_ row: ModelRow) -> JSONValue {
-        .object([
+    /// - Parameter use: streams that models drive and streams that wait for them, by hash; nil: no daemon was asked.
+    public static func object(_ row: ModelRow, use: [String: (bound: Int, waiting: Int)]? = nil) -> JSONValue {
+        let streams = use.map { $0[row.sha256] ?? (bound: 0, waiting: 0) }
+        return .object([
             "name": .string(row.name), "version": .integer(row.version), "active": .bool(row.activeSince != nil),
             "architecture": .string(row.architecture), "parameters": .integer(row.parameters), "bytes": .integer(row.payloadBytes),
             "format": .string(row.format), "created_at": .string(TimeText.rfc3339(row.createdAt)),
             "active_since": .optional(row.activeSince.map(TimeText.rfc3339)), "origin": .string(row.origin), "sha256": .string(row.sha256),
+            "streams": .optional(streams.map { Int64($0.bound) }), "streams_waiting": .optional(streams.map { Int64($0.waiting) }),
         ])
     }
 
     /// All versions.
-    public static func list(_ reader: StoreReader) throws -> RecordTable {
-        RecordTable(columns: columns, objects: try reader.models().map(object))
+    public static func list(_ reader: StoreReader, use: [String: (bound: Int, waiting: Int)]? = nil) throws -> RecordTable {
+        RecordTable(columns: columns, objects: try reader.models().map { object($0, use: use) })
     }
 
     /// The version that `text` means: `NAME` is the active one, else the newest; `NAME@VERSION` that one.
@@ -83,7 +87,7 @@ public enum ModelLibrary {
                 format: document.format.rawValue, architecture: ModelDocument.architecture(of: document.model),
                 parameters: Int64(document.model.parameterCount))
             try store.insertModel(row, payload: bytes)
-            return try store.models().first { $0.name == name && $0.version == row.version }.map(object) ?? .null
+            return try store.models().first { $0.name == name && $0.version == row.version }.map { object($0) } ?? .null
         }
     }
 
@@ -91,11 +95,11 @@ public enum ModelLibrary {
     public static func activate(_ text: String, in store: StoreWriter, now: Int64) throws(ControlError) -> JSONValue {
         let rows = try models(store)
         let found = try find(text, among: rows)
-        let row = text.contains("@") ? found : rows.last { $0.name == found.name } ?? found
+        let row = text.utf8.contains(UInt8(ascii: "@")) ? found : rows.last { $0.name == found.name } ?? found
         guard row.activeSince == nil else { return object(row) }
         return try change(store) { () throws(StoreError) -> JSONValue in
             try store.activateModel(id: row.id, name: row.name, now: now)
-            return try store.models().first { $0.id == row.id }.map(object) ?? .null
+            return try store.models().first { $0.id == row.id }.map { object($0) } ?? .null
         }
     }
 
@@ -105,7 +109,7 @@ public enum ModelLibrary {
         return try change(store) { () throws(StoreError) -> JSONValue? in
             let activations = try store.modelActivations(name: row.name)
             guard activations.count > 1, try store.revertModelActivation(name: row.name) else { return nil }
-            return try store.models().first { $0.id == activations[activations.count - 2] }.map(object)
+            return try store.models().first { $0.id == activations[activations.count - 2] }.map { object($0) }
         }.orFail("no version of \(row.name) was active before")
     }
 
@@ -115,7 +119,7 @@ public enum ModelLibrary {
         let row = try find(text, among: rows)
         let versions = rows.filter { $0.name == row.name }
         if !all {
-            guard text.contains("@") || versions.count == 1 else {
+            guard text.utf8.contains(UInt8(ascii: "@")) || versions.count == 1 else {
                 throw .badRequest(
                     "\(row.name) has \(versions.count) versions: name one as \(row.name)@\(row.version), or remove all with --all")
             }
@@ -124,10 +128,22 @@ public enum ModelLibrary {
             }
         }
         let gone = all ? versions : [row]
+        try requireUnused(gone, store)
         return try change(store) { () throws(StoreError) -> JSONValue in
             for version in gone { try store.removeModel(id: version.id) }
             return .integer(Int64(gone.count))
         }
+    }
+
+    /// What runs, or ran within the reach of the journal, is needed to restart exactly.
+    private static func requireUnused(_ rows: [ModelRow], _ store: StoreWriter) throws(ControlError) {
+        let rosters: [ModelRoster]
+        do { rosters = try store.modelRosters().rosters } catch { throw .failed(error.description) }
+        let needed = Set(rosters.flatMap { $0.assignments.map(\.model) })
+        guard let row = rows.first(where: { needed.contains($0.sha256) }) else { return }
+        throw .failed(
+            "\(row.name)@\(row.version) runs, or ran since the oldest checkpoint and is needed for a restart: take it out of the "
+                + "configuration or activate another version, and try again after two checkpoint intervals")
     }
 
     private static func models(_ store: StoreWriter) throws(ControlError) -> [ModelRow] {

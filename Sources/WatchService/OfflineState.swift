@@ -9,15 +9,18 @@ import Watching
 
 /// What a state directory tells without a daemon: learned state is restored in memory, nothing is written.
 public enum OfflineState {
-    /// Restores everything with default settings. The answers about streams do not depend on the settings but for thresholds.
-    private static func restore(_ reader: StoreReader, isThorough: Bool = false) throws -> (shards: [ShardBox], report: RestoreReport) {
-        let configuration = Configuration()
+    /// Restores everything with default settings or those of `configuration`. The answers about streams do not depend on the settings
+    /// but for thresholds.
+    private static func restore(
+        _ reader: StoreReader, _ configuration: Configuration = Configuration(), isThorough: Bool = false
+    ) throws -> (shards: [ShardBox], report: RestoreReport) {
+        let models = ModelShelf(databasePath: reader.path)
         // The profile is part of the stored layout: try the default, then the other.
         var best: (shards: [ShardBox], report: RestoreReport)?
         for profile in ["default", "light"] {
             var trial = configuration
             _ = trial.set("profile", to: profile)
-            var set = ShardSet(settings: DaemonSettings.watch(trial), shards: 1, channelsMax: 4096)
+            var set = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 4096)
             let report = try Restorer.restore(reader, into: &set, batchCapacity: (4096, 1 << 17), isThorough: isThorough, progress: {})
             let found = (shards: set.take(), report: report)
             if report.problems.isEmpty { return found }
@@ -31,6 +34,31 @@ public enum OfflineState {
         let state = try restore(reader)
         let rows = state.shards.flatMap { $0.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
         return RecordTable(columns: ShardWatch.streamColumns, rows: rows)
+    }
+
+    /// `rnnctl budget` without a daemon. `arguments`: `since`, `stream`; `configuration`: for the groups that share a budget.
+    public static func budget(_ reader: StoreReader, _ arguments: JSONValue, _ configuration: Configuration) throws -> RecordTable {
+        let glob = arguments["stream"]?.text ?? "*"
+        let since = arguments["since"]?.integerValue
+        let found = try restore(reader, configuration).shards.flatMap {
+            $0.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min)
+        }
+        return BudgetAudit.table(
+            found, realised: try reader.anomalies(since: since ?? .min), since: since, groupName: { configuration.budgetGroup($0) })
+    }
+
+    /// `rnnctl why-not` without a daemon. `configuration`: that the readings were judged with.
+    public static func whyNot(_ reader: StoreReader, _ arguments: JSONValue, _ configuration: Configuration) throws -> JSONValue {
+        var configuration = configuration
+        let models = ModelShelf(databasePath: reader.path)
+        // The profile is part of the stored layout.
+        for profile in ["default", "light"] {
+            var trial = configuration
+            _ = trial.set("profile", to: profile)
+            let layout = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 1).layout
+            if try reader.layouts().contains(layout) { configuration = trial }
+        }
+        return try WhyNot.answer(reader, DaemonSettings.watch(configuration, models: models), arguments)
     }
 
     public static func stream(_ reader: StoreReader, key: String) throws -> JSONValue? {
@@ -56,7 +84,7 @@ public enum OfflineState {
             "alerts_open": .integer(alerts.open),
             "alerts_total": .integer(alerts.total), "queue_fill": .number(0),
             "last_checkpoint": (try reader.lastCheckpointAt()).map { .string(TimeText.milliseconds($0)) } ?? .null,
-            "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .integer(0),
+            "bytes_received": .integer(stored["bytes_received"] ?? 0), "bytes_written": .null,
         ])
     }
 

@@ -15,6 +15,12 @@ final class Pipeline: @unchecked Sendable {
     let writer: WriterRunner
     let pool: BatchPool
     let restored: RestoreReport
+    let models: ModelShelf
+    let explanations: ExplanationRunner
+    private var explanationThread: WorkerThread?
+    private let databasePath: String
+    /// Which models run, as was last told to the shards.
+    private let assigned: Locked<[ModelAssignment]>
     private let units: BoundedQueue<CommitUnit>
     private var threads: [WorkerThread] = []
     private var ingestThread: WorkerThread?
@@ -40,7 +46,9 @@ final class Pipeline: @unchecked Sendable {
         let shardCount = Int(configuration.number("shards"))
         let channelsMax = Int(configuration.number("channels_max"))
         let capacity = DaemonSettings.batchCapacity(configuration)
-        let settings = DaemonSettings.watch(configuration)
+        self.databasePath = databasePath
+        models = ModelShelf(databasePath: databasePath)
+        let settings = DaemonSettings.watch(configuration, models: models)
         var set = ShardSet(settings: settings, shards: shardCount, channelsMax: channelsMax)
         let reader = try StoreReader(path: databasePath)
         try DaemonSettings.checkProfile(configuration, layout: set.layout, stored: try reader.layouts())
@@ -58,24 +66,35 @@ final class Pipeline: @unchecked Sendable {
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
         units = BoundedQueue(capacity: 256)
+        let room = BlockRoom()
         runners = boxes.enumerated().map { [units] in
             ShardRunner(
-                box: $1, shard: $0, input: inputs[$0], output: units, checkpointInterval: configuration.number("checkpoint_interval"))
+                box: $1, shard: $0, input: inputs[$0], output: units, room: room,
+                checkpointInterval: configuration.number("checkpoint_interval"))
         }
         ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        // Who asks before the first round must not see zeros.
+        ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
+        let explained = Locked<ExplanationRunner?>(nil)
         writer = WriterRunner(
-            store: store, input: units, pool: pool, hasStreams: boxes.map { $0.watch.blockCount > 0 }, firstSequence: report.sequence + 1,
+            store: store, input: units, pool: pool, room: room, hasStreams: boxes.map { $0.watch.blockCount > 0 },
+            firstSequence: report.sequence + 1,
             lastStream: report.lastStreamID, intervals: DaemonSettings.writer(configuration), log: log,
             onCommit: { [ingest] acknowledgements, actions in
                 ingest.acknowledge(acknowledgements)
                 for action in actions { tell(action) }
+                explained.withLock { $0 }?.add(actions)
             },
             onProblem: { [ingest] in ingest.report("storage", reason: $0, at: Clocks.wall()) },
             onStretch: { [runners] stretch in for runner in runners { runner.setStretch(stretch) } })
+        explanations = ExplanationRunner(
+            databasePath: databasePath, writer: writer, models: models, configuration: configuration, log: log)
+        explained.withLock { [explanations] in $0 = explanations }
         var generator = SystemRandomNumberGenerator()
         var intake = Intake(
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
+        intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
         intake.reserve(idsThrough: report.lastStreamID)
         let names = try reader.streams()
         var place = 0
@@ -90,7 +109,34 @@ final class Pipeline: @unchecked Sendable {
         // The database took the repair or the migration: whatever kept it from that before is over.
         if own.contains(.storage) { ingest.report("storage", reason: nil, at: Clocks.wall()) }
         pendingIntake = Locked(Box(intake))
+        // Other shards than before must be told, too.
+        assigned = Locked(report.assignedShards == shardCount || report.assignments.isEmpty ? report.assignments : [])
+        _ = try assignModels(configuration)
     }
+
+    /// Tells the shards which models run, if that is something new: the models named in the configuration in their active versions.
+    ///
+    /// It becomes part of the log of batches; readings go on meanwhile.
+    /// - Returns: what cannot run as the configuration says, in words.
+    func assignModels(_ configuration: Configuration) throws -> [String] {
+        let reader = try StoreReader(path: databasePath)
+        let (wanted, problems) = ModelShelf.assignments(configuration, try reader.models())
+        for problem in problems { log.warning(problem) }
+        try models.load(Set(wanted.map(\.model)).subtracting([""]), reader)
+        let isNews = assigned.withLock { known in
+            defer { known = wanted }
+            return known != wanted
+        }
+        if isNews {
+            ingest.assign(wanted, at: Clocks.wall())
+            let names = wanted.filter { !$0.model.isEmpty }.map { "\($0.match): \($0.label)" }
+            log.notice("trained models run", ["streams": names.isEmpty ? "none" : names.joined(separator: "; ")])
+        }
+        return problems
+    }
+
+    /// Globs of the configuration whose streams a model runs on.
+    func globs(of model: String) -> [String] { assigned.withLock { $0.filter { $0.model == model }.map(\.match) } }
 
     /// Stores what a restore found and did about damage, in one step: it is told once, and the next start finds no trace of it.
     private static func repair(_ store: StoreWriter, _ report: RestoreReport, _ blocks: [BlockSnapshot], _ log: Log) throws(StoreError) {
@@ -122,6 +168,7 @@ final class Pipeline: @unchecked Sendable {
     func start(sources: [IngestSource]) throws(PlatformError) {
         threads.append(try WorkerThread("rnn-writer") { [writer] in writer.run() })
         for (index, runner) in runners.enumerated() { threads.append(try WorkerThread("rnn-shard-\(index)") { runner.run() }) }
+        explanationThread = try WorkerThread("rnn-explain") { [explanations] in explanations.run() }
         ingestThread = try WorkerThread("rnn-ingest") { [self] in
             defer { hasIngestEnded.withLock { $0 = true } }
             guard let box = pendingIntake.withLock({ $0 }), let intake = box.intake.take() else { return }
@@ -136,6 +183,8 @@ final class Pipeline: @unchecked Sendable {
     /// Sources first, then shards, then the writer: everything that was accepted is committed and checkpointed.
     func stop() {
         writer.prepareStop()
+        explanations.stop()
+        explanationThread?.join()
         ingest.stop()
         ingestThread?.join()
         for runner in runners { runner.input.close() }

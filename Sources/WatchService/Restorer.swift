@@ -22,6 +22,9 @@ public struct RestoreReport: Sendable {
     /// Highest stream id ever used.
     public var lastStreamID: UInt32 = 0
     public var sequence: Int64 = 0
+    /// Which models run as of the last batch, and how many shards were told.
+    public var assignments: [ModelAssignment] = []
+    public var assignedShards = 0
     public var totals = IngestTotals()
     public var producers: [String: Int64] = [:]
 }
@@ -51,6 +54,7 @@ public enum Restorer {
         report.totals = TotalsCodec.totals(stored)
         report.sequence = try reader.lastSequence()
         report.producers = try reader.producers()
+        try models(reader, &shards, &report)
         // Stream 0 is the daemon itself: it has no row, but its open conditions live in block 0.
         shards.add(stream: 0, key: "rnn-watchd", sequence: 0)
         for stream in try reader.streams() {
@@ -68,9 +72,28 @@ public enum Restorer {
         }
         report.repaired.formUnion(lost)
         try journal(reader, &shards, &report, batchCapacity, progress)
+        for label in shards.missingModels().sorted() {
+            report.problems.append(
+                StoredDamage(place: .elsewhere, what: "model \(label)", reason: "it is not stored; its streams run on the built-in network")
+            )
+        }
         Failpoint.pass("restore.end")
         try checkTotals(reader, &shards, &report)
         try matchAlerts(reader, &shards, &report, numbers)
+    }
+
+    /// Which models ran when the journal begins; its batches tell the rest.
+    private static func models(_ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport) throws(StoreError) {
+        let (rosters, damaged) = try reader.modelRosters()
+        for sequence in damaged {
+            report.problems.append(
+                StoredDamage(
+                    place: .elsewhere, what: "list of models of batch \(sequence)",
+                    reason: "it cannot be read; streams may have run on other models than the replay says"))
+        }
+        (report.assignments, report.assignedShards) = rosters.last.map { ($0.assignments, $0.shards) } ?? ([], 0)
+        let first = try reader.firstSequence() ?? .max
+        shards.begin(rosters.filter { $0.sequence < first })
     }
 
     /// The daemon's own clocks may be as damaged as anything; the streams know how late it is.
@@ -111,24 +134,29 @@ public enum Restorer {
     private static func blocks(
         _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ isThorough: Bool, _ progress: () -> Void
     ) throws(StoreError) -> Set<Int64> {
-        let generations = try reader.generations()
-        var lost: Set<Int64> = []
-        var place = 0
-        while place < generations.count {
-            let block = generations[place].block
-            var isRestored = false
-            while place < generations.count, generations[place].block == block {
-                let hasOlder = place + 1 < generations.count && generations[place + 1].block == block
-                if !isRestored {
-                    isRestored = try restore(
-                        reader, generations[place], older: hasOlder ? generations[place + 1].sequence : -1, &shards, &report)
-                } else if isThorough, let found = try reader.checkpoint(generations[place]), !found.isIntact {
-                    report.problems.append(damage(found.block, generations[place], "checksum does not match"))
-                }
-                place += 1
+        var newest: [(generation: StoreReader.Generation, older: Int64)] = []
+        var older: [StoreReader.Generation] = []
+        for generation in try reader.generations() {
+            if newest.last?.generation.block == generation.block {
+                if newest[newest.count - 1].older < 0 { newest[newest.count - 1].older = generation.sequence }
+                older.append(generation)
+            } else {
+                newest.append((generation, -1))
             }
-            if !isRestored { lost.insert(block) }
-            if place % 512 < 2 { progress() }
+        }
+        var lost = Set(newest.map(\.generation.block))
+        try ReadAhead.checkpoints(reader, newest.map(\.generation)) { place, found in
+            if restore(found, newest[place].generation, older: newest[place].older, &shards, &report) {
+                lost.remove(newest[place].generation.block)
+            }
+            if place % 256 == 0 { progress() }
+        }
+        for generation in older {
+            if lost.contains(generation.block) {
+                if restore(try reader.checkpoint(generation), generation, older: -1, &shards, &report) { lost.remove(generation.block) }
+            } else if isThorough, let found = try reader.checkpoint(generation), !found.isIntact {
+                report.problems.append(damage(found.block, generation, "checksum does not match"))
+            }
         }
         return lost
     }
@@ -140,10 +168,12 @@ public enum Restorer {
             reason: reason, payload: block.payload)
     }
 
+    /// false: there is nothing to restore from in it.
     private static func restore(
-        _ reader: StoreReader, _ generation: StoreReader.Generation, older: Int64, _ shards: inout ShardSet, _ report: inout RestoreReport
-    ) throws(StoreError) -> Bool {
-        guard let (block, isIntact) = try reader.checkpoint(generation) else { return false }
+        _ found: (block: CheckpointBlock, isIntact: Bool)?, _ generation: StoreReader.Generation, older: Int64, _ shards: inout ShardSet,
+        _ report: inout RestoreReport
+    ) -> Bool {
+        guard let (block, isIntact) = found else { return false }
         guard isIntact else {
             report.problems.append(damage(block, generation, "checksum does not match"))
             return false
@@ -211,6 +241,16 @@ public struct ShardSet: ~Copyable {
 
     /// The version of the learned state that these shards read.
     public var layout: UInt32 { boxes[0].watch.layoutVersion }
+
+    /// Which models run at the beginning: the newest each shard was told.
+    func begin(_ rosters: [ModelRoster]) {
+        for (shard, box) in boxes.enumerated() {
+            let own = rosters.last { $0.shard == shard && $0.shards == boxes.count } ?? rosters.last
+            box.watch.begin(assignments: own?.assignments ?? [])
+        }
+    }
+    /// Labels of models that were asked for and are not stored.
+    func missingModels() -> Set<String> { boxes.reduce(into: []) { $0.formUnion($1.watch.missingModels) } }
 
     func blockNumbers() -> [Int64] { boxes.flatMap { $0.watch.blockNumbers } }
     func openEpisodes() -> [Alert] { boxes.flatMap { $0.watch.openEpisodes } }

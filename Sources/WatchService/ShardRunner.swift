@@ -31,6 +31,7 @@ final class ShardRunner: @unchecked Sendable {
     private let box: ShardBox
     private let output: BoundedQueue<CommitUnit>
     private let shard: Int
+    private let room: BlockRoom
     private let checkpointInterval: Locked<Int64>
     private let stretch = Locked(1.0)
     private var nextBlock = 0
@@ -56,8 +57,11 @@ final class ShardRunner: @unchecked Sendable {
         var sequence: Int64 = 0
     }
 
-    init(box: ShardBox, shard: Int, input: BoundedQueue<ShardInput>, output: BoundedQueue<CommitUnit>, checkpointInterval: Int64) {
-        (self.box, self.shard, self.input, self.output) = (box, shard, input, output)
+    init(
+        box: ShardBox, shard: Int, input: BoundedQueue<ShardInput>, output: BoundedQueue<CommitUnit>, room: BlockRoom,
+        checkpointInterval: Int64
+    ) {
+        (self.box, self.shard, self.input, self.output, self.room) = (box, shard, input, output, room)
         self.checkpointInterval = Locked(checkpointInterval)
         rotationStartedAt = Clocks.monotonic()
     }
@@ -117,7 +121,7 @@ final class ShardRunner: @unchecked Sendable {
         let shortest = Double(elapsed) / min(Double(interval), Double(ShardRunner.rotationMin) * stretch)
         let progress = max(Double(elapsed) / Double(interval), min(readings, shortest))
         let due = min(count, Int(progress * Double(count)))
-        guard due > nextBlock else { return }
+        guard due > nextBlock, !room.isFull else { return }
         // A few at a time, so that readings do not wait behind a long row of them.
         write(nextBlock..<min(due, nextBlock + 4), isFinal: false)
         nextBlock = min(due, nextBlock + 4)
@@ -131,6 +135,7 @@ final class ShardRunner: @unchecked Sendable {
     private func write(_ range: Range<Int>, isFinal: Bool) {
         Failpoint.pass("checkpoint.snapshot")
         let blocks = range.compactMap { box.watch.snapshot(block: $0, isFinal: isFinal) }
+        room.take(blocks.reduce(0) { $0 + $1.payload.count })
         guard !blocks.isEmpty || range.upperBound == box.watch.blockCount else { return }
         output.push(CommitUnit(blocks: blocks, journalNeededAfter: box.watch.journalNeededAfter, shard: shard))
     }
@@ -139,7 +144,8 @@ final class ShardRunner: @unchecked Sendable {
     func checkpointAll() {
         var start = 0
         while start < box.watch.blockCount {
-            let end = min(start + 64, box.watch.blockCount)
+            let end = min(start + 4, box.watch.blockCount)
+            room.wait { statisticsBox.withLock { $0.aliveAt = Clocks.monotonic() } }
             write(start..<end, isFinal: true)
             start = end
         }

@@ -93,8 +93,8 @@ struct StatusReport: Sendable {
         gauge("rnnwatchd_database_bytes", "Size of the database with its log.", Double(databaseBytes))
         gauge("rnnwatchd_storage_healthy", "1 while commits succeed.", writer.problem == nil ? 1 : 0)
         gauge("rnnwatchd_state_bytes", "Memory held for learned state.", Double(shards.map(\.stateBytes).reduce(0, +)))
-        gauge("process_resident_memory_bytes", "Resident memory.", Double(residentBytes))
-        gauge("process_start_time_seconds", "Start time since 1970.", Double(startedAt) * 1e-9)
+        gauge("rnnwatchd_resident_memory_bytes", "Resident memory.", Double(residentBytes))
+        gauge("rnnwatchd_start_time_seconds", "Start time since 1970.", Double(startedAt) * 1e-9)
         return out
     }
 }

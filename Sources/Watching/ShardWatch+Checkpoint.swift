@@ -25,7 +25,8 @@ public struct StreamTimes: Sendable {
 }
 
 extension ShardWatch {
-    static let checkpointFormat: UInt8 = 1
+    /// 3: streams remember blocks of readings; 4: and may be on models. Blocks without such are written as 3.
+    static let checkpointFormats: ClosedRange<UInt8> = 3...4
 
     /// Blocks of this shard.
     public var blockCount: Int { blocks.count }
@@ -58,12 +59,15 @@ extension ShardWatch {
     }
 
     /// The bytes of a block: format, number of streams, streams.
-    func payload(block: Int) -> [UInt8] {
+    /// - Parameter hasOwnStream: with stream 0, the daemon itself.
+    func payload(block: Int, hasOwnStream: Bool = true) -> [UInt8] {
         let start = block * ShardWatch.streamsPerBlock
-        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter { slots[$0].state != nil }
+        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter {
+            slots[$0].state != nil && (hasOwnStream || slots[$0].id != 0)
+        }
         let channels = present.reduce(0) { $0 + slots[$1].channels.count }
         var out = ByteWriter(reserving: 64 + present.count * (streamStateBytes + 32) + channels * channelStateBytes)
-        out.byte(ShardWatch.checkpointFormat)
+        out.byte(present.contains { slots[$0].seat != nil } ? 4 : 3)
         out.varint(UInt64(present.count))
         for local in present { encode(local, &out) }
         return out.bytes
@@ -72,11 +76,16 @@ extension ShardWatch {
     private func encode(_ local: Int, _ out: inout ByteWriter) {
         let slot = slots[local]
         out.varint(UInt64(slot.id))
-        out.byte(slot.isStale ? 1 : 0)
+        out.byte((slot.isStale ? 1 : 0) | (slot.seat != nil ? 2 : 0))
         out.signed(deadlines[local])
         out.varint(UInt64(slot.channels.count))
         if let state = slot.state { out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes)) }
+        out.varint(UInt64(historyBlocks * MemoryLayout<StreamMoment>.stride))
+        if let state = slot.state {
+            out.raw(UnsafeRawBufferPointer(start: moments(state), count: historyBlocks * MemoryLayout<StreamMoment>.stride))
+        }
         for channel in slot.channels { out.raw(UnsafeRawBufferPointer(start: channel, count: channelStateBytes)) }
+        slot.seat?.encode(&out)
         let episodes = book.episodes(of: slot.id)
         out.varint(UInt64(episodes.count))
         for episode in episodes { EpisodeCodec.encode(episode, &out) }
@@ -118,31 +127,85 @@ extension ShardWatch {
         var reader = ByteReader(snapshot.payload)
         var episodes: [EpisodeBook.Episode] = []
         let format = try reader.byte()
-        guard format == ShardWatch.checkpointFormat else { throw CodingError(offset: 0, expected: "checkpoint format 1, got \(format)") }
+        guard ShardWatch.checkpointFormats.contains(format) else {
+            throw CodingError(offset: 0, expected: "checkpoint format 3 or 4, got \(format)")
+        }
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
+        var seats = 0
         for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {
             let id = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
-            let isStale = try reader.byte() == 1
+            let flagsAt = reader.offset
+            let flags = try reader.byte()
+            guard flags < (format == 3 ? 2 : 4) else { throw CodingError(offset: flagsAt, expected: "flags of format \(format)") }
+            if flags & 2 != 0 { seats += 1 }
             let deadline = try reader.signed()
             let channels = try reader.count(max: 65_536, "number of channels")
             let local = slotOf(id)
             try copy(&reader, streamStateBytes, local.flatMap { isDryRun ? nil : slots[$0].state }, scratch, isStream: true)
+            try restoreMoments(&reader, local.flatMap { isDryRun ? nil : $0 })
             for channel in 0..<channels {
                 let target = local.flatMap { isDryRun || channel >= slots[$0].channels.count ? nil : slots[$0].channels[channel] }
                 try copy(&reader, channelStateBytes, target, scratch, isStream: false)
             }
+            try restoreSeat(&reader, flags & 2 != 0, local, isDryRun)
             for _ in 0..<(try reader.count(max: AlertKind.allCases.count, "number of episodes")) {
                 let episode = try EpisodeCodec.decode(stream: id, &reader)
                 if local != nil { episodes.append(episode) }
             }
             if let local, !isDryRun {
-                slots[local].isStale = isStale
+                slots[local].isStale = flags & 1 != 0
                 deadlines[local] = deadline
             }
         }
         guard reader.isAtEnd else { throw CodingError(offset: reader.offset, expected: "the end") }
+        guard (format == 3) == (seats == 0) else { throw CodingError(offset: 0, expected: "streams on models in format 4") }
         return episodes
+    }
+
+    /// Reads the blocks of a stream, whose number may have been another one, into the slot `local` (nil: skip them).
+    private func restoreMoments(_ reader: inout ByteReader, _ local: Int?) throws(CodingError) {
+        let bytes = try reader.blob()
+        let stride = MemoryLayout<StreamMoment>.stride
+        let stored = bytes.count / stride
+        guard stored > 0, bytes.count % stride == 0 else {
+            throw CodingError(offset: reader.offset, expected: "whole blocks of readings, got \(bytes.count) bytes")
+        }
+        guard let local, let state = slots[local].state else { return }
+        let ring = moments(state)
+        let newest = extra(local).pointee.readings > 0 ? (extra(local).pointee.readings - 1) / StreamMoment.readings : 0
+        ring.update(repeating: StreamMoment(), count: historyBlocks)
+        bytes.withUnsafeBytes { all in
+            for age in 0..<UInt64(min(stored, historyBlocks)) where newest >= age {
+                let block = newest - age
+                ring[Int(block % UInt64(historyBlocks))] = all.loadUnaligned(
+                    fromByteOffset: Int(block % UInt64(stored)) * stride, as: StreamMoment.self)
+            }
+        }
+    }
+
+    /// The stream's model as it was, also none. A model that the store does not have any more gives way to the built-in network.
+    private mutating func restoreSeat(_ reader: inout ByteReader, _ isThere: Bool, _ local: Int?, _ isDryRun: Bool) throws(CodingError) {
+        guard isThere else {
+            if let local, !isDryRun { setSeat(local, nil) }
+            return
+        }
+        let id = try reader.text()
+        let label = try reader.text()
+        let offset = reader.offset
+        let bytes = try reader.blob()
+        guard let local else { return }
+        guard let seat = seat(id, label) else {
+            // What the readouts learned belongs to features that nobody makes any more.
+            if !isDryRun {
+                setSeat(local, nil)
+                release(Array(slots[local].channels.indices), local)
+            }
+            return
+        }
+        do { try seat.decode(bytes) } catch { throw CodingError(offset: offset, expected: error.expected) }
+        seat.match(slots[local].names)
+        if !isDryRun { setSeat(local, seat) }
     }
 
     private func copy(

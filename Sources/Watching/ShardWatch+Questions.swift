@@ -44,13 +44,19 @@ extension ShardWatch {
         let reason: String
         switch UInt8(truncatingIfNeeded: extra.pointee.warmUpReason) {
         case WarmUpReason.readings.rawValue:
-            let needed = detector.profile.warmUpReadings
+            let needed = extra.pointee.warmUpReadings
             reason =
-                "\(min(Int(extra.pointee.readings), needed)) of the \(needed) readings that must be seen before anything can be called unusual"
+                extra.pointee.readings == 0
+                ? "no reading yet"
+                : "\(min(extra.pointee.readings, UInt64(needed))) of the \(needed) readings (a day's worth, but 100 to 300) that must be seen before anything can be called unusual"
         case WarmUpReason.gap.rawValue: reason = "readings came back after a gap; the first ones are not judged"
         default: reason = ""
         }
         members.append(.init("warm_up_reason", .string(reason)))
+        members.append(.init("warm_up_readings", .integer(Int64(extra.pointee.warmUpReadings))))
+        members += budgetMembers(local, extra)
+        members.append(.init("model", .optional(slot.seat?.model.label)))
+        members.append(.init("model_state", .optional(modelState(local))))
         members.append(.init("alerts_so_far", .integer(Int64(extra.pointee.alerts))))
         members.append(
             .init(
@@ -70,10 +76,35 @@ extension ShardWatch {
 }
 
 extension ShardWatch {
-    /// A checksum over everything that decides about the future: learned state, open episodes, deadlines.
+    /// Where the threshold comes from.
+    private func budgetMembers(_ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) -> [JSONValue.Member] {
+        let seconds = Double(extra.pointee.budgetSeconds)
+        let shared = max(1, Int64(extra.pointee.budgetShare))
+        guard seconds > 0, let state = slots[local].state else {
+            return [
+                .init("budget_seconds", .null), .init("budget_shared_by", .null),
+                .init("threshold_reason", .string("the built-in threshold; no false-alarm budget is set")),
+            ]
+        }
+        let report = detector.budgetReport(stream: state, since: .max)
+        let between = report.intervalSeconds > 0 ? seconds / report.intervalSeconds : 0
+        let reason =
+            report.intervalSeconds == 0
+            ? "the built-in threshold until the interval between readings is known"
+            : report.readingsCounted < between
+                ? "from \(Int64(report.readingsCounted)) readings where the budget is one alarm in \(Int64(between)): partly from what is usual for streams, on the safe side"
+                : "from what \(Int64(report.readingsCounted)) readings would have raised"
+        return [
+            .init("budget_seconds", .number(seconds)), .init("budget_shared_by", .integer(shared)),
+            .init("threshold_reason", .string(reason)),
+        ]
+    }
+
+    /// A checksum over everything that decides about the future of streams: learned state, open episodes, deadlines. The daemon's
+    /// own conditions are left out: they carry wall times, which no two runs share.
     public mutating func digest() -> UInt32 {
         var sum = ByteWriter()
-        for block in blocks.indices { sum.fixed32(CRC32C.checksum(payload(block: block))) }
+        for block in blocks.indices { sum.fixed32(CRC32C.checksum(payload(block: block, hasOwnStream: false))) }
         return CRC32C.checksum(sum.bytes)
     }
 }

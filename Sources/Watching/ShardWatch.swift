@@ -1,6 +1,7 @@
 import Alerting
 import Detection
 import Readings
+import TimeSeries
 
 /// The streams of one shard: a deterministic machine that turns batches into alert actions.
 ///
@@ -16,16 +17,29 @@ public struct ShardWatch: ~Copyable {
     var streamSlab: StateSlab
     var channelSlab: StateSlab
     var slots: [StreamSlot] = []
+    /// Per slot where its state is, without references to count.
+    var places: [StatePlace] = []
     /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
     var deadlines: [Int64] = []
     var blocks: [BlockRecord] = []
     private let nowhere: UnsafeMutableRawPointer
-    private var inputs: UnsafeMutablePointer<ChannelInput>
+    var inputs: UnsafeMutablePointer<ChannelInput>
     private var inputCapacity: Int
     private var nextScan: Int64 = 0
     private var clock: Int64 = 0
+    /// The latest fleet clock that a batch has told.
+    var lastClock: Int64 { clock }
     let streamExtraOffset: Int
     let channelExtraOffset: Int
+    let momentsOffset: Int
+    /// Blocks remembered by each stream.
+    let historyBlocks: Int
+    /// Which trained models run, as the last note said.
+    var assignments: [ModelAssignment] = []
+    /// Bytes of all seats.
+    private var seatBytes = 0
+    /// Models that were asked for and that the store does not have.
+    public internal(set) var missingModels: Set<String> = []
     /// Readings scored since the start.
     public private(set) var readingsScored: Int64 = 0
     public private(set) var streamCount = 0
@@ -56,7 +70,9 @@ public struct ShardWatch: ~Copyable {
         verdict = Verdict(channelsMax: channelsMax)
         streamExtraOffset = detector.streamStateBytes
         channelExtraOffset = detector.channelStateBytes
-        streamSlab = StateSlab(blockBytes: detector.streamStateBytes + MemoryLayout<StreamExtra>.stride)
+        momentsOffset = (streamExtraOffset + MemoryLayout<StreamExtra>.stride + 7) / 8 * 8
+        historyBlocks = max(1, settings.historyBlocks)
+        streamSlab = StateSlab(blockBytes: momentsOffset + historyBlocks * MemoryLayout<StreamMoment>.stride)
         channelSlab = StateSlab(blockBytes: detector.channelStateBytes + MemoryLayout<ChannelExtra>.stride)
         nowhere = .allocate(byteCount: streamSlab.blockBytes, alignment: 64)
         nowhere.initializeMemory(as: UInt8.self, repeating: 0, count: streamSlab.blockBytes)
@@ -70,7 +86,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     /// Bytes held for learned state.
-    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes }
+    public var stateBytes: Int { streamSlab.bytes + channelSlab.bytes + seatBytes }
     public var openAlerts: Int { book.openCount }
 
     /// Takes over reloaded rules; the profile stays as it was at the start.
@@ -79,7 +95,10 @@ public struct ShardWatch: ~Copyable {
         settings = new
         settings.profile = profile
         book.rules = new.rules
-        for index in slots.indices where slots[index].state != nil { slots[index].policy = new.policy(slots[index].key) }
+        for index in slots.indices where slots[index].state != nil {
+            slots[index].policy = new.policy(slots[index].key)
+            slots[index].clockOffsetUntil = .min
+        }
     }
 
     // MARK: - Batches
@@ -87,7 +106,7 @@ public struct ShardWatch: ~Copyable {
     /// Applies a batch and appends what came of it.
     /// - Parameter isReplay: skip streams whose restored state already contains it.
     public mutating func apply(_ batch: ReadingBatch, isReplay: Bool = false, actions: inout [AlertAction]) {
-        for note in batch.notes { apply(note, batch.sequence, isReplay, &actions) }
+        for note in batch.notes { apply(note, batch, isReplay, &actions) }
         for index in 0..<batch.entryCount {
             let entry = batch.entries[index]
             // In a replay the number of shards may have changed since, so a batch may hold streams of other shards.
@@ -96,12 +115,25 @@ public struct ShardWatch: ~Copyable {
             guard local < slots.count, slots[local].state != nil else { continue }
             if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
             blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+            expect(batch, index + 1)
             score(entry, batch, local, &actions)
         }
         sequence = max(sequence, batch.sequence)
         if isReplay, batch.shards != shards || batch.shard != shard { return replayClock(batch, &actions) }
         clock = max(clock, batch.clock)
         if clock > nextScan { scanStale(&actions) }
+    }
+
+    /// The memory of the reading after this one is on its way while this one is scored.
+    @inline(__always)
+    private mutating func expect(_ batch: ReadingBatch, _ index: Int) {
+        guard index < batch.entryCount else { return }
+        let entry = batch.entries[index]
+        let local = local(entry.stream)
+        guard local < places.count, let state = places[local].state else { return }
+        // Of the channels the first that is present; the detector looks after the others.
+        let channel = Int(batch.channels[Int(entry.fieldStart)])
+        detector.expect(stream: state, channel: entry.fieldCount > 0 && channel == 0 ? places[local].channel : nil)
     }
 
     /// A batch tells the time to the streams of its own shard only, as it was when it was applied first: with another number
@@ -115,7 +147,8 @@ public struct ShardWatch: ~Copyable {
         }
     }
 
-    private mutating func apply(_ note: BatchNote, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]) {
+    private mutating func apply(_ note: BatchNote, _ batch: ReadingBatch, _ isReplay: Bool, _ actions: inout [AlertAction]) {
+        let sequence = batch.sequence
         switch note {
         case .stream(let id, let key):
             if owns(id), slotOf(id) == nil { add(stream: id, key: String(decoding: key, as: UTF8.self), sequence: sequence) }
@@ -130,8 +163,35 @@ public struct ShardWatch: ~Copyable {
                 }
             }
             remove(local)
+        case .budgetShare(let group, let stream, let streams):
+            share(group, stream, streams, sequence, isReplay)
         case .condition(let kind, let reason, let time):
             condition(kind, reason, time, sequence, isReplay, &actions)
+        case .models(let models): assign(models, batch, isReplay)
+        }
+    }
+
+    /// A batch assigns models to the streams of its own shard only, as `replayClock` says for the clock.
+    private mutating func assign(_ models: [ModelAssignment], _ batch: ReadingBatch, _ isReplay: Bool) {
+        if isReplay, batch.shards == shards, batch.shard != shard { return }
+        let ids = slots.map(\.id)
+        let generations = blocks.map(\.newestGeneration)
+        assign(models) { local in
+            guard isReplay else { return true }
+            return Int(ids[local]) / ShardWatch.streamsPerBlock % batch.shards == batch.shard
+                && batch.sequence > generations[local / ShardWatch.streamsPerBlock]
+        }
+    }
+
+    /// Tells streams how many share their group's budget.
+    private mutating func share(_ group: UInt16, _ stream: UInt32, _ streams: UInt32, _ sequence: Int64, _ isReplay: Bool) {
+        let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
+        for local in wanted where slots[local].state != nil && slots[local].policy.budgetGroup == group {
+            guard extra(local).pointee.budgetShare != streams else { continue }
+            let block = local / ShardWatch.streamsPerBlock
+            if isReplay, sequence <= blocks[block].newestGeneration { continue }
+            extra(local).pointee.budgetShare = streams
+            blocks[block].pendingWrites = 2
         }
     }
 
@@ -156,7 +216,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     @inline(__always)
-    private mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
+    mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
         let extra = extra(local)
         if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
         extra.pointee.observe(clock: entry.clock)
@@ -170,7 +230,12 @@ public struct ShardWatch: ~Copyable {
             count += 1
         }
         guard let state = slots[local].state else { return }
-        let settings = StreamSettings(secondsBetweenFalseAlarms: slots[local].policy.secondsBetweenFalseAlarms)
+        if entry.time < slots[local].clockOffsetFrom || entry.time >= slots[local].clockOffsetUntil { setClock(local, entry.time) }
+        if let seat = slots[local].seat { drive(seat, local, count) }
+        let settings = StreamSettings(
+            secondsBetweenFalseAlarms: slots[local].policy.secondsBetween(sharedBy: extra.pointee.budgetShare),
+            quietSeconds: Double(self.settings.rules.closeAfter) * 1e-9, clockOffsetSeconds: slots[local].clockOffset)
+        extra.pointee.budgetSeconds = settings.secondsBetweenFalseAlarms.isFinite ? Float(settings.secondsBetweenFalseAlarms) : 0
         detector.step(
             stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
             verdict: &verdict)
@@ -185,6 +250,15 @@ public struct ShardWatch: ~Copyable {
         if let observer { observer(entry, verdict) }
     }
 
+    /// Looks up the stream's clock at a moment, and until when it holds.
+    private mutating func setClock(_ local: Int, _ time: Int64) {
+        let second: Int64 = 1_000_000_000
+        let found = slots[local].policy.zone.span(at: time / second - (time % second < 0 ? 1 : 0))
+        slots[local].clockOffset = found.offset
+        slots[local].clockOffsetFrom = found.from > Int64.min / second ? found.from * second : .min
+        slots[local].clockOffsetUntil = found.until < Int64.max / second ? found.until * second : .max
+    }
+
     /// Keeps what later questions ask for: newest values, bands, the ring for the picture in an alert.
     @inline(__always)
     private func remember(_ entry: ReadingEntry, _ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) {
@@ -194,6 +268,9 @@ public struct ShardWatch: ~Copyable {
         extra.pointee.threshold = Float(verdict.threshold)
         extra.pointee.warmUp = Float(verdict.warmUpProgress)
         extra.pointee.warmUpReason = UInt32(verdict.warmUpReason.rawValue)
+        extra.pointee.warmUpReadings = verdict.warmUpReadings
+        if extra.pointee.judgedFrom == .min, verdict.warmUpReason != .readings { extra.pointee.judgedFrom = entry.time }
+        if let state = slots[local].state { remember(entry.time, extra.pointee.readings, moments(state)) }
         for pointer in slots[local].channels { channelExtra(pointer).pointee.recent[place] = .nan }
         for index in 0..<verdict.channelCount {
             let channel = verdict.channels[index]
@@ -358,6 +435,23 @@ public struct ShardWatch: ~Copyable {
         ((slots[local].state ?? nowhere) + streamExtraOffset).assumingMemoryBound(to: StreamExtra.self)
     }
 
+    /// The ring of the stream's blocks.
+    @inline(__always)
+    func moments(_ state: UnsafeMutableRawPointer) -> UnsafeMutablePointer<StreamMoment> {
+        (state + momentsOffset).assumingMemoryBound(to: StreamMoment.self)
+    }
+
+    /// Keeps the reading of the present block that came nearest to an alarm. `reading`: readings before this one.
+    @inline(__always)
+    private func remember(_ time: Int64, _ reading: UInt64, _ ring: UnsafeMutablePointer<StreamMoment>) {
+        let slot = ring + Int(reading / StreamMoment.readings % UInt64(historyBlocks))
+        let isNew = reading % StreamMoment.readings == 0
+        // An alarm stays the moment of its block: that it was raised explains more than any higher score after it.
+        guard isNew || slot.pointee.restraint != Restraint.none.rawValue || slot.pointee.time == .min else { return }
+        guard isNew || verdict.isAlarm || Float(verdict.score - verdict.threshold) > slot.pointee.margin else { return }
+        slot.pointee = StreamMoment(verdict, time: time)
+    }
+
     @inline(__always)
     func channelExtra(_ channel: UnsafeMutableRawPointer) -> UnsafeMutablePointer<ChannelExtra> {
         (channel + channelExtraOffset).assumingMemoryBound(to: ChannelExtra.self)
@@ -368,13 +462,17 @@ public struct ShardWatch: ~Copyable {
         let local = local(id)
         while slots.count <= local {
             slots.append(StreamSlot())
+            places.append(StatePlace())
             deadlines.append(.max)
         }
         while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
         let state = streamSlab.allocate()
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
+        (state + momentsOffset).initializeMemory(as: StreamMoment.self, repeating: StreamMoment(), count: historyBlocks)
         slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
+        places[local] = StatePlace(state: state)
+        if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
             blocks[local / ShardWatch.streamsPerBlock].createdAt = max(0, sequence - 1)
@@ -393,6 +491,7 @@ public struct ShardWatch: ~Copyable {
         let state = channelSlab.allocate()
         detector.initializeChannel(state)
         (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)
+        if slots[local].channels.isEmpty { places[local].channel = state }
         slots[local].channels.append(state)
         slots[local].names.append(name)
     }
@@ -402,9 +501,17 @@ public struct ShardWatch: ~Copyable {
         for channel in slots[local].channels { channelSlab.deallocate(channel) }
         if let state = slots[local].state { streamSlab.deallocate(state) }
         if slots[local].id != 0 { streamCount -= 1 }
+        setSeat(local, nil)
         slots[local] = StreamSlot()
+        places[local] = StatePlace()
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+    }
+
+    /// Puts a stream on a model, or off it.
+    mutating func setSeat(_ local: Int, _ seat: ModelSeat?) {
+        seatBytes += (seat?.model.seatBytes ?? 0) - (slots[local].seat?.model.seatBytes ?? 0)
+        slots[local].seat = seat
     }
 
     func streamsIn(_ block: Int) -> Int {
@@ -418,7 +525,7 @@ public struct ShardWatch: ~Copyable {
         return (String(repeating: "0", count: 8 - hash.count) + hash + "-" + String(extra.pointee.alerts + 1), slot.key)
     }
 
-    private func channelName(_ slot: StreamSlot, _ index: UInt16) -> String {
+    func channelName(_ slot: StreamSlot, _ index: UInt16) -> String {
         Int(index) < slot.names.count ? slot.names[Int(index)] : "channel \(index)"
     }
 

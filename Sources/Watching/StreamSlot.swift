@@ -33,6 +33,15 @@ struct StreamExtra {
     var threshold: Float = 0
     var warmUp: Float = 0
     var warmUpReason: UInt32 = 0
+    /// Streams that share this one's budget, as told with the batches; 0 before it was told.
+    var budgetShare: UInt32 = 0
+    /// Mean seconds between false alarms in force at the newest reading; 0 for none.
+    var budgetSeconds: Float = 0
+    /// Time of the first reading that was judged.
+    var judgedFrom: Int64 = .min
+    /// Readings still to be seen before anything is judged, as of the newest reading.
+    var warmUpReadings: UInt32 = 0
+    var reserved: UInt32 = 0
     var recentTimes: InlineArray<32, Int64> = InlineArray(repeating: .min)
 
     static let ring = 32
@@ -57,6 +66,12 @@ struct StreamExtra {
     }
 }
 
+/// Where the state of a slot's stream and of its first channel is; nil: nowhere.
+struct StatePlace {
+    var state: UnsafeMutableRawPointer?
+    var channel: UnsafeMutableRawPointer?
+}
+
 /// A stream in a shard.
 struct StreamSlot {
     var id: UInt32 = 0
@@ -66,8 +81,14 @@ struct StreamSlot {
     var state: UnsafeMutableRawPointer?
     var channels: [UnsafeMutableRawPointer] = []
     var policy = StreamPolicy()
+    /// Seconds east of UTC, and the times (nanoseconds since 1970) between which it holds.
+    var clockOffset: Int32 = 0
+    var clockOffsetFrom: Int64 = .max
+    var clockOffsetUntil: Int64 = .min
     var hasAnomaly = false
     /// The main channel of the open anomaly.
     var anomalyChannel: UInt16 = 0
     var isStale = false
+    /// On a trained model; nil: the built-in network.
+    var seat: ModelSeat?
 }

@@ -5,6 +5,7 @@ import Glibc
 /// rnn-quality: runs corpora through the detector and prints what came out.
 ///
 /// usage: rnn-quality [--profile NAME] [--seeds N] [--no-clock] [--events MERGE,BEFORE,AFTER] [--threshold X] CORPUS...
+///        rnn-quality --budget 20 [--write FILE] [CORPUS...]   false alarms asked against realised, tables into a document
 ///        rnn-quality --published DIR CORPUS      scores a published detector's files with the NAB rules
 @main
 struct Main {
@@ -37,6 +38,9 @@ struct Options {
     var published: String?
     var corpora: [String] = []
     var isSpeed = false
+    /// Seeds of the budget tables; 0 for no budget run.
+    var budgetSeeds = 0
+    var document: String?
     var printsWeights = false
     var families: String?
 
@@ -56,6 +60,8 @@ struct Options {
                 profile = found
             case "--seeds": seeds = Int(try value()) ?? 1
             case "--no-clock": clock = false
+            case "--budget": budgetSeeds = Int(try value()) ?? 20
+            case "--write": document = try value()
             case "--published": published = try value()
             case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
             case "--print-weights": printsWeights = true
@@ -82,7 +88,7 @@ struct Options {
             default: corpora.append(a)
             }
         }
-        if isSpeed || printsWeights || families != nil { return }
+        if isSpeed || printsWeights || families != nil || budgetSeeds > 0 { return }
         guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
     }
 
@@ -90,6 +96,7 @@ struct Options {
         if isSpeed { return speed() }
         if printsWeights { return printWeights() }
         if let families { return FamilyBench(profile: profile, seeds: seeds).printTable(filter: families) }
+        if budgetSeeds > 0 { return try BudgetBench(profile: profile, seeds: budgetSeeds).run(corpora, into: document) }
         for path in corpora {
             let corpus = try Corpus(path, clock: clock)
             if let published {
@@ -98,12 +105,6 @@ struct Options {
             }
             for seed in 0..<seeds { try evaluate(corpus, path, seed) }
         }
-    }
-
-    private func fixed(_ x: Double, _ digits: Int) -> String {
-        var buffer = [CChar](repeating: 0, count: 64)
-        withVaList([Int32(digits), x]) { _ = vsnprintf(&buffer, 64, "%.*f", $0) }
-        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// The weights of the profile, one array a line: input, bias, recurrent (row major), leak of the predictor core, then of the novelty core.

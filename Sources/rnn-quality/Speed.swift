@@ -39,6 +39,8 @@ struct Speed {
                         inputs[j].state = base + detector.streamStateBytes + j * detector.channelStateBytes
                         inputs[j].value = noise[(t &* 31 &+ i &* 7 &+ j) & 4095]
                     }
+                    let next = memory + (i + 1 < streams ? i + 1 : 0) * size
+                    detector.expect(stream: next, channel: next + detector.streamStateBytes)
                     inputs.withUnsafeBufferPointer {
                         detector.step(stream: base, channels: $0, time: Int64(t) * 60_000_000_000, hasClock: true, verdict: &verdict)
                     }

@@ -1,6 +1,7 @@
 import Control
 import Evaluation
 import Glibc
+import LineFormats
 import Platform
 import Tabular
 import TimeSeries
@@ -14,25 +15,28 @@ enum EvaluationCorpus {
         var values: [Double] = []
         var columns = 0
 
+        /// Reads a file. Errors: it is not there, or has a row without a readable time; the line is named.
         init(path: String) throws {
             let bytes = try Files.read(path, bytesMax: Int.max)
-            var number = 0
-            try bytes.withUnsafeBufferPointer { all in
-                for line in Lines(all) {
-                    number += 1
-                    if number == 1 { continue }
-                    let cells = String(decoding: line, as: UTF8.self).split(separator: ",", omittingEmptySubsequences: false)
-                    guard cells.count >= 2, columns == 0 || cells.count == columns + 1 else {
-                        throw ControlError.failed("\(path):\(number): got \(cells.count) cells, expected \(columns == 0 ? 2 : columns + 1)")
-                    }
-                    guard let time = Table.time(String(cells[0])) else {
-                        throw ControlError.failed("\(path):\(number):1: got \"\(cells[0])\", expected a time")
-                    }
-                    columns = cells.count - 1
-                    times.append(String(cells[0]))
+            var problem: String?
+            var rows: [[(name: [UInt8], value: Double)]] = []
+            let sheet: CSVRows
+            do {
+                sheet = try CSVRows(bytes, options: CSVOptions()) { row in
+                    if let found = row.problem, problem == nil { problem = "line \(row.line), \(found)" }
+                    guard let time = row.time else { return }
+                    times.append(row.timeText)
                     nanoseconds.append(time)
-                    for cell in cells.dropFirst() { values.append(Double(cell.filter { $0 != " " && $0 != "\r" }) ?? .nan) }
+                    rows.append(row.fields)
                 }
+            } catch { throw ControlError.failed("cannot read \(path): \(error)") }
+            if let problem { throw ControlError.failed("cannot read \(path): \(problem)") }
+            columns = sheet.channels.count
+            var places: [[UInt8]: Int] = [:]
+            for (place, name) in sheet.channels.enumerated() { places[name] = place }
+            values = [Double](repeating: .nan, count: rows.count * columns)
+            for (row, fields) in rows.enumerated() {
+                for field in fields { if let place = places[field.name] { values[row * columns + place] = field.value } }
             }
         }
 

@@ -22,6 +22,11 @@ struct Backup: ParsableCommand {
             try reader.backup(to: full)
             return .bool(true)
         }
+        guard Files.exists(full) else {
+            throw ControlError.failed(
+                "cannot find \(full): the daemon wrote it into a directory of its own (its service is sealed); as root use: rnnctl --state-dir /var/lib/rnn-watchd backup \(file)"
+            )
+        }
         FileOutput.error("backed up to \(file) (\(Files.size(file)) bytes)")
     }
 }

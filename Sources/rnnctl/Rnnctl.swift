@@ -14,11 +14,12 @@ struct Rnnctl: ParsableCommand {
         abstract: "Ask rnn-watchd about alerts and streams, feed it, and score files without it.",
         discussion: """
             --control-socket PATH and --state-dir DIR may stand before or after any subcommand: the first asks a running daemon, the second \
-            reads its database directly.
+            reads its database directly. Commands that need neither (score, simulate, sample ...) pass over them.
 
             EXAMPLES
               rnnctl alerts query --since 2h --min-severity warning
               rnnctl alerts show 26c4b397-1
+              rnnctl explain 26c4b397-1
               rnnctl status --format json
               rnnctl score readings.csv > scores.csv
               rnnctl simulate --hours 336 | rnn-watchd --stdin --state-dir ./state
@@ -26,12 +27,21 @@ struct Rnnctl: ParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
             """, version: Version.text,
         subcommands: [
-            Alerts.self, Streams.self, Status.self, Checkpoints.self, Send.self, Score.self, Evaluate.self, Simulate.self,
+            Alerts.self, Explain.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Metrics.self, Checkpoints.self,
+            Send.self,
+            Score.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
             Model.self,
             Backup.self, Check.self, Restore.self,
         ])
 
-    static func main() { Program.main(Rnnctl.self, arguments: TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })) }
+    static func main() {
+        let arguments = TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })
+        if let complaint = CommandTree.complaint(arguments, Rnnctl.self) {
+            FileOutput.error(complaint)
+            Rnnctl.exit(withError: ExitCode(2))
+        }
+        Program.main(Rnnctl.self, arguments: arguments)
+    }
 }

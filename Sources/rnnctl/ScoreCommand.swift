@@ -33,6 +33,11 @@ struct Score: ParsableCommand {
     var format: Input = .csv
     @Option(name: .long, help: ArgumentHelp("CSV column that names the stream.", valueName: "name"))
     var streamColumn: String?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "CSV column with the time; else one called timestamp, time, ts, date or datetime, else the first.", valueName: "name"))
+    var timeColumn: String?
     @Option(name: .long, help: ArgumentHelp("Write here instead of standard output.", valueName: "file"), completion: .file())
     var output: String?
     @Option(name: .long, help: ArgumentHelp("default or light.", valueName: "profile"))
@@ -42,7 +47,9 @@ struct Score: ParsableCommand {
         guard ["default", "light"].contains(profile) else {
             throw ValidationError("--profile: got \"\(profile)\", expected default or light")
         }
-        if streamColumn != nil && format != .csv { throw ValidationError("--stream-column goes with --format csv") }
+        if streamColumn != nil || timeColumn != nil, format != .csv {
+            throw ValidationError("--stream-column and --time-column go with --format csv")
+        }
     }
 
     func run() throws {
@@ -51,7 +58,11 @@ struct Score: ParsableCommand {
         let scorer = OfflineScorer(profile: profile == "light" ? .light : .standard)
         var sheet = ScoreSheet()
         switch format {
-        case .csv: try sheet.readCSV(bytes, streamColumn: streamColumn, scorer)
+        case .csv:
+            var options = CSVOptions()
+            if let streamColumn { options.streamColumn = Array(streamColumn.utf8) }
+            if let timeColumn { options.timeColumn = Array(timeColumn.utf8) }
+            do { try sheet.readCSV(bytes, options, scorer) } catch { throw ControlError.failed("cannot score \(file): \(error)") }
         case .influx, .jsonl: sheet.readLines(bytes, format == .influx ? .influx : .json, scorer)
         }
         if let output {
@@ -59,10 +70,12 @@ struct Score: ParsableCommand {
         } else {
             try writeAll(1, sheet.bytes(), object: "standard output")
         }
-        guard sheet.refused == 0 else {
-            FileOutput.error("rnnctl score: \(sheet.refused) rows could not be read; they have no score")
-            return
+        guard sheet.refused > 0 else { return }
+        guard sheet.scored > 0 else {
+            throw ControlError.failed(
+                "cannot score \(file): none of its \(sheet.refused) rows can be read; is --time-column or --format wrong?")
         }
+        FileOutput.error("rnnctl score: \(sheet.refused) rows could not be read; they have no score")
     }
 }
 
@@ -135,12 +148,18 @@ struct ScoreSheet {
         var score: Double?
         var isAlarm = false
         var channels: [(column: Int, expected: Double, error: Double)] = []
+        var named: [(name: [UInt8], expected: Double, error: Double)] = []
     }
+    /// Messages about rows that cannot be read; more are only counted.
+    static let refusalsShown = 20
     private var rows: [Row] = []
     private var columns: [[UInt8]] = []
     private var places: [[UInt8]: Int] = [:]
     private var namesStreams = false
     private(set) var refused = 0
+
+    /// Rows with a score.
+    var scored: Int { rows.count { $0.score != nil } }
 
     private mutating func column(_ name: [UInt8]) -> Int {
         if let known = places[name] { return known }
@@ -149,33 +168,40 @@ struct ScoreSheet {
         return columns.count - 1
     }
 
-    mutating func readCSV(_ bytes: [UInt8], streamColumn: String?, _ scorer: OfflineScorer) throws {
-        var options = CSVOptions()
-        if let streamColumn {
-            options.streamColumn = Array(streamColumn.utf8)
-            namesStreams = true
-        }
-        var parser = CSVParser(limits: LineLimits(lineBytesMax: 16 << 20), options: options)
+    mutating func readCSV(_ bytes: [UInt8], _ options: CSVOptions, _ scorer: OfflineScorer) throws {
+        namesStreams = !options.streamColumn.isEmpty
         var clock = Int64.min
-        try bytes.withUnsafeBufferPointer { all in
-            for (number, line) in Lines(all).enumerated() {
-                do {
-                    let isHeader = !parser.hasHeader
-                    try parser.parse(line)
-                    if isHeader {
-                        for index in 0..<parser.columnCount where parser.isChannel(index) { _ = column(Array(parser.columnName(index))) }
-                        continue
-                    }
-                    let time = parser.readings.count > 0 ? parser.readings.time(0) : nil
-                    clock = max(clock, time ?? (clock == .min ? 0 : clock + 1_000_000_000))
-                    score(&parser.readings, 0, at: clock, text: ScoreSheet.timeText(line, parser.delimiter, time), scorer)
-                } catch {
-                    if !parser.hasHeader { throw ControlError.failed("cannot score: line \(number + 1), \(error)") }
-                    FileOutput.error("line \(number + 1), \(error)")
-                    refused += 1
-                    rows.append(Row(time: ScoreSheet.timeText(line, parser.delimiter, nil), stream: []))
-                }
+        var found: [Row] = []
+        var refusals = 0
+        var valued = 0
+        let defaultStream = options.defaultStream
+        let sheet = try CSVRows(bytes, options: options) { row in
+            if let problem = row.problem {
+                refusals += 1
+                if refusals <= ScoreSheet.refusalsShown { FileOutput.error("line \(row.line), \(problem)") }
+                return found.append(Row(time: row.timeText, stream: row.stream))
             }
+            // Rows out of order are judged as they come, at the latest time so far.
+            clock = max(clock, row.time ?? (clock == .min ? 0 : clock + 1_000_000_000))
+            valued += row.fields.count
+            let stream = row.stream.isEmpty ? defaultStream : row.stream
+            let verdict = scorer.score(stream: stream, time: clock, fields: row.fields)
+            var scored = Row(time: row.timeText, stream: row.stream, score: verdict.score, isAlarm: verdict.isAlarm)
+            scored.named = verdict.channels
+            found.append(scored)
+        }
+        refused += refusals
+        if let guess = sheet.guessedTimeColumn {
+            FileOutput.error("rnnctl score: no column is called timestamp, time, ts, date or datetime; \"\(guess)\" is taken as the time")
+        }
+        if valued == 0, found.count > refusals {
+            throw ControlError.failed("no cell of its \(found.count) rows is a number (a decimal point is expected, not a comma)")
+        }
+        for name in sheet.channels { _ = column(name) }
+        for var row in found {
+            row.channels = row.named.map { (column($0.name), $0.expected, $0.error) }
+            row.named = []
+            rows.append(row)
         }
     }
 
@@ -216,18 +242,14 @@ struct ScoreSheet {
         rows.append(row)
     }
 
-    /// The first cell as it stands in the row, when it can be told without unquoting; else the parsed time.
-    private static func timeText(_ line: UnsafeBufferPointer<UInt8>, _ delimiter: UInt8, _ time: Int64?) -> String {
-        if line.contains(34), let time { return TimeText.rfc3339(time) }
-        return String(decoding: line.prefix { $0 != delimiter }, as: UTF8.self)
-    }
-
     /// The CSV text: timestamp, (stream,) score, alert, then per channel expected and score.
     func bytes() -> [UInt8] {
         var out: [UInt8] = []
         func cell(_ bytes: [UInt8], _ suffix: String) {
             out.append(44)
-            let text = String(decoding: bytes, as: UTF8.self) + suffix
+            quoted(String(decoding: bytes, as: UTF8.self) + suffix)
+        }
+        func quoted(_ text: String) {
             let needsQuotes = text.utf8.contains { $0 == 44 || $0 == 34 }
             out += Array(
                 (needsQuotes ? "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" : text)
@@ -243,7 +265,7 @@ struct ScoreSheet {
         out.append(10)
         var cells = [String](repeating: ",", count: columns.count)
         for row in rows {
-            out += Array(row.time.utf8)
+            quoted(row.time)
             if namesStreams { cell(row.stream, "") }
             out += Array((row.score.map { ",\($0)" } ?? ",").utf8)
             out += Array(row.isAlarm ? ",1".utf8 : ",0".utf8)
@@ -256,26 +278,5 @@ struct ScoreSheet {
             out.append(10)
         }
         return out
-    }
-}
-
-/// Lines of a whole file, without their ends. A last empty line does not count.
-struct Lines: Sequence, IteratorProtocol {
-    private var rest: UnsafeBufferPointer<UInt8>
-
-    init(_ bytes: UnsafeBufferPointer<UInt8>) { rest = bytes }
-
-    mutating func next() -> UnsafeBufferPointer<UInt8>? {
-        guard let base = rest.baseAddress, rest.count > 0 else { return nil }
-        let length: Int
-        if let found = memchr(base, 10, rest.count) {
-            length = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
-        } else {
-            length = rest.count
-        }
-        var line = UnsafeBufferPointer(start: base, count: length)
-        rest = UnsafeBufferPointer(rebasing: rest.dropFirst(length < rest.count ? length + 1 : length))
-        if line.last == 13 { line = UnsafeBufferPointer(rebasing: line.dropLast()) }
-        return line
     }
 }

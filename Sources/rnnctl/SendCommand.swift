@@ -4,14 +4,14 @@ import Control
 import Glibc
 import Platform
 import Readings
-import Tabular
 
 struct Send: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send a file of lines with acknowledgement: resumes exactly after any interruption.",
         discussion: """
             Opens with `#!producer NAME`; the daemon answers `ok N`: it has stored N lines of that producer. Lines after that are sent, and the \
-            command ends when the last one is acknowledged. Run again with the same name and file after a crash on either side, it goes on where it was.
+            command ends when the last one is acknowledged. Run again with the same name and file after a crash on either side, it goes on where it was. \
+            A file that has grown meanwhile is sent from where it had ended. A pipe is sent as it comes; at most 64 MB wait in memory.
 
             EXAMPLES
               rnnctl send history.lp
@@ -29,6 +29,14 @@ struct Send: ParsableCommand {
     var attemptsMax = 30
     @Flag(name: .long, help: "No progress on standard error.")
     var quiet = false
+    @OptionGroup(visibility: .hidden) var target: TargetOptions
+
+    mutating func validate() throws {
+        guard target.controlSocket == nil, target.stateDir == nil else {
+            throw ValidationError("send: got --control-socket or --state-dir, expected --ingest-socket PATH: lines go there")
+        }
+        if attemptsMax < 1 { throw ValidationError("--attempts-max: got \(attemptsMax), expected 1 or more") }
+    }
 
     /// A name that a rotated file or another input does not share: the daemon would take its first lines for known ones.
     static func name(file: String, firstLine: ArraySlice<UInt8>) -> String {
@@ -38,49 +46,58 @@ struct Send: ParsableCommand {
     }
 
     func run() throws {
-        let bytes = file == "-" ? try Files.readAll(0, object: "standard input") : try Files.read(file, bytesMax: Int.max)
-        // A line is what ends with a newline; the last one may lack it.
-        var ends: [Int] = []
-        for (index, byte) in bytes.enumerated() where byte == 10 { ends.append(index + 1) }
-        if let last = bytes.last, last != 10 { ends.append(bytes.count) }
-        let name = producer ?? Send.name(file: file, firstLine: bytes.prefix(ends.first ?? 0))
-        var sender = Sender(bytes: bytes, ends: ends, producer: name, quiet: quiet)
+        var lines = try LineWindow(file: file)
+        let first = try lines.first()
+        let name = producer ?? Send.name(file: file, firstLine: first)
+        var sender = Sender(lines: lines, producer: name, quiet: quiet)
         var failures = 0
-        while sender.acknowledged < ends.count {
+        while true {
             let before = sender.acknowledged
             do {
                 try sender.attempt(path: ingestSocket)
+                return sender.finish()
             } catch let error as PlatformError where error.code == EACCES || error.code == EPERM {
                 // Waiting does not help.
                 throw ControlError.forbidden(
                     "cannot send: permission denied for \(ingestSocket); become root or join the group: sudo usermod -aG rnn-watchd $USER (then log in again)"
                 )
+            } catch let error as ControlError where !error.isUnreachable {
+                throw error
             } catch {
                 failures = sender.acknowledged > before ? 1 : failures + 1
                 guard failures <= attemptsMax else {
                     throw ControlError.unreachable("cannot send: \(error); gave up after \(attemptsMax) attempts")
                 }
-                if !quiet { FileOutput.error("\(error); trying again") }
+                let isMissing = [ENOENT, ECONNREFUSED].contains((error as? PlatformError)?.code)
+                sender.tell("\(error)" + (isMissing ? ": start it with: systemctl start rnn-watchd.socket" : "") + "; trying again")
                 Clocks.sleep(nanoseconds: min(5_000_000_000, 100_000_000 << Int64(min(failures, 6))))
             }
         }
-        sender.finish()
     }
 }
 
-/// One file on its way. Lines are numbered from 1.
-private struct Sender {
-    let bytes: [UInt8]
-    let ends: [Int]
-    let producer: String
-    let quiet: Bool
-    private(set) var acknowledged = 0
-    private(set) var refused = 0
-    private var toldAt: Int64 = 0
-    private let startedAt = Clocks.monotonic()
+extension ControlError {
+    fileprivate var isUnreachable: Bool { if case .unreachable = self { true } else { false } }
+}
 
-    init(bytes: [UInt8], ends: [Int], producer: String, quiet: Bool) {
-        (self.bytes, self.ends, self.producer, self.quiet) = (bytes, ends, producer, quiet)
+/// One input on its way. Lines are numbered from 1.
+private struct Sender {
+    private var lines: LineWindow
+    private let producer: String
+    private let quiet: Bool
+    private(set) var acknowledged = 0
+    private var acknowledgedBytes = 0
+    /// Lines that were stored when this command began.
+    private var known: Int?
+    private var refused = 0
+    private var toldAt: Int64 = 0
+    private var hasBar = false
+    private let startedAt = Clocks.monotonic()
+    /// Refused lines that are shown; more are counted.
+    private static let refusalsShown = 20
+
+    init(lines: LineWindow, producer: String, quiet: Bool) {
+        (self.lines, self.producer, self.quiet) = (lines, producer, quiet)
     }
 
     /// Connects, learns where to go on, sends the rest while it reads acknowledgements. Returns when all is acknowledged.
@@ -89,70 +106,101 @@ private struct Sender {
         try writeAll(socket.raw, Array("#!producer \(producer)\n".utf8), object: path)
         var input: [UInt8] = []
         var hasGreeting = false
-        var sent = 0
-        while acknowledged < ends.count {
-            var waiting = pollfd(fd: socket.raw, events: Int16(hasGreeting && sent < ends.count ? POLLIN | POLLOUT : POLLIN), revents: 0)
-            _ = poll(&waiting, 1, 1000)
-            if waiting.revents & Int16(POLLIN | POLLHUP) != 0 {
-                try receive(socket.raw, &input, path)
-                while let end = input.firstIndex(of: 10) {
-                    let text = String(decoding: input[..<end], as: UTF8.self)
-                    input.removeFirst(end + 1)
-                    if !hasGreeting, let sequence = Sender.sequence(text) {
-                        // What the daemon has counts, not what was acknowledged once: its state may be that of a backup.
-                        hasGreeting = true
-                        acknowledged = min(sequence, ends.count)
-                        sent = acknowledged
-                    } else {
-                        take(text)
-                    }
+        while !(hasGreeting && lines.isAtEnd && acknowledged >= lines.linesRead) {
+            let wantsToSend = hasGreeting && lines.hasMore
+            let source = hasGreeting ? lines.wanted : nil
+            var waiting = [
+                pollfd(fd: socket.raw, events: Int16(wantsToSend ? POLLIN | POLLOUT : POLLIN), revents: 0),
+                pollfd(fd: source ?? -1, events: Int16(POLLIN), revents: 0),
+            ]
+            _ = poll(&waiting, 2, 1000)
+            if waiting[0].revents & Int16(POLLIN | POLLHUP) != 0 {
+                let isOpen = try receive(socket.raw, &input, path)
+                try take(&input, &hasGreeting)
+                guard isOpen else { throw ControlError.unreachable("the daemon closed \(path)") }
+            }
+            if wantsToSend, waiting[0].revents & Int16(POLLOUT) != 0 {
+                try lines.next { bytes in
+                    let count = send(socket.raw, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+                    if count >= 0 { return count }
+                    // Why the daemon hung up stands in what it said last.
+                    guard [EAGAIN, EINTR, EPIPE, ECONNRESET].contains(errno) else { throw PlatformError.last("write", path) }
+                    return 0
                 }
             }
-            guard hasGreeting, sent < ends.count, waiting.revents & Int16(POLLOUT) != 0 else { continue }
-            // Half a megabyte at a time keeps the acknowledgements flowing.
-            var last = sent
-            let start = sent == 0 ? 0 : ends[sent - 1]
-            while last < ends.count, ends[last] - start < 512 << 10 || last == sent { last += 1 }
-            var chunk = Array(bytes[start..<ends[last - 1]])
-            if chunk.last != 10 { chunk.append(10) }
-            try writeAll(socket.raw, chunk, object: path)
-            sent = last
+            if source != nil, waiting[1].revents != 0 { try lines.read() }
+            showBar()
         }
     }
 
-    private func receive(_ descriptor: Int32, _ input: inout [UInt8], _ path: String) throws {
-        var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    /// false: the daemon hung up.
+    private func receive(_ descriptor: Int32, _ input: inout [UInt8], _ path: String) throws -> Bool {
+        var chunk = [UInt8](repeating: 0, count: 64 << 10)
         switch chunk.withUnsafeMutableBytes({ readOnce(descriptor, into: $0) }) {
         case .bytes(let count): input += chunk[..<count]
         case .wouldBlock: break
-        case .endOfFile: throw ControlError.unreachable("the daemon closed \(path)")
+        case .endOfFile, .failed(ECONNRESET): return false
         case .failed(let code): throw PlatformError.system(verb: "read", object: path, code: code)
         }
+        return true
     }
 
-    private static func sequence(_ text: String) -> Int? { text.hasPrefix("ok ") ? Int(text.dropFirst(3)) : nil }
-
-    private mutating func take(_ text: String) {
-        if let sequence = Sender.sequence(text) {
-            acknowledged = min(max(acknowledged, sequence), ends.count)
-        } else if text.hasPrefix("refused ") {
-            refused += 1
-            if !quiet { FileOutput.error("line " + text.dropFirst(8)) }
-        } else if !text.isEmpty {
-            FileOutput.error(text)
+    /// Everything whole that the daemon said.
+    private mutating func take(_ input: inout [UInt8], _ hasGreeting: inout Bool) throws {
+        guard let end = input.lastIndex(of: 10) else { return }
+        let said = input[..<end].split(separator: 10).map { String(decoding: $0, as: UTF8.self) }
+        input.removeFirst(end + 1)
+        for text in said {
+            if text.hasPrefix("ok "), let sequence = Int(text.dropFirst(3)) {
+                if !hasGreeting {
+                    // What the daemon has counts, not what was acknowledged once: its state may be that of a backup.
+                    hasGreeting = true
+                    try lines.seek(after: sequence, producer: producer)
+                    acknowledged = sequence
+                    if known == nil, sequence > 0 { tell("going on after line \(sequence) of producer \(producer)") }
+                    known = known ?? sequence
+                }
+                acknowledged = max(acknowledged, sequence)
+                acknowledgedBytes = lines.forget(through: acknowledged)
+            } else if text.hasPrefix("refused ") {
+                refused += 1
+                if refused <= Sender.refusalsShown { tell("line " + text.dropFirst(8)) }
+                if refused == Sender.refusalsShown { tell("more refused lines are counted only") }
+            } else if text.hasPrefix("error ") {
+                throw ControlError.failed("cannot send as \(producer): the daemon says: " + text.dropFirst(6))
+            }
         }
+    }
+
+    /// Something for the person, on a line of its own.
+    mutating func tell(_ text: String) {
+        guard !quiet else { return }
+        FileOutput.error((hasBar ? "\n" : "") + text)
+        hasBar = false
+    }
+
+    private var linesPerSecond: Int {
+        let seconds = Double(Clocks.monotonic() - startedAt) * 1e-9
+        return seconds > 0 ? Int(Double(max(0, acknowledged - (known ?? 0))) / seconds) : 0
+    }
+
+    private mutating func showBar() {
         let now = Clocks.monotonic()
         guard !quiet, isatty(2) != 0, now - toldAt > 100_000_000 else { return }
-        toldAt = now
-        let share = ends.isEmpty ? 1 : Double(acknowledged) / Double(ends.count)
-        let bar = String(repeating: "#", count: Int(share * 30)) + String(repeating: ".", count: 30 - Int(share * 30))
-        try? writeAll(2, Array("\r[\(bar)] \(acknowledged) of \(ends.count) lines".utf8), object: "standard error")
+        (toldAt, hasBar) = (now, true)
+        var text = "\(acknowledged) lines acknowledged, \(linesPerSecond) lines/s "
+        if lines.size > 0 {
+            let share = min(1, Double(acknowledgedBytes) / Double(lines.size))
+            let filled = Int(share * 30)
+            text = "[\(String(repeating: "#", count: filled))\(String(repeating: ".", count: 30 - filled))] \(Int(share * 100)) %, " + text
+        }
+        try? writeAll(2, Array("\r\(text)".utf8), object: "standard error")
     }
 
-    func finish() {
-        guard !quiet else { return }
-        let seconds = Double(Clocks.monotonic() - startedAt) * 1e-9
-        let rate = seconds > 0 ? Int(Double(ends.count) / seconds) : 0
-        FileOutput.error((isatty(2) != 0 ? "\n" : "") + "\(ends.count) lines acknowledged, \(refused) refused, \(rate) lines/s")
+    mutating func finish() {
+        toldAt = 0
+        showBar()
+        let before = (known ?? 0) > 0 ? " (\(known ?? 0) of them before)" : ""
+        tell("\(acknowledged) lines acknowledged\(before), \(refused) refused, \(linesPerSecond) lines/s")
     }
 }

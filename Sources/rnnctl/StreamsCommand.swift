@@ -62,6 +62,25 @@ struct Status: ParsableCommand {
     }
 }
 
+struct Metrics: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The daemon's counters as Prometheus reads them (text exposition 0.0.4).",
+        discussion: """
+            The same text as metrics_file in the configuration.
+
+            EXAMPLES
+              rnnctl metrics | grep refused
+              rnnctl metrics > /var/lib/prometheus/node-exporter/rnn-watchd.prom.new
+            """)
+    @OptionGroup var target: TargetOptions
+
+    func run() throws {
+        let text = try target.ask("metrics") { _ in throw ControlError.failed("cannot tell metrics: only a running daemon has them") }
+        guard let text = text.text else { throw ControlError.failed("the answer is no text") }
+        FileOutput.output(text)
+    }
+}
+
 struct Checkpoints: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at stored learned state.", discussion: "EXAMPLES\n  rnnctl checkpoints list\n  rnnctl checkpoints write",

@@ -23,30 +23,32 @@ struct TargetOptions: ParsableArguments {
         if controlSocket != nil && stateDir != nil { throw ValidationError("give --control-socket or --state-dir, not both") }
     }
 
-    /// The arguments with these options moved behind the subcommand, where they are defined.
-    static func moved(_ arguments: [String]) -> [String] {
+    /// The arguments with these options moved behind the subcommand, where they are defined. A subcommand that asks neither daemon
+    /// nor database (`simulate`, `score` ...) goes without them, so that `alias rnnctl='rnnctl --state-dir ./state'` fits all.
+    static func moved(_ arguments: [String], root: ParsableCommand.Type = Rnnctl.self) -> [String] {
         var rest: [String] = []
-        var moved: [String] = []
+        var found: [(name: String, words: [String])] = []
         var index = 0
-        while index < arguments.count {
+        while index < arguments.count, arguments[index] != "--" {
             let argument = arguments[index]
-            guard rest.isEmpty,
-                ["--control-socket", "--state-dir"].contains(argument) || argument.hasPrefix("--control-socket=")
-                    || argument.hasPrefix("--state-dir=")
-            else {
-                rest += arguments[index...]
-                break
-            }
-            moved.append(argument)
             index += 1
-            if !argument.utf8.contains(UInt8(ascii: "=")), index < arguments.count {
-                moved.append(arguments[index])
+            let name = String(argument.prefix { $0 != "=" })
+            guard ["--control-socket", "--state-dir"].contains(name) else {
+                rest.append(argument)
+                continue
+            }
+            var words = [argument]
+            if name == argument, index < arguments.count {
+                words.append(arguments[index])
                 index += 1
             }
+            found.append((name, words))
         }
-        guard !moved.isEmpty else { return rest }
-        let end = rest.firstIndex(of: "--") ?? rest.count
-        return rest[..<end] + moved + rest[end...]
+        // Completion scripts call back (---completion) with words that are not to be moved.
+        guard !found.isEmpty, arguments.first?.hasPrefix("---") != true else { return arguments }
+        let help = root.helpMessage(for: CommandTree.path(rest, root).command, includeHidden: true)
+        let kept = found.filter { help.contains($0.name + " <") }
+        return rest + kept.flatMap(\.words) + arguments[index...]
     }
 
     /// Asks the daemon, or answers from the database when a state directory is given.

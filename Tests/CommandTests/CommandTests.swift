@@ -172,3 +172,62 @@ private func accounted(_ status: JSONValue) -> Int64 {
         #expect(outcomes[0] == outcomes[1] && outcomes[0].split(separator: "\n").count == 6 * 120)
     }
 }
+
+@Suite struct BudgetCommandTests {
+    @Test func `a budget is audited and a moment without an alert explained, without a daemon`() throws {
+        let shop = Workshop()
+        let file = try shop.write("c.toml", "false_alarms_host = \"1/day\"\ntimezone = \"UTC\"\n")
+        #expect(try shop.run("rnn-watchd", "--stdin", "--state-dir", shop.state, "--config", file, input: readings(600)).status == 0)
+        let budget = try shop.run("rnnctl", "--state-dir", shop.state, "budget", "--config", file, "--format", "jsonl")
+        #expect(budget.status == 0, "\(budget.errors)")
+        let rows = budget.output.split(separator: "\n").compactMap { try? JSONValue.parse(Array($0.utf8)) }
+        #expect(rows.map { $0["scope"]?.text } == ["stream", "group"])
+        for row in rows {
+            #expect(row["budget"]?.text == "1/d" && (row["promised"]?.doubleValue ?? -1) > 0, "\(row.compact)")
+            #expect(row["realised"]?.integerValue != nil && row["state"]?.text != nil)
+        }
+        let key = rows.first?["name"]?.text ?? ""
+        let until = rows.first?["until_at"]?.text ?? ""
+        let why = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", key, "--at", until, "--config", file, "--format", "json")
+        #expect(why.status == 0, "\(why.errors)")
+        let answer = try JSONValue.parse(Array(why.output.utf8))
+        for member in ["why", "score", "threshold", "missing", "restraint", "observed", "expected", "evidence", "channels", "source"] {
+            #expect(answer[member] != nil, "\(member)")
+        }
+        let old = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", key, "--at", "1990-01-01", "--config", file)
+        #expect(old.status == 1 && old.errors.contains("too old"), "\(old.errors)")
+        let unknown = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", "nobody", "--at", until)
+        #expect(unknown.status == 1 && unknown.errors.contains("no stream nobody"))
+    }
+
+    @Test func `a zone that the system does not know is a problem of the configuration`() throws {
+        let shop = Workshop()
+        let file = try shop.write("c.toml", "timezone = \"Europe/Nowhere\"\n")
+        let outcome = try shop.run("rnn-watchd", "--check", "--config", file)
+        #expect(outcome.status == 3 && outcome.errors.contains("Europe/Nowhere"), "\(outcome.errors)")
+    }
+
+    @Test(arguments: [
+        ("timestamp;a\n2024-01-01 00:00:00;1\n2024-01-01 00:01:00;2\n", 2), ("\u{FEFF}timestamp,a\r\n1,5\r\n2,6\r\n", 2),
+        ("\"time\",\"a,b\"\n\"2024-01-01T00:00:00+02:00\",\"1\"\n", 1), ("timestamp,a,\n1,5,\n2,6,\n", 2), ("timestamp,a\n1,5,\n2,6,\n", 2),
+        ("timestamp,a\n", 0), ("timestamp,a,b\n1,,\n2,3,\n3,NaN,inf\n", 3), ("a,timestamp\n5,1\n6,1\n7,0\n", 3),
+        ("timestamp,a\n1,2\n\n# note\nyesterday,3\n3,4\n", 3),
+    ])
+    func `every row of a CSV file gives one row of scores`(text: String, rows: Int) throws {
+        let shop = Workshop()
+        let outcome = try shop.run("rnnctl", "score", try shop.write("in.csv", text))
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.output.split(separator: "\n").count == rows + 1, "\(outcome.output)")
+    }
+
+    @Test func `a file whose rows cannot be read at all fails with the reason`() throws {
+        let shop = Workshop()
+        for (text, reason) in [
+            ("timestamp,a\n01/02/2024,5\n", "none of its 1 rows"), ("timestamp;a\n1;2,5\n", "decimal point"),
+            ("a\n1\n2\n", "beside the time"), ("1,2\n3,4\n", "names of columns"),
+        ] {
+            let outcome = try shop.run("rnnctl", "score", try shop.write("in.csv", text))
+            #expect(outcome.status == 1 && outcome.errors.contains(reason), "\(text): \(outcome.errors)")
+        }
+    }
+}

@@ -24,6 +24,7 @@ private func ends(_ kind: Key.Kind) -> (inside: [String], outside: [String]) {
         (["\"\(range.lowerBound)B\"", "\"\(range.upperBound)B\""], ["\"\(range.lowerBound - 1)B\"", "\"\(range.upperBound + 1)B\""])
     case .flag: (["true", "false"], ["\"true\"", "1"])
     case .rate: (["\"\"", "\"1/week\""], ["\"0/week\"", "\"-1/week\"", "\"often\"", "1"])
+    case .zone: (["\"UTC\"", "\"America/Argentina/Buenos_Aires\"", "\"Etc/GMT+3\""], ["\"../passwd\"", "\"\"", "\"Europe//Berlin\"", "1"])
     case .budget: (["\"\"", "\"50MB/day\""], ["\"50MB\"", "\"much\"", "1"])
     case .mode: (["\"0000\"", "\"0777\""], ["\"1000\"", "\"0888\"", "432"])
     case .choice(let names): (names.map { "\"\($0)\"" }, ["\"none of these\"", "1"])

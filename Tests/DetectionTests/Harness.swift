@@ -19,6 +19,7 @@ final class Bench<Core: RecurrentCore> {
             channels.append(p)
         }
         self.engine = engine
+        self.engine.keepsTrace = true
         verdict = Verdict(channelsMax: max(1, count))
     }
 

@@ -83,8 +83,8 @@ struct KernelTests {
             // The last feature never moves, so its variance grows and meets the cap.
             let phi = (0..<n).map { $0 == n - 1 ? 0 : random.gaussian() }
             let g = Naive.leastSquares(p: &full, phi: phi, lambda: 0.99, cap: 10)
-            #expect(f64.pointee.rls(&double, phi, &g64, 0.99, 10, Int32(n)) == 0)
-            #expect(f32.pointee.rls(&single, phi.map(Float.init), &g32, 0.99, 10, Int32(n)) == 0)
+            #expect(f64.pointee.rls(&double, phi, &g64, 0.99, 10, Int32(n), nil) == 0)
+            #expect(f32.pointee.rls(&single, phi.map(Float.init), &g32, 0.99, 10, Int32(n), nil) == 0)
             for i in 0..<n {
                 #expect(abs(g64[i] - g[i]) < 1e-10)
                 #expect(abs(Double(g32[i]) - g[i]) < 1e-3)
@@ -102,7 +102,7 @@ struct KernelTests {
         for j in 0..<n where j != 0 { p[packed(0, j)] = -5 }
         for i in 0..<n where i != 0 { p[8 * 0 + i] = -5; p[8 * i] = -5 }
         var g = [Float](repeating: 9, count: n)
-        #expect(cdk_rls_f32(&p, [Float](repeating: 1, count: n), &g, 0.99, 10, Int32(n)) == 1)
+        #expect(cdk_rls_f32(&p, [Float](repeating: 1, count: n), &g, 0.99, 10, Int32(n), nil) == 1)
         #expect(g.allSatisfy { $0 == 0 })
         for i in 0..<n { for j in 0..<n { #expect(p[8 * j + i] == (i == j && i != 3 ? 2 : 0)) } }
     }
@@ -127,6 +127,72 @@ struct KernelTests {
         }
     }
 
+    @Test(
+        "Prototypes in single precision are found as in double, to the step they are kept in; slots from m on are never found",
+        arguments: sets)
+    func nearestSingle(set: String) throws {
+        guard let single = cdk_kernels_f32(set), let double = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: 5)
+        for (slots, d) in [(64, 16), (8, 8), (24, 3)] {
+            var kept = [Int16](repeating: 0, count: slots * d)
+            var exact = [Double](repeating: 0, count: slots * d)
+            for k in 0..<slots {
+                let s = (0..<d).map { _ in random.uniform(-1, 1) }
+                single.pointee.pull(&kept, s.map(Float.init), Int32(k), Int32(d), 1)
+                double.pointee.pull(&exact, s, Int32(k), Int32(d), 1)
+            }
+            for i in exact.indices { #expect(abs(Double(kept[i]) / 32767 - exact[i]) <= 0.51 / 32767) }
+            for m in [1, 7, 8, 9, slots - 1, slots] where m <= slots {
+                let s = (0..<d).map { _ in random.uniform(-1, 1) }
+                var (near, far): (Float, Double) = (0, 0)
+                let slot = double.pointee.nearest(exact, s, Int32(m), Int32(d), &far)
+                #expect(slot < m)
+                #expect(single.pointee.nearest(kept, s.map(Float.init), Int32(m), Int32(d), &near) == slot)
+                #expect(abs(Double(near).squareRoot() - far.squareRoot()) < 1e-3)
+                single.pointee.pull(&kept, s.map(Float.init), slot, Int32(d), 0.05)
+                double.pointee.pull(&exact, s, slot, Int32(d), 0.05)
+            }
+        }
+    }
+
+    @Test("A gain that was kept is right to 1/256 of each element and moves the readouts by that", arguments: sets)
+    func keptGain(set: String) throws {
+        guard let kernels = cdk_kernels_f32(set) else { return }
+        var random = SeededRandom(seed: 6)
+        let g = (0..<64).map { Float(random.gaussian() * power(10, Double($0 % 9) - 7)) }
+        var kept = [UInt16](repeating: 0, count: 64)
+        var y = [Float](repeating: 0, count: 64)
+        kernels.pointee.keep(&kept, g, 64)
+        kernels.pointee.learn(&y, kept, 2, 64)
+        for i in 0..<64 { #expect(abs(y[i] / 2 - g[i]) <= abs(g[i]) / 256) }
+        kernels.pointee.toward(&y, g.map { 4 * $0 }, 0.5, 64)
+        for i in 0..<64 { #expect(abs(y[i] - 3 * g[i]) <= abs(g[i]) / 100) }
+    }
+
+    @Test("Bins are the ones that division gives, held to the histogram", arguments: sets)
+    func bins(set: String) throws {
+        guard let kernels = cdk_kernels_f32(set) else { return }
+        let y = (0..<32).map { Float(-3 + 0.3 * Double($0)) }
+        let start = (0..<32).map { $0 < 16 ? -1.2 : 0 }
+        var found = [Int32](repeating: -1, count: 32)
+        kernels.pointee.bins(&found, y, start, [Double](repeating: 0.06, count: 32), [Double](repeating: 89, count: 32), 32)
+        for i in 0..<32 { #expect(found[i] == Int32(max(0, min(89, (Double(y[i]) - start[i]) / 0.06)))) }
+    }
+
+    @Test("A histogram in 16 bits fades like real numbers do, on average")
+    func fade() {
+        var a: [UInt16] = [64_000, 640, 64, 1, 0]
+        var exact = a.map(Double.init)
+        for block in 0..<400 {
+            cdk_fade_u16(&a, 655, UInt32(block) &* 40_503 & 0xffff, Int32(a.count))
+            for i in exact.indices { exact[i] *= 1 - 655 / 65536.0 }
+            // A block counts 640 steps: never wrong by a sixty-fourth of one.
+            for i in exact.indices { #expect(abs(Double(a[i]) - exact[i]) < 10, "block \(block), \(i)") }
+        }
+        cdk_halve_u16(&a, 5)
+        #expect(a[4] == 0)
+    }
+
     @Test("AVX2 and AVX-512 give the same bits", .enabled(if: cdk_kernels_f32("avx512") != nil))
     func sameBits() throws {
         let a = try #require(cdk_kernels_f32("avx2"))
@@ -139,8 +205,8 @@ struct KernelTests {
         var (g, h) = ([Float](repeating: 0, count: n), [Float](repeating: 0, count: n))
         for _ in 0..<100 {
             let phi = (0..<n).map { _ in Float(random.gaussian()) }
-            _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n))
-            _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n))
+            _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n), nil)
+            _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n), nil)
         }
         #expect(p == q)
         #expect(g == h)

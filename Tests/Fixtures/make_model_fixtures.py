@@ -2,7 +2,7 @@
 """Writes Tests/Fixtures/models: what PyTorch, Keras and onnxruntime compute for small recurrent models.
 
     python3 -m venv /tmp/v && /tmp/v/bin/pip install torch onnx onnxscript onnxruntime safetensors numpy keras
-    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [variants] [external] [keras]
+    /tmp/v/bin/python Tests/Fixtures/make_model_fixtures.py [torch] [onnx] [variants] [external] [keras] [keras-files]
     python3 -m venv /tmp/k && /tmp/k/bin/pip install tensorflow-cpu keras tf2onnx onnxruntime safetensors
     /tmp/k/bin/python Tests/Fixtures/make_model_fixtures.py keras-onnx
 
@@ -15,6 +15,7 @@ torch_<case>.safetensors
   Everything is computed by PyTorch in float64 from the float32 weights, so that the reference's own rounding does not count;
   metadata float32_error is the largest relative deviation of PyTorch's own float32 run.
 onnx_<case>.onnx with onnx_<case>.safetensors: x [T,I] and y [T,O] of one stream, by onnxruntime.
+kerasfile_<case>.keras, .weights.h5, .json: Keras's own files, with x [T,I], y [T,O] in <file>.expected.safetensors.
 keras_<case>.safetensors: model in PyTorch's names, x [T,I], y [T,O], by Keras; kerasjson_<case>.safetensors: the same weights as
 Keras stores them, with the model's JSON as metadata.
 """
@@ -300,6 +301,45 @@ def make_keras_onnx():
         print(os.path.basename(path), os.path.getsize(path))
 
 
+def make_keras_files():
+    """Keras's own files: .keras, and .weights.h5 with the model's JSON beside it."""
+    import keras
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    layers = keras.layers
+    cases = {
+        "usual_gru": [layers.GRU(4, return_sequences=True), layers.GRU(3, return_sequences=True), layers.Dense(2)],
+        "mixed": [layers.LSTM(4, return_sequences=True, activation="sigmoid"), layers.Dropout(0.2),
+                  layers.GRU(3, return_sequences=True, reset_after=False, recurrent_activation="hard_sigmoid"),
+                  layers.SimpleRNN(5, return_sequences=True, activation="relu", use_bias=False),
+                  layers.TimeDistributed(layers.Dense(4, activation="relu")), layers.Dense(2, activation="sigmoid")],
+        "functional_lstm": [layers.LSTM(5, return_sequences=True), layers.LSTM(4, return_sequences=True, use_bias=False), layers.Dense(1)],
+    }
+    for index, (name, stack) in enumerate(cases.items()):
+        keras.utils.set_random_seed(SEED + index)
+        start = y = keras.Input((None, 3))
+        for layer in stack:
+            y = layer(y)
+        model = keras.Model(start, y) if name.startswith("functional") else keras.Sequential([keras.Input((None, 3)), *stack])
+        random = np.random.default_rng(SEED + index)
+        for weight in model.weights:
+            if "bias" in weight.path:
+                weight.assign(random.normal(size=weight.shape) * 0.3)
+        x = random.normal(size=(9, 3)).astype(np.float32)
+        outputs = {"x": x, "y": np.ascontiguousarray(np.asarray(keras.ops.convert_to_numpy(model(x[None])))[0])}
+        notes = {"keras": keras.__version__, "backend": keras.backend.backend(), "seed": str(SEED + index)}
+        base = os.path.join(HERE, f"kerasfile_{name}")
+        model.save(base + ".keras")
+        save_file(outputs, base + ".keras.expected.safetensors", notes)
+        if not name.startswith("functional"):
+            model.save_weights(base + ".weights.h5")
+            save_file(outputs, base + ".weights.h5.expected.safetensors", notes)
+            with open(base + ".json", "w") as file:
+                file.write(model.to_json())
+        print(name, [os.path.getsize(base + end) for end in (".keras",)])
+
+
 def make_external():
     """One export of the dynamo exporter with its weights in a second file, as it writes by default."""
     import numpy as np
@@ -329,7 +369,7 @@ def make_external():
 
 if __name__ == "__main__":
     os.makedirs(HERE, exist_ok=True)
-    parts = {"torch": make_torch, "onnx": make_onnx, "variants": make_onnx_variants, "external": make_external, "keras": make_keras, "keras-onnx": make_keras_onnx}
+    parts = {"torch": make_torch, "onnx": make_onnx, "variants": make_onnx_variants, "external": make_external, "keras": make_keras, "keras-files": make_keras_files, "keras-onnx": make_keras_onnx}
     for part in sys.argv[1:] or list(parts):
         try:
             parts[part]()

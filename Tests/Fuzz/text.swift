@@ -1,4 +1,4 @@
-/// Sniffed lines (line protocol, collectd, plain), cut out of the input by the splitter in two different ways.
+/// Sniffed lines (line protocol, collectd, plain, Prometheus), cut out of the input by the splitter in two different ways.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzText(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
     withInput(data, size) { input in
@@ -9,6 +9,8 @@ public func fuzzText(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
             line.withUnsafeBufferPointer {
                 checkLine($0, nil)
                 checkLine($0, .collectd)
+                checkLine($0, .prometheus)
+                checkLine($0, nil, defaultStream: [0x64])
             }
         }
     }

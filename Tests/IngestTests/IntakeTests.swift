@@ -118,3 +118,48 @@ import Testing
         #expect(find("stream,host=h2") == 2 && find("stream,host=h10001") == 0 && find("") == 0)
     }
 }
+
+@Suite struct SharedBudgetTests {
+    @Test func `the number told grows by a quarter at most and never falls short of the streams`() {
+        var told: [UInt32] = []
+        for streams in UInt32(1)...100_000 {
+            let number = BudgetGroups.rounded(streams)
+            #expect(number >= streams && Double(number) <= 1.25 * Double(streams), "\(streams): \(number)")
+            if told.last != number { told.append(number) }
+        }
+        #expect(told.count < 80, "a fleet of 100,000 streams is told \(told.count) times")
+    }
+
+    @Test func `streams that share a budget are told how many they are, again when that changes, and others are not`() {
+        let bench = Bench { $0.shards = 1 }
+        bench.intake.budgetGroup = { $0.hasPrefix("pump") ? 3 : 0 }
+        bench.feed("pump,t=1 x=1 1")
+        bench.feed("valve x=1 2")
+        bench.feed("pump,t=2 x=1 3", "pump,t=1 x=2 4")
+        let told = bench.book.lines.filter { $0.hasPrefix("group") }
+        #expect(told == ["group 3 shared by 1", "group 3 shared by 2"])
+    }
+
+    @Test func `an evicted stream gives its share back`() {
+        let bench = Bench {
+            $0.streamsMax = 2
+            $0.evicts = true
+        }
+        bench.intake.budgetGroup = { $0.hasPrefix("pump") ? 1 : 0 }
+        bench.feed("pump,t=1 x=1 1", "pump,t=2 x=1 2")
+        bench.feed("valve x=1 3", now: 1_000_100)
+        bench.feed("valve x=2 4", now: 1_000_200)
+        #expect(bench.book.lines.filter { $0.hasPrefix("group") }.last == "group 1 shared by 1")
+    }
+
+    @Test func `after a restart the shares are told once, with the first readings`() {
+        let bench = Bench()
+        bench.intake.budgetGroup = { _ in 1 }
+        for id in UInt32(1)...6 {
+            bench.intake.restore(stream: id, key: Array("s\(id)".utf8), channels: [], lastTime: monday, lastClock: 0)
+        }
+        bench.feed("s1 x=1 1")
+        bench.feed("s2 x=1 2")
+        #expect(bench.book.lines.filter { $0.hasPrefix("group") } == ["group 1 shared by 6"])
+    }
+}

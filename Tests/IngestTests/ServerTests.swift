@@ -161,6 +161,37 @@ private func pipe(holding text: String) -> Int32 {
         #expect(running.book.readings == ["a x=1.0 1", "a x=2.0 2"])
     }
 
+    @Test func `a client that leaves its answers unread is told the newest acknowledgement once it reads`() throws {
+        let running = try Running()
+        let client = try Client(running.path)
+        try client.send("#!producer p1\n")
+        #expect(client.line() == "ok 0")
+        // Each is answered with about a hundred bytes: far more than a socket and the daemon keep.
+        let count: Int64 = 50_000
+        try client.send(String(repeating: "x\n", count: Int(count)))
+        #expect(running.wait(lines: count))
+        usleep(100_000)
+        var last = ""
+        while last != "ok \(count)", let answer = client.line() { last = answer }
+        #expect(last == "ok \(count)")
+        #expect(running.finish().refused.reduce(0, +) == count)
+    }
+
+    @Test func `a client whose name another one takes is told so`() throws {
+        let running = try Running()
+        let first = try Client(running.path)
+        try first.send("#!producer p1\n" + line(1))
+        #expect(first.line() == "ok 0" && first.line() == "ok 1")
+        let second = try Client(running.path)
+        try second.send("#!producer p1\n")
+        #expect(second.line() == "ok 1")
+        #expect(first.line()?.hasPrefix("error cannot go on: another client greeted as p1") == true)
+        #expect(first.line() == nil)
+        try second.send(line(2))
+        #expect(second.line() == "ok 2")
+        #expect(running.finish().readingsAccepted == 2)
+    }
+
     @Test func `a greeting without name is refused`() throws {
         let running = try Running()
         let client = try Client(running.path)

@@ -19,6 +19,17 @@ import Testing
         }
     }
 
+    @Test("a number alone is a reading only where the receiver has a name for it")
+    func loneNumber() {
+        let named = Array("stdin".utf8)
+        #expect(outcome(Array("21.5".utf8), defaultStream: named) == "plain: stdin @- value=21.5")
+        #expect(outcome(Array(" -1e3 ".utf8), defaultStream: named) == "plain: stdin @- value=-1000.0")
+        #expect(outcome(Array("{\"t\":1}".utf8), defaultStream: named) == "json: stdin @- t=1.0")
+        #expect(outcome(Array("nan".utf8), defaultStream: named) == "ERROR missing_fields 4")
+        #expect(outcome(Array("1700000000 3.5".utf8), defaultStream: named) == "ERROR bad_name 1")
+        #expect(outcome("21.5") == "ERROR missing_fields 5")
+    }
+
     /// The same text with every `name=number` word written in one way.
     private func normalised(_ line: String) -> String {
         line.split(separator: " ", omittingEmptySubsequences: false).map { word in

@@ -151,8 +151,8 @@ import Testing
 
     @Test func `pickles, archives and HDF5 are told what to write instead`() throws {
         try refused([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 40), "save_file", name: "model.pt")
-        try refused([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 40), "model.export", name: "model.keras")
-        try refused([0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A], "model.export", name: "model.weights.h5")
+        try refused([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 40), "zip archive", name: "model.keras")
+        try refused([0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A], "expected safetensors, ONNX or Keras", name: "model.weights.h5")
         try refused([0x80, 2, 0x8A, 10], "save_file", name: "model.pth")
     }
 

@@ -88,6 +88,43 @@ struct SafetensorsTests {
         #expect(try Safetensors.readModel(Safetensors.write(.init(tensors: cell))).layers.count == 1)
     }
 
+    /// Weights of dense layers of these widths under the names given.
+    private func dense(_ widths: [Int], _ names: [String]) -> [NamedTensor] {
+        names.enumerated().flatMap { index, name in
+            [
+                NamedTensor(
+                    name: name + ".weight", shape: [widths[index + 1], widths[index]],
+                    values: (0..<widths[index] * widths[index + 1]).map { Float($0 + index) / 50 }),
+                NamedTensor(
+                    name: name + ".bias", shape: [widths[index + 1]], values: [Float](repeating: Float(index), count: widths[index + 1])),
+            ]
+        }
+    }
+
+    @Test("several dense layers are put in the order of their widths, else of the numbers in their names; what stands between must be said")
+    func heads() throws {
+        func file(_ dense: [NamedTensor]) throws -> [UInt8] {
+            try changed {
+                $0.removeAll { $0.name.hasPrefix("fc.") }
+                $0 += dense
+            }
+        }
+        let byWidth = try file(dense([4, 7, 3, 2], ["z", "b", "a"]))
+        #expect(error(byWidth).contains("3 dense layers and 0 functions"))
+        let model = try Safetensors.readModel(byWidth, options: .init(readoutActivation: .sigmoid, betweenActivations: [.relu, .tanh]))
+        #expect(model.head.map(\.outputSize) == [7, 3, 2])
+        #expect(model.head.map(\.activation) == [.relu, .tanh, .sigmoid])
+        #expect(try Safetensors.readModel(Safetensors.writeModel(model)) == model)
+        #expect(try ONNX.readModel(ONNX.writeModel(model)).head == model.head)
+        // Equal widths: net.9 comes before net.10.
+        let byNumber = try file(dense([4, 4, 4], ["net.9", "net.10"]))
+        let numbered = try Safetensors.readModel(byNumber, options: .init(betweenActivations: [.relu]))
+        #expect(numbered.hiddenDense[0].bias == [0, 0, 0, 0] && numbered.readout?.bias == [1, 1, 1, 1])
+        // The widths allow b, a and c, a... in more than one order, and the names are not one of them.
+        let unclear = try file(dense([4, 3, 4, 3, 4, 2].map { $0 }, ["e", "d", "c", "b", "a"]))
+        #expect(error(unclear, options: .init(betweenActivations: [.relu])).contains("cannot decide"))
+    }
+
     @Test("F64, F16 and BF16 are converted; integers are refused by name")
     func elementTypes() throws {
         func tensor(_ type: String, _ bytes: [UInt8]) -> [UInt8] {
@@ -115,8 +152,10 @@ struct SafetensorsTests {
                 })
                 == "cannot use tensor 'fc.bias': got shape [3], expected [2]")
         #expect(error(try changed { $0.remove(at: 1) }) == "cannot build the model: got no tensor 'rnn.weight_hh_l0', expected it")
-        let extra = NamedTensor(name: "fc2.weight", shape: [1, 2], values: [0, 0])
-        #expect(error(try changed { $0.append(extra) }).contains("'fc2.weight' of shape [1, 2]"))
+        let extra = NamedTensor(name: "fc2.weight", shape: [1, 3], values: [0, 0, 0])
+        #expect(
+            error(try changed { $0.append(extra) }).hasPrefix(
+                "cannot place tensor 'fc2.weight' of shape [1, 3]: the dense layers fc2.weight, fc.weight do not follow"))
         let reverse = NamedTensor(name: "rnn.weight_ih_l0_reverse", shape: [1], values: [0])
         #expect(error(try changed { $0.append(reverse) }).contains("bidirectional"))
         let norm = NamedTensor(name: "bn.running_mean", shape: [4], values: [0, 0, 0, 0])

@@ -38,6 +38,19 @@ private final class Place {
         #expect(try Files.read(place.path + "/file") == Array("precious".utf8))
     }
 
+    @Test func `at the end only the socket that was made is removed, not what took its place`() throws {
+        let place = Place()
+        let path = place.path + "/s"
+        let first = try UnixSocket.bind(path: path, kind: .stream, mode: 0o600)
+        let made = UnixSocket.Identity(path: path)
+        let other = try UnixSocket.bind(path: path + "2", kind: .stream, mode: 0o600)
+        #expect(rename(path + "2", path) == 0)
+        UnixSocket.remove(path: path, made)
+        #expect(try UnixSocket.connect(path: path).raw >= 0, "the other's is left alone")
+        UnixSocket.remove(path: path, UnixSocket.Identity(path: path))
+        #expect(!Files.exists(path) && first.raw >= 0 && other.raw >= 0)
+    }
+
     @Test(arguments: [UnixSocket.Kind.stream, .datagram])
     func `a socket that somebody serves is refused and goes on serving`(kind: UnixSocket.Kind) throws {
         let place = Place()

@@ -1,3 +1,4 @@
+import CDigest
 import Testing
 
 @testable import Readings
@@ -63,6 +64,31 @@ private func content(_ batch: ReadingBatch) -> [String] {
     }
 }
 
+@Suite struct ChecksumTests {
+    @Test("the checksum is that of RFC 3720, the same by instruction and by tables, wherever the bytes are cut")
+    func checksum() {
+        // Appendix B.4: 32 bytes of zeros, of ones, rising, falling.
+        for (bytes, want) in [
+            ([UInt8](repeating: 0, count: 32), 0x8A91_36AA), ([UInt8](repeating: 0xFF, count: 32), 0x62A8_AB43),
+            ((0..<32).map { UInt8($0) }, 0x46DD_794E), (Array("123456789".utf8), 0xE306_9283),
+            ((0..<32).map { 31 - UInt8($0) }, 0x113F_DB5C), ([], 0),
+        ] as [([UInt8], UInt32)] { #expect(CRC32C.checksum(bytes) == want) }
+        var noise = Noise(state: 11)
+        let bytes = (0..<20_000).map { _ in UInt8(truncatingIfNeeded: noise.next()) }
+        bytes.withUnsafeBytes { all in
+            for _ in 0..<300 {
+                let start = noise.below(100)
+                let part = UnsafeRawBufferPointer(rebasing: all[start..<start + noise.below(19_900)])
+                let cut = noise.below(part.count + 1)
+                let whole = rw_crc32c_portable(5, part.baseAddress?.assumingMemoryBound(to: UInt8.self), part.count)
+                #expect(CRC32C.checksum(part, before: 5) == whole)
+                let first = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: part[..<cut]), before: 5)
+                #expect(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: part[cut...]), before: first) == whole)
+            }
+        }
+    }
+}
+
 @Suite struct JournalCodecTests {
     @Test("a batch comes back from the journal bit for bit", arguments: 1...200)
     func roundTrip(seed: UInt64) throws {
@@ -106,14 +132,6 @@ private func content(_ batch: ReadingBatch) -> [String] {
         #expect(throws: CodingError(offset: 0, expected: "journal format 1, got 2")) {
             try JournalCodec.decode([2, 0, 0, 0], into: scratch)
         }
-    }
-
-    @Test("the checksum is CRC-32C, any split of eights and rest")
-    func checksum() {
-        // The check value of the Castagnoli polynomial in every catalogue of CRCs.
-        #expect(CRC32C.checksum(Array("123456789".utf8)) == 0xE306_9283)
-        #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
-        #expect(CRC32C.checksum([]) == 0)
     }
 
     @Test("every varint and signed number comes back")

@@ -42,6 +42,38 @@ struct GradientTests {
         print("finite differences \(cell) \(loss): worst \(worst)")
     }
 
+    @Test("gradients through a head of several dense layers equal finite differences of the loss")
+    func head() throws {
+        var draw = Draw(41)
+        var model = try draw.model(.gru, outputs: 2, hiddenMax: 6)
+        let width = model.layers.last?.hiddenSize ?? 0
+        var between = DenseLayer(inputSize: width, outputSize: 5, activation: .tanh)
+        between.weights = draw.values(width * 5)
+        between.bias = draw.values(5)
+        var readout = DenseLayer(inputSize: 5, outputSize: 2, activation: .sigmoid)
+        readout.weights = draw.values(10)
+        readout.bias = draw.values(2)
+        model = RecurrentModel(layers: model.layers, hiddenDense: [between], readout: readout)
+        let (streams, steps) = (7, 4)
+        let x = draw.values(steps * streams * model.inputSize), y = draw.values(steps * streams * 2)
+        let work = try BackPropagation(shape: model, streamCount: streams, stepCount: steps)
+        func loss(_ flat: [Float]) throws -> Double {
+            work.load(flat)
+            return try work.run(inputs: x, targets: y, targetSize: 2, loss: .meanSquared)
+        }
+        let flat = model.flatParameters
+        _ = try loss(flat)
+        let gradient = work.gradient
+        let largest = gradient.reduce(0) { max($0, abs($1)) }
+        for i in stride(from: 0, to: flat.count, by: 3) {
+            var (above, below) = (flat, flat)
+            above[i] += 1e-2
+            below[i] -= 1e-2
+            let numeric = try (loss(above) - loss(below)) / Double(above[i] - below[i])
+            #expect(abs(numeric - Double(gradient[i])) < 2e-3 * Double(largest) + 1e-5, "parameter \(i)")
+        }
+    }
+
     @Test("input gradients equal finite differences", arguments: [CellKind.elman, .lstm, .gru])
     func inputGradients(cell: CellKind) throws {
         var draw = Draw(9)

@@ -82,6 +82,87 @@ struct KernelTests {
         print("reference \(cell) on \(set): worst \(worst)")
     }
 
+    /// max |got - expected| / max |expected|.
+    private func check(_ got: [Float], _ expected: [Double], _ what: String) {
+        let largest = expected.reduce(0.0) { max($0, abs($1)) }
+        let worst = zip(got, expected).reduce(0.0) { max($0, abs(Double($1.0) - $1.1)) } / max(largest, 1e-30)
+        #expect(worst < 2e-6, "\(what): \(worst)")
+    }
+
+    @Test("products and sums over rows equal sums in double precision, for tiles of every kind and their rests", arguments: sets)
+    func products(set: String) throws {
+        let table = try #require((0..<8).compactMap { rk_table_at($0) }.first { String(cString: $0.pointee.name) == set }).pointee
+        for seed in 0..<24 as Range<UInt64> {
+            var draw = Draw(seed &* 991 &+ 7)
+            let (rowsMax, depthMax) = (seed % 3 == 0 ? 300 : 20, seed % 4 == 0 ? 600 : 40)
+            let (rows, depth, columns) = (draw.size(1...rowsMax), draw.size(1...depthMax), draw.size(1...70))
+            let (lda, ldc) = (depth + draw.size(0...5), columns + draw.size(0...5))
+            let a = draw.values(rows * lda), w = draw.values(depth * columns), start = draw.values(rows * ldc)
+            var packed = [Float](repeating: 0, count: rk_dense_pack_size(Int32(depth), Int32(columns), table.lanes))
+            rk_pack_dense(Int32(depth), Int32(columns), table.lanes, w, columns, 1, nil, &packed)
+            var c = start
+            table.gemm(Int32(rows), a, lda, Int32(depth), packed, Int32(columns), &c, ldc)
+            var expected = start.map(Double.init)
+            for r in 0..<rows {
+                for q in 0..<columns {
+                    for k in 0..<depth { expected[r * ldc + q] += Double(a[r * lda + k]) * Double(w[k * columns + q]) }
+                }
+            }
+            check(c, expected, "gemm \(rows)x\(depth)x\(columns), seed \(seed)")
+
+            let width = draw.size(1...4) * Int(RK_ROUND)
+            let few = draw.size(0...5)
+            let wide = draw.values(rows * width), thin = draw.values(rows * max(1, few))
+            var sums = draw.values(width), products = draw.values(max(1, few) * width)
+            var (wantedSums, wanted) = (sums.map(Double.init), products.map(Double.init))
+            table.thin_sum(Int32(rows), wide, width, Int32(width), thin, max(1, few), Int32(few), &products, width, &sums)
+            for r in 0..<rows {
+                for m in 0..<width {
+                    wantedSums[m] += Double(wide[r * width + m])
+                    for i in 0..<few { wanted[i * width + m] += Double(wide[r * width + m]) * Double(thin[r * max(1, few) + i]) }
+                }
+            }
+            check(sums, wantedSums, "sums, seed \(seed)")
+            check(products, wanted, "thin products, seed \(seed)")
+
+            var outer = [Float](repeating: 1, count: depth * width)
+            var scratch = [Float](repeating: 0, count: Int(RK_OUTER_ROWS) * (depth + width))
+            table.outer_sum(Int32(rows), a, lda, Int32(depth), wide, width, Int32(width), &outer, width, &scratch)
+            var wantedOuter = [Double](repeating: 1, count: depth * width)
+            for r in 0..<rows {
+                for m in 0..<depth {
+                    for q in 0..<width { wantedOuter[m * width + q] += Double(a[r * lda + m]) * Double(wide[r * width + q]) }
+                }
+            }
+            check(outer, wantedOuter, "outer, seed \(seed)")
+        }
+    }
+
+    @Test("a batch of any size gives every stream the bits that it has alone", arguments: sets, CellKind.allCases)
+    func batches(set: String, cell: CellKind) throws {
+        for (hidden, inputs, streams) in [(1, 1, 2), (7, 3, 5), (16, 1, 13), (33, 2, 50), (129, 9, 31)] {
+            let model = try RecurrentModel(
+                cell: cell, inputSize: inputs, hiddenSize: hidden, layerCount: 2, outputSize: 2, seed: UInt64(hidden))
+            let engine = try RecurrentEngine(model: model, instructionSet: set)
+            var draw = Draw(UInt64(streams))
+            let steps = 3
+            let x = draw.values(steps * streams * inputs)
+            var together = RecurrentState(for: engine, streamCount: streams)
+            let y = try engine.predict(x, streamCount: streams, state: &together)
+            for s in [0, streams / 2, streams - 1] {
+                var alone = RecurrentState(for: engine)
+                var (own, got): ([Float], [Float]) = ([], [])
+                for t in 0..<steps {
+                    let row = t * streams + s
+                    own += x[row * inputs..<row * inputs + inputs]
+                    got += y[row * 2..<row * 2 + 2]
+                }
+                let expected = try engine.predict(own, state: &alone)
+                #expect(got == expected, "\(cell) \(hidden), stream \(s) of \(streams)")
+            }
+        }
+    }
+
     @Test("instruction sets with fused multiply-add give the same bits")
     func sameBits() throws {
         let fused = Self.sets.filter { $0 != "sse2" }

@@ -272,6 +272,65 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         #expect(try database.number("SELECT max(seq) FROM journal", doing: "read") == 3)
     }
 
+    @Test("the log is moved into the file when it is long, and then begins again")
+    func logMoves() throws {
+        let folder = Folder()
+        let store = try writer(folder, .interval)
+        let payload = [UInt8](repeating: 7, count: 400_000)
+        var moves = 0
+        for sequence in 1...Int64(80) {
+            try store.transaction { () throws(StoreError) in try store.append(row(sequence, payload)) }
+            if store.isLogLong {
+                try store.moveLog()
+                moves += 1
+                #expect(!store.isLogLong)
+            }
+        }
+        #expect((3...4).contains(moves), "about 100 pages a row")
+        #expect(Files.size(folder.database + "-wal") < 2200 * 4200)
+        let reader = try StoreReader(path: folder.database)
+        try reader.view { () throws(StoreError) in
+            _ = try reader.lastSequence()
+            for sequence in 81...Int64(105) {
+                try store.transaction { () throws(StoreError) in try store.append(row(sequence, payload)) }
+                // What came after the view stays in the log; that is tried again now and then, not at every commit.
+                if store.isLogLong {
+                    try store.moveLog()
+                    moves += 1
+                }
+            }
+        }
+        #expect(moves <= 6)
+        #expect(try reader.lastSequence() == 105)
+    }
+
+    @Test("the log that could not be synced is written again before anything counts as stored")
+    func doubtfulLog() throws {
+        let folder = Folder()
+        let store = try writer(folder, .interval)
+        try store.transaction { () throws(StoreError) in try store.append(row(1)) }
+        // A log that cannot be opened for the sync is one whose sync failed.
+        let log = folder.database + "-wal"
+        let bytes = try Files.read(log)
+        rename(log, log + ".away")
+        #expect(throws: StoreError.self) { try store.sync() }
+        rename(log + ".away", log)
+        let before = try modified(log)
+        usleep(20_000)
+        try store.sync()
+        #expect(try modified(log) > before, "written again")
+        #expect(try Files.read(log) == bytes)
+        let after = try modified(log)
+        try store.sync()
+        #expect(try modified(log) == after)
+    }
+
+    private func modified(_ path: String) throws -> Double {
+        var status = stat()
+        #expect(stat(path, &status) == 0)
+        return Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) * 1e-9
+    }
+
     @Test("a locked database is a passing trouble, a damaged one is not")
     func transience() throws {
         let folder = Folder()

@@ -4,8 +4,10 @@
 # systemd-nspawn. 77: this machine cannot.
 set -uo pipefail
 lower=$1 shared=$2 limit=${3:-600}
-[ "$(id -u)" = 0 ] || { echo "boot.sh: not root" >&2; exit 77; }
-command -v systemd-nspawn >/dev/null || { echo "boot.sh: no systemd-nspawn" >&2; exit 77; }
+# The reason goes to standard error and, for whoever runs this, into the file RNN_TEST_REASON.
+cannot() { echo "cannot boot a Debian here: $1" >&2; [ -z "${RNN_TEST_REASON:-}" ] || echo "$1" > "$RNN_TEST_REASON"; exit 77; }
+[ "$(id -u)" = 0 ] || cannot "not root"
+command -v systemd-nspawn >/dev/null || cannot "no systemd-nspawn"
 
 id=rnnboot$$
 work=$(mktemp -d "${TMPDIR:-/tmp}/$id.XXXXXX")
@@ -22,12 +24,13 @@ trap 'exit 130' INT TERM
 
 # What is written goes to memory.
 mkdir "$work/upper" "$work/root"
-mount -t tmpfs -o mode=755,size=3g "$id" "$work/upper" || exit 77
+mount -t tmpfs -o mode=755,size=3g "$id" "$work/upper" || cannot "no tmpfs can be mounted"
 mkdir "$work/upper/u" "$work/upper/w"
-mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper/u,workdir=$work/upper/w" "$id" "$work/root" || exit 77
+mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper/u,workdir=$work/upper/w" "$id" "$work/root" || cannot "no overlay can be mounted"
 root=$work/root
 : > "$root/etc/machine-id"
 echo rnn-test > "$root/etc/hostname"
+echo "127.0.0.1 localhost" > "$root/etc/hosts"
 rm -f "$root/etc/resolv.conf"
 mkdir -p "$root/var/log/journal" "$root/test"
 for unit in systemd-networkd systemd-resolved systemd-timesyncd getty@ console-getty systemd-networkd-wait-online; do
@@ -95,5 +98,6 @@ wait $boot
 code=$?
 boot=
 wait $tail 2>/dev/null
-[ -s "$shared/output" ] || { echo "boot.sh: it did not boot" >&2; cat "$shared/boot.log" >&2; [ -s "$shared/journal" ] || exit 70; }
+# Nothing of the product runs before the first line of output.
+[ -s "$shared/output" ] || { cat "$shared/boot.log" >&2; cannot "systemd-nspawn ended with $code before the checks: $(tail -n 1 "$shared/boot.log")"; }
 exit $code

@@ -13,7 +13,7 @@ for my $task (glob "/proc/$pid/task/*") {
     syscall($ptrace, $interrupt, $thread + 0, 0, 0) == 0 or die "cannot stop $name: $!\n";
     print "holding $name\n";
     # __WALL: threads too. The stop itself is the first report, its end the last.
-    while (waitpid($thread, 0x40000000) > 0) { last if ($? & 0x7f) != 0x7f }
+    while (waitpid($thread, 0x40000000) > 0) { last if (${^CHILD_ERROR_NATIVE} & 0x7f) != 0x7f }
     exit 0;
 }
 die "no thread $name in $pid\n";

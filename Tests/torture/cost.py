@@ -6,10 +6,10 @@ usage: cost.py BINDIR [--streams N] [--seconds S] [--producer] [--set KEY=VALUE]
 Sends one reading a second of each stream in real time and reports /proc/PID/io at the end of each minute, with the sizes of the
 database and of what was stored. The directory must lie on a block device (TMPDIR), else the kernel counts nothing.
 """
-import argparse, math, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, math, os, random, shutil, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from torture import Daemon
+from torture import Daemon, standard_settings
 
 
 def written(pid):
@@ -25,13 +25,7 @@ def main():
     parser.add_argument("--set", action="append", default=[])
     arguments = parser.parse_args()
     root = tempfile.mkdtemp(prefix="rnn-cost.")
-    standard = subprocess.run([os.path.join(arguments.bindir, "rnn-watchd"), "--print-config"], capture_output=True, text=True).stdout
-    names = ("commit_interval", "durability_interval", "checkpoint_interval", "streams_max", "streams_evict", "stale_min", "queue_batches_max")
-    settings = {}
-    for line in standard.splitlines():
-        key, _, value = line.partition(" = ")
-        if key in names:
-            settings[key] = value.strip('"')
+    settings = standard_settings(arguments.bindir)
     settings.update(s.split("=", 1) for s in arguments.set)
     daemon = Daemon(arguments.bindir, root, settings=settings)
     s = daemon.connect(daemon.ingest)

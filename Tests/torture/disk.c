@@ -5,20 +5,25 @@
 //                    inode-N   content of file N as of its last fsync
 //                    names     lines "N name": directory entries as of the last fsync of the directory
 //   RNN_DISK_FAULT   a file: while it exists, its first word says what happens to writes and syncs in RNN_DISK_DIR:
-//                    EIO, ENOSPC or EROFS
+//                    EIO, ENOSPC, EROFS; or SYNC: writes go well and every sync fails
+//   RNN_DISK_KILL    a number N: SIGKILL in the middle of the Nth write, truncation, sync or removal in RNN_DISK_DIR;
+//                    half of the bytes of a write are written before
 //
 // A file's bytes count as written at fsync or fdatasync, its name at fsync of the directory: the strictest reading of POSIX.
+// A sync that fails leaves the pages clean that it could not write, as Linux does: the next one succeeds without them.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -39,7 +44,7 @@ static int watched(int fd) {
     return path[length] == 0 ? 2 : path[length] == '/';
 }
 
-static int fault(int fd) {
+static int fault(int fd, int is_sync) {
     const char *file = getenv("RNN_DISK_FAULT");
     if (!file || access(file, F_OK) != 0 || !watched(fd)) return 0;
     char word[16] = {0};
@@ -47,24 +52,83 @@ static int fault(int fd) {
     if (f < 0) return 0;
     if (syscall(SYS_read, f, word, sizeof word - 1) < 0) word[0] = 0;
     syscall(SYS_close, f);
+    if (strncmp(word, "SYNC", 4) == 0) return is_sync ? EIO : 0;
     return strncmp(word, "ENOSPC", 6) == 0 ? ENOSPC : strncmp(word, "EROFS", 5) == 0 ? EROFS : EIO;
+}
+
+// Pages written since the last sync, per file.
+#define PAGE 4096
+static struct tracked {
+    unsigned long long inode;
+    unsigned char *dirty;
+    size_t pages;
+    int is_whole;
+} tracked[64];
+
+// The record of a file; one that was not seen before is dirty as a whole. The lock is held.
+static struct tracked *record(int fd) {
+    struct stat s;
+    if (fstat(fd, &s) != 0) return NULL;
+    struct tracked *free_one = NULL;
+    for (size_t i = 0; i < sizeof tracked / sizeof *tracked; i++) {
+        if (tracked[i].inode == s.st_ino) return &tracked[i];
+        if (!tracked[i].inode && !free_one) free_one = &tracked[i];
+    }
+    if (!free_one) abort();
+    free_one->inode = s.st_ino;
+    free_one->is_whole = 1;
+    return free_one;
+}
+
+static void wrote(int fd, off_t at, size_t count) {
+    if (!getenv("RNN_DISK_SHADOW") || watched(fd) != 1 || count == 0) return;
+    pthread_mutex_lock(&lock);
+    struct tracked *file = record(fd);
+    size_t last = (at + count - 1) / PAGE;
+    if (file && last >= file->pages) {
+        size_t pages = (last + 1) * 2;
+        file->dirty = realloc(file->dirty, pages);
+        if (!file->dirty) abort();
+        memset(file->dirty + file->pages, 0, pages - file->pages);
+        file->pages = pages;
+    }
+    for (size_t page = at / PAGE; file && page <= last; page++) file->dirty[page] = 1;
+    pthread_mutex_unlock(&lock);
+}
+
+static void clean(int fd) {
+    struct tracked *file = record(fd);
+    if (!file) return;
+    if (file->dirty) memset(file->dirty, 0, file->pages);
+    file->is_whole = 0;
 }
 
 static void keep_file(int fd) {
     const char *shadow = getenv("RNN_DISK_SHADOW");
     struct stat s;
     if (!shadow || fstat(fd, &s) != 0) return;
-    char target[4096], making[4200], from[64], buffer[1 << 16];
+    struct tracked *file = record(fd);
+    char target[4096], from[64], buffer[PAGE];
     snprintf(target, sizeof target, "%s/inode-%llu", shadow, (unsigned long long)s.st_ino);
-    snprintf(making, sizeof making, "%s.new", target);
     snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
-    int in = raw_open(from, O_RDONLY, 0), out = raw_open(making, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    ssize_t n;
-    while (in >= 0 && out >= 0 && (n = syscall(SYS_read, in, buffer, sizeof buffer)) > 0)
-        if (syscall(SYS_write, out, buffer, n) != n) break;
+    int in = raw_open(from, O_RDONLY, 0), out = raw_open(target, O_WRONLY | O_CREAT | (file->is_whole ? O_TRUNC : 0), 0600);
+    size_t pages = (s.st_size + PAGE - 1) / PAGE;
+    for (size_t page = 0; in >= 0 && out >= 0 && page < pages; page++) {
+        if (!file->is_whole && !(page < file->pages && file->dirty[page])) continue;
+        ssize_t n = syscall(SYS_pread64, in, buffer, sizeof buffer, (off_t)page * PAGE);
+        if (n > 0 && syscall(SYS_pwrite64, out, buffer, n, (off_t)page * PAGE) != n) abort();
+    }
+    if (out >= 0 && syscall(SYS_ftruncate, out, s.st_size) != 0) abort();
     if (in >= 0) syscall(SYS_close, in);
     if (out >= 0) syscall(SYS_close, out);
-    rename(making, target);
+    clean(fd);
+}
+
+// Counts operations; true at the one that is the last.
+static int ends_here(void) {
+    static int visits;
+    const char *number = getenv("RNN_DISK_KILL");
+    return number && __atomic_add_fetch(&visits, 1, __ATOMIC_RELAXED) == atoi(number);
 }
 
 static void keep_names(void) {
@@ -84,25 +148,68 @@ static void keep_names(void) {
 }
 
 static int synced(int fd, long number) {
-    int error = fault(fd);
-    if (error) {
-        errno = error;
-        return -1;
-    }
     int kind = watched(fd);
+    if (kind && ends_here()) kill(getpid(), SIGKILL);
+    int error = fault(fd, 1);
     pthread_mutex_lock(&lock);
-    int result = (int)syscall(number, fd);
+    int result = error ? -1 : (int)syscall(number, fd);
     if (result == 0 && kind == 1) keep_file(fd);
     if (result == 0 && kind == 2) keep_names();
+    if (result != 0 && kind == 1) clean(fd);
     pthread_mutex_unlock(&lock);
+    if (error) errno = error;
     return result;
 }
 
 int fsync(int fd) { return synced(fd, SYS_fsync); }
 int fdatasync(int fd) { return synced(fd, SYS_fdatasync); }
 
-#define REFUSE(fd) do { int error = fault(fd); if (error) { errno = error; return -1; } } while (0)
-ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { REFUSE(fd); return syscall(SYS_pwrite64, fd, bytes, count, at); }
-ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t at) { REFUSE(fd); return syscall(SYS_pwrite64, fd, bytes, count, at); }
-int ftruncate(int fd, off_t size) { REFUSE(fd); return (int)syscall(SYS_ftruncate, fd, size); }
-int ftruncate64(int fd, off_t size) { REFUSE(fd); return (int)syscall(SYS_ftruncate, fd, size); }
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off_t at) {
+    int error = fault(fd, 0);
+    if (error) {
+        errno = error;
+        return -1;
+    }
+    int is_last = watched(fd) && ends_here();
+    ssize_t n = syscall(SYS_pwrite64, fd, bytes, is_last ? count / 2 : count, at);
+    if (is_last) kill(getpid(), SIGKILL);
+    if (n > 0) wrote(fd, at, n);
+    return n;
+}
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) { return pwrite64(fd, bytes, count, at); }
+
+int ftruncate64(int fd, off_t size) {
+    int error = fault(fd, 0);
+    if (error) {
+        errno = error;
+        return -1;
+    }
+    int kind = watched(fd);
+    if (kind && ends_here()) kill(getpid(), SIGKILL);
+    int result = (int)syscall(SYS_ftruncate, fd, size);
+    if (result == 0 && kind == 1 && getenv("RNN_DISK_SHADOW")) {
+        // What is cut off and grown again is zeros: the next sync takes everything.
+        pthread_mutex_lock(&lock);
+        struct tracked *file = record(fd);
+        if (file) file->is_whole = 1;
+        pthread_mutex_unlock(&lock);
+    }
+    return result;
+}
+int ftruncate(int fd, off_t size) { return ftruncate64(fd, size); }
+
+int unlink(const char *path) {
+    const char *dir = getenv("RNN_DISK_DIR");
+    struct stat s;
+    if (dir && strncmp(path, dir, strlen(dir)) == 0 && stat(path, &s) == 0) {
+        if (ends_here()) kill(getpid(), SIGKILL);
+        pthread_mutex_lock(&lock);
+        for (size_t i = 0; i < sizeof tracked / sizeof *tracked; i++) {
+            if (tracked[i].inode != s.st_ino) continue;
+            free(tracked[i].dirty);
+            memset(&tracked[i], 0, sizeof tracked[i]);
+        }
+        pthread_mutex_unlock(&lock);
+    }
+    return (int)syscall(SYS_unlink, path);
+}

@@ -4,16 +4,18 @@
 usage: powercut.py BINDIR [--cuts N] [--seed S]
 
 The daemon runs with disk.c preloaded, which records what has reached the medium. After a SIGKILL the state directory is put
-together from that record; between it and what was only written, each 512-byte sector is old or new by chance. Then:
+together from that record; between it and what was only written, each 512-byte sector is old or new by chance. Half of the kills
+come in the middle of a write, sync or truncation. Two levels are tried once more with syncs that fail now and then: what the kernel
+could not write it takes for clean afterwards, and only writing it again helps. Then:
   always, interval   every acknowledged line is there
   none               the database is intact, lines may be missing
 and at each level the database is whole, counters and lines agree, and after sending the rest again state and alerts are those
 of a run that was never interrupted.
 """
-import argparse, os, random, shutil, subprocess, sys, tempfile, time
+import argparse, os, random, shutil, signal, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from torture import Daemon, Failure, Sender, difference, facts, outcome, workload
+from torture import Daemon, Failure, Sender, difference, compiled, facts, outcome, workload
 
 SECTOR = 512
 
@@ -64,29 +66,53 @@ def cut(rng, state, shadow):
             shutil.copy(os.path.join(state, name), os.path.join(shadow, f"inode-{inode}"))
 
 
-def level(bindir, library, name, cuts, rng, root):
+def failing_syncs(flag, rng, stop):
+    """Lets every sync fail for a moment, now and then, until `stop`."""
+    while not stop.wait(rng.uniform(0.02, 0.2)):
+        with open(flag, "w") as f:
+            f.write("SYNC")
+        stop.wait(rng.uniform(0.001, 0.06))
+        os.unlink(flag)
+
+
+def level(bindir, library, name, cuts, rng, root, has_bad_syncs=False):
     lines = workload(rng, 20, 300)
     settings = {"durability": name, "durability_interval": "40ms"}
-    reference = os.path.join(root, name + "-reference")
+    title = name + (", syncs that fail" if has_bad_syncs else "")
+    folder = name + ("-syncs" if has_bad_syncs else "")
+    reference = os.path.join(root, folder + "-reference")
     os.makedirs(reference)
     daemon = Daemon(bindir, reference, settings=settings)
     if not Sender(lines, rng).run(daemon, len(lines), time.monotonic() + 300):
         raise Failure("the uninterrupted run did not end")
     want = outcome(daemon, reference)
-    directory = os.path.join(root, name)
+    directory = os.path.join(root, folder)
     state, shadow = os.path.join(directory, "state"), os.path.join(directory, "shadow")
     os.makedirs(state)
     os.makedirs(shadow)
     environment = {"LD_PRELOAD": library, "RNN_DISK_DIR": state, "RNN_DISK_SHADOW": shadow}
+    flag = os.path.join(directory, "fault")
+    if has_bad_syncs:
+        environment["RNN_DISK_FAULT"] = flag
     sender = Sender(lines, rng, may_forget=name == "none")
     lost = 0
     for number in range(cuts):
-        daemon = Daemon(bindir, directory, settings=settings, environment=environment)
+        kill_at = {"RNN_DISK_KILL": str(int(3 ** rng.uniform(2, 6)))} if rng.random() < 0.5 else {}
+        daemon = Daemon(bindir, directory, settings=settings, environment={**environment, **kill_at})
         goal = min(len(lines), int(len(lines) * (number + 1) / cuts) + rng.randint(0, 200))
-        sender.run(daemon, goal, time.monotonic() + rng.uniform(0.1, 0.7))
-        if not daemon.alive():
+        stop = threading.Event()
+        if has_bad_syncs:
+            # Not at the start: a disk that fails then is an error.
+            daemon.connect(daemon.control)
+            spoiler = threading.Thread(target=failing_syncs, args=(flag, rng, stop))
+            spoiler.start()
+        sender.run(daemon, goal, time.monotonic() + rng.uniform(0.1, 0.7) + (1 if has_bad_syncs else 0))
+        if not daemon.alive() and daemon.process.returncode != -signal.SIGKILL:
             raise Failure(f"it ended by itself with {daemon.process.returncode}")
         daemon.kill()
+        if has_bad_syncs:
+            stop.set()
+            spoiler.join()
         before = sender.acknowledged
         cut(rng, state, shadow)
         if not os.path.exists(os.path.join(state, "rnn-watchd.db")):
@@ -111,7 +137,7 @@ def level(bindir, library, name, cuts, rng, root):
     for part in want:
         if want[part] != got[part]:
             raise Failure(difference(part, want[part], got[part]))
-    print(f"{name}: {cuts} power cuts, {lost} acknowledged lines missing after them, database whole, end state equal bit for bit", flush=True)
+    print(f"{title}: {cuts} power cuts, {lost} acknowledged lines missing after them, database whole, end state equal bit for bit", flush=True)
 
 
 def main():
@@ -123,13 +149,10 @@ def main():
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1 << 32)
     print(f"seed {seed}", flush=True)
     root = tempfile.mkdtemp(prefix="rnn-powercut.")
-    library = os.path.join(root, "disk.so")
-    here = os.path.dirname(os.path.abspath(__file__))
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, os.path.join(here, "disk.c")], check=True)
+    library = compiled("disk.c", root)
     try:
-        for name in ("always", "interval", "none"):
-            level(arguments.bindir, library, name, arguments.cuts, random.Random(seed), root)
+        for name, has_bad_syncs in (("always", False), ("interval", False), ("none", False), ("interval", True), ("always", True)):
+            level(arguments.bindir, library, name, arguments.cuts, random.Random(seed), root, has_bad_syncs)
     except Failure as failure:
         print(f"FAILED ({name}, seed {seed}, kept {root}): {failure}", file=sys.stderr)
         sys.exit(1)

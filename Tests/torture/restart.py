@@ -5,10 +5,10 @@ usage: restart.py BINDIR [--streams N] [--rounds N] [--profile P] [--limit SECON
 
 Streams report every ten seconds; the kill comes with the journal of one checkpoint interval still to be replayed.
 """
-import argparse, math, os, random, shutil, socket, sqlite3, sys, tempfile, time
+import argparse, math, os, random, shutil, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from torture import Daemon, Failure, Sender
+from torture import Daemon, Failure, Sender, cpu_seconds
 
 
 def once(bindir, streams, rounds, profile, checkpoint):
@@ -31,18 +31,19 @@ def once(bindir, streams, rounds, profile, checkpoint):
     digest = daemon.ask("digest")
     daemon.kill()
     size = sum(os.path.getsize(os.path.join(root, "state", n)) for n in os.listdir(os.path.join(root, "state")) if not n.endswith("-shm"))
-    times = []
+    times, costs = [], []
     for _ in range(3):
         daemon = Daemon(bindir, root, settings={**settings, "log_level": "info"})
         again = Sender(lines, rng)
         again.run(daemon, 0, time.monotonic() + 60)
         times.append(again.ready)
+        costs.append(cpu_seconds(daemon.process.pid))
         if daemon.ask("digest") != digest:
             raise Failure("another state after the restart")
         daemon.kill()
     shutil.rmtree(root)
     replayed = len(lines) // 4 if checkpoint else len(lines)
-    print(f"{streams} streams, profile {profile}: restart in {sorted(times)[1]:.2f} s (of {', '.join(f'{t:.2f}' for t in times)}), {replayed} readings replayed, {size / 1e6:.0f} MB", flush=True)
+    print(f"{streams} streams, profile {profile}: restart in {sorted(times)[1]:.2f} s (of {', '.join(f'{t:.2f}' for t in times)}; CPU time {sorted(costs)[1]:.2f} s), {replayed} readings replayed, {size / 1e6:.0f} MB", flush=True)
     return sorted(times)[1]
 
 

@@ -3,11 +3,11 @@
 
 usage: soak.py BINDIR [--minutes M] [--streams N] [--speed X]
 
-M minutes of real time are M * X minutes of the fleet's. Connections come and go, streams come and go (evicted at streams_max), bad
+The run lasts M * X minutes of the fleet's time: M minutes of real time, or longer when the machine is too busy. Connections come and go, streams come and go (evicted at streams_max), bad
 lines come. After a fifth of the time memory must not grow by more than a tenth (and 8 MB), the database must stay below twice its
 size then (and 16 MB), descriptors must be the same.
 """
-import argparse, math, os, random, shutil, socket, sys, tempfile, time
+import argparse, math, os, random, shutil, sys, tempfile, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from torture import Daemon
@@ -32,7 +32,7 @@ def main():
     s = daemon.connect(daemon.ingest)
     sampled, base, second, sent = 0.0, None, 0, 0
     failures = []
-    while time.monotonic() - begin < arguments.minutes * 60:
+    while second < arguments.minutes * 60 * arguments.speed:
         lines = []
         for n in range(arguments.streams):
             value = 20 + 5 * math.sin(second / 600 + n) + rng.gauss(0, 0.2) + (30 if rng.random() < 0.0002 else 0)
@@ -49,7 +49,12 @@ def main():
         if elapsed - sampled >= min(30, arguments.minutes * 6):
             sampled = elapsed
             status = daemon.ask("status")
-            now = (status["resident_bytes"] / 1e6, status["database_bytes"] / 1e6, len(os.listdir(f"/proc/{daemon.process.pid}/fd")))
+            # A question that has just been answered still has its descriptors; the fewest of several looks are those that stay.
+            descriptors = []
+            for _ in range(10):
+                time.sleep(0.02)
+                descriptors.append(len(os.listdir(f"/proc/{daemon.process.pid}/fd")))
+            now = (status["resident_bytes"] / 1e6, status["database_bytes"] / 1e6, min(descriptors))
             print(f"{elapsed:6.0f} s, {second / 3600:5.2f} h of the fleet: {now[0]:.1f} MB resident, database {now[1]:.1f} MB, {now[2]} descriptors, "
                   f"{status['alerts_total']} alerts, {sent} lines", flush=True)
             if elapsed > arguments.minutes * 12:

@@ -3,8 +3,9 @@
 
 usage: torture.py BINDIR [--kills N] [--seed S] [--streams N] [--rounds N] [--keep]
 
-The real daemon, real sockets, a client with acknowledgements. Each life ends with SIGKILL, at a random moment or at a named
-failpoint inside a commit, a checkpoint, a truncation, a restore or a stop. After each:
+The real daemon, real sockets, a client with acknowledgements. Each life ends with SIGKILL: at a random moment, at a named failpoint
+inside a commit, a checkpoint, a truncation, a restore or a stop, or in the middle of the Nth write, sync or truncation of a file
+(disk.c, preloaded), which reaches every step inside SQLite too. After each:
   - PRAGMA integrity_check is ok
   - every acknowledged line is stored, and the counters count exactly the lines that are stored
   - every step of every alert is one of the uninterrupted run, none is there twice
@@ -14,17 +15,48 @@ Exit 0: all held. 1: something did not; the seed and the directory are printed.
 import argparse, json, math, os, random, select, shutil, signal, socket, sqlite3, subprocess, sys, tempfile, time
 
 FAILPOINTS = [
-    "commit.begin", "commit.journal", "commit.alerts", "commit.totals", "commit.block", "commit.end", "commit.done", "commit.told",
+    "commit.begin", "commit.journal", "commit.alerts", "commit.alert", "commit.totals", "commit.block", "commit.end", "commit.done", "commit.told",
     "sync.begin", "acknowledge.begin", "acknowledge.end", "truncate.begin", "truncate.end", "truncate.done", "retain.end",
-    "checkpoint.snapshot", "restore.begin", "restore.end", "finish.begin", "finish.end",
+    "checkpoint.snapshot", "restore.begin", "restore.end", "finish.begin", "finish.end", "log.begin", "log.end",
 ]
 
 # Places that are passed only once, or only when a checkpoint is written.
-RARE = ("restore", "finish", "retain", "truncate", "checkpoint", "commit.block")
+RARE = ("restore", "finish", "retain", "truncate", "checkpoint", "commit.block", "log")
 
 
 class Failure(Exception):
     pass
+
+
+def compiled(source, directory):
+    """Compiles a file beside this one, to be preloaded. Returns the library's path."""
+    library = os.path.join(directory, source.replace(".c", ".so"))
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), source)
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+    return library
+
+
+STANDARD = ("commit_interval", "durability_interval", "checkpoint_interval", "streams_max", "streams_evict", "stale_min", "queue_batches_max",
+            "log_level")
+
+
+def standard_settings(bindir):
+    """What the daemon does unless told otherwise, for the keys that `Daemon` sets for tests."""
+    printed = subprocess.run([os.path.join(bindir, "rnn-watchd"), "--print-config"], capture_output=True, text=True, check=True).stdout
+    settings = {}
+    for line in printed.splitlines():
+        key, _, value = line.lstrip("# ").partition(" = ")
+        if key in STANDARD:
+            settings[key] = value.split(" #")[0].strip().strip('"')
+    return settings
+
+
+def cpu_seconds(pid):
+    """CPU time of a process and all its threads."""
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def workload(rng, streams, rounds):
@@ -126,8 +158,10 @@ class Sender:
         self.acknowledged = 0
         self.ready = None
 
-    def run(self, daemon, until_line, until_time):
-        """Sends lines up to `until_line` and waits for their acknowledgement. False: the daemon died or the time is over."""
+    def run(self, daemon, until_line, until_time, is_patient=False):
+        """Sends lines up to `until_line` and waits for their acknowledgement. False: the daemon died or the time is over.
+
+        `is_patient`: sends a piece only when the one before is acknowledged, so that there are many commits."""
         s = daemon.connect(daemon.ingest)
         if s is None:
             return False
@@ -161,7 +195,7 @@ class Sender:
                             self.acknowledged = max(self.acknowledged, sequence)
                     if self.acknowledged >= until_line:
                         return True
-                    if greeted and not out and sent < until_line:
+                    if greeted and not out and sent < until_line and (not is_patient or self.acknowledged >= sent):
                         end = min(until_line, sent + self.rng.choice([1, 20, 100, 400]))
                         out = b"".join(self.lines[sent:end])
                         sent = end
@@ -237,22 +271,34 @@ def campaign(arguments, root):
         raise Failure("the workload leads to too few alerts to prove anything")
     events = set(want["events"])
 
+    library = compiled("disk.c", root)
     directory = os.path.join(root, "killed")
     os.makedirs(directory)
     sender = Sender(lines, rng)
-    kills, lives, slowest = {}, 0, 0.0
+    kills, missed, lives, slowest = {}, {}, 0, 0.0
     step = len(lines) / arguments.kills
     while sum(kills.values()) < arguments.kills:
         lives += 1
         done = sum(kills.values())
-        failpoint = rng.choice(FAILPOINTS) if rng.random() < 0.6 else ""
-        hit = 1 if failpoint.startswith(RARE) else rng.randint(1, 8)
+        way = rng.random()
+        failpoint = ""
+        if way < 0.6:
+            # The places that were hit least, so that a long campaign hits each many times.
+            least = min(kills.get(name, 0) + missed.get(name, 0) for name in FAILPOINTS)
+            failpoint = rng.choice([name for name in FAILPOINTS if kills.get(name, 0) + missed.get(name, 0) == least])
+        hit = 1 if failpoint.startswith(RARE) else rng.randint(1, 4)
+        is_patient = failpoint.startswith(("commit", "sync", "acknowledge")) or rng.random() < 0.3
+        environment = {}
+        if 0.6 <= way < 0.8:
+            # A start alone is about a dozen operations, a short life some hundreds.
+            environment = {"LD_PRELOAD": library, "RNN_DISK_DIR": os.path.join(directory, "state"), "RNN_DISK_KILL": str(int(3 ** rng.uniform(0, 6)))}
         stops = failpoint.startswith("finish") or rng.random() < 0.05
         shards = rng.choice([1, 2, 3]) if arguments.reshard and rng.random() < 0.3 else arguments.shards
-        daemon = Daemon(arguments.bindir, directory, shards, f"{failpoint}=kill@{hit}" if failpoint else "")
+        orders = f"{failpoint}=kill@{hit}" + (",log.early=error@1+1000000" if failpoint.startswith("log") else "") if failpoint else ""
+        daemon = Daemon(arguments.bindir, directory, shards, orders, environment=environment)
         goal = min(len(lines), int(step * (done + 1)) + rng.randint(1, 500))
-        span = rng.uniform(0.05, 0.6) if not failpoint else 2.0
-        is_sent = sender.run(daemon, goal, time.monotonic() + span)
+        span = 2.0 if failpoint or environment else rng.uniform(0.05, 0.6)
+        is_sent = sender.run(daemon, goal, time.monotonic() + span, is_patient)
         if sender.ready:
             slowest = max(slowest, sender.ready)
         if stops and daemon.alive():
@@ -263,14 +309,16 @@ def campaign(arguments, root):
                     daemon.process.wait(10)
                 except subprocess.TimeoutExpired:
                     raise Failure("it does not stop")
-        elif failpoint and is_sent and daemon.alive():
-            if failpoint.startswith(RARE):
+        elif failpoint or environment:
+            # A process that dies closes its sockets before it is gone; one that lives may still come to its place.
+            if is_sent and failpoint.startswith(RARE) and daemon.alive():
                 daemon.process.send_signal(signal.SIGUSR1)
             try:
                 daemon.process.wait(0.5)
             except subprocess.TimeoutExpired:
                 pass
-        name = failpoint if not daemon.alive() and daemon.process.returncode == -signal.SIGKILL else "random moment"
+        has_died = not daemon.alive() and daemon.process.returncode == -signal.SIGKILL
+        name = (failpoint or "inside an operation of the disk") if has_died else "random moment"
         if not daemon.alive() and daemon.process.returncode not in (0, -signal.SIGKILL):
             raise Failure(f"life {lives}: it ended by itself with {daemon.process.returncode}")
         was_killed = daemon.alive() or daemon.process.returncode == -signal.SIGKILL
@@ -278,6 +326,8 @@ def campaign(arguments, root):
         if not was_killed:
             continue
         kills[name] = kills.get(name, 0) + 1
+        if failpoint and name != failpoint:
+            missed[failpoint] = missed.get(failpoint, 0) + 1
         if not os.path.exists(os.path.join(directory, "state", "rnn-watchd.db")):
             if sender.acknowledged:
                 raise Failure("the database is gone")
@@ -305,6 +355,9 @@ def campaign(arguments, root):
             raise Failure(difference(name, want[name], got[name]))
     total = sum(kills.values())
     print(f"{total} kills in {lives} lives, slowest restart {slowest:.2f} s: nothing acknowledged is lost, nothing happened twice")
+    never = [name for name in FAILPOINTS if name not in kills]
+    if never and arguments.kills >= 10 * len(FAILPOINTS):
+        raise Failure(f"the campaign never killed at {', '.join(never)}: it proves nothing about them")
     print("killed at: " + ", ".join(f"{name} {count}" for name, count in sorted(kills.items())))
 
 

@@ -20,18 +20,29 @@
 
 /* Name of the instruction set in use: "avx512", "avx2", "sse2", "neon" or "portable". */
 const char *cdk_instruction_set(void);
-#define CDK_DECLARE(R, S)                                                                                                       \
+#define CDK_DECLARE(R, S, P, G)                                                                                                       \
   /* Leaky tanh units: h <- (1 - leak) h + leak tanh(win x + bias + W h). W column by column (n x n), h in place. */              \
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n);                          \
   /* Recursive least squares: g = P phi / (lambda + phi' P phi), P <- (P - g (P phi)') / lambda, diagonal limited to cap by      \
-   * scaling row and column. Returns 0, or 1 if P had lost positive definiteness and was replaced by its diagonal. */             \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n);                                                     \
+   * scaling row and column. Returns 0, or 1 if P had lost positive definiteness and was replaced by its diagonal.                \
+   * `next`: the matrix that the next call works on, brought nearer meanwhile; may be NULL. */                                    \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n, const R *next);                                      \
   R cdk_dot_##S(const R *a, const R *b, int32_t n);                                                                              \
   /* y <- y + a x */                                                                                                             \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n);                                                                           \
-  /* Nearest of m prototypes to s[d]; slot k, dimension j is at (k / 8) 8 d + 8 j + k % 8. Returns the slot (lowest on a tie)      \
-   * and its squared distance. Free slots hold a huge value. */                                                                  \
-  int32_t cdk_nearest_##S(const R *prototypes, const R *s, int32_t m, int32_t d, R *distance2);                                  \
+  /* Nearest of m prototypes to s[d], any m > 0; slot k, dimension j is at (k / 8) 8 d + 8 j + k % 8. Returns the slot (lowest on   \
+   * a tie) and its squared distance. Coordinates lie in [-1, 1]; in single precision a prototype keeps them in steps of 1 / 32767. */ \
+  int32_t cdk_nearest_##S(const P *prototypes, const R *s, int32_t m, int32_t d, R *distance2);                                  \
+  /* Moves prototype `slot` by `rate` of the way to s[d]; 1 puts it there. */                                                     \
+  void cdk_pull_##S(P *prototypes, const R *s, int32_t slot, int32_t d, R rate);                                                 \
+  /* Keeps a gain for later; in single precision as bfloat16 (8 bits of fraction). */                                             \
+  void cdk_keep_##S(G *to, const R *g, int32_t n);                                                                               \
+  /* y <- y + a x for a gain that was kept */                                                                                     \
+  void cdk_learn_##S(R *y, const G *x, R a, int32_t n);                                                                          \
+  /* m <- m + gain (x - m) */                                                                                                     \
+  void cdk_toward_##S(R *m, const R *x, R gain, int32_t n);                                                                      \
+  /* bin[i] = whole part of (y[i] - start[i]) / width[i], held in 0...top[i]; n a multiple of 8 */                                 \
+  void cdk_bins_##S(int32_t *bin, const R *y, const double *start, const double *width, const double *top, int32_t n);           \
   /* a[0..<n] += v, any n */                                                                                                     \
   void cdk_add_##S(R *a, R v, int32_t n);                                                                                        \
   /* a[0..<n] *= v, any n */                                                                                                     \
@@ -43,28 +54,46 @@ const char *cdk_instruction_set(void);
   /* y[i] = log10(c[i]), n a multiple of 8, 1e-30 < c < 1e30; y may be c */                                                        \
   void cdk_log10_##S(R *y, const R *c, int32_t n);
 
-CDK_DECLARE(float, f32)
-CDK_DECLARE(double, f64)
+CDK_DECLARE(float, f32, int16_t, uint16_t)
+CDK_DECLARE(double, f64, double, double)
 
 /* All kernels of one instruction set, as called by the functions above. */
-#define CDK_TABLE(R, S)                                                                                                         \
+#define CDK_TABLE(R, S, P, G)                                                                                                         \
   typedef struct {                                                                                                              \
     void (*reservoir)(R *, const R *, const R *, const R *, const R *, R, int32_t);                                             \
-    int32_t (*rls)(R *, const R *, R *, R, R, int32_t);                                                                         \
+    int32_t (*rls)(R *, const R *, R *, R, R, int32_t, const R *);                                                               \
     R (*dot)(const R *, const R *, int32_t);                                                                                    \
     void (*axpy)(R *, const R *, R, int32_t);                                                                                   \
-    int32_t (*nearest)(const R *, const R *, int32_t, int32_t, R *);                                                            \
+    int32_t (*nearest)(const P *, const R *, int32_t, int32_t, R *);                                                            \
+    void (*pull)(P *, const R *, int32_t, int32_t, R);                                                                          \
+    void (*keep)(G *, const R *, int32_t);                                                                                      \
+    void (*learn)(R *, const G *, R, int32_t);                                                                                  \
+    void (*toward)(R *, const R *, R, int32_t);                                                                                 \
+    void (*bins)(int32_t *, const R *, const double *, const double *, const double *, int32_t);                                \
     void (*add)(R *, R, int32_t);                                                                                               \
     void (*scale)(R *, R, int32_t);                                                                                             \
     double (*sum)(const R *, int32_t);                                                                                          \
     void (*asinh2)(R *, const R *, int32_t);                                                                                    \
     void (*log10)(R *, const R *, int32_t);                                                                                     \
   } cdk_table_##S;
-CDK_TABLE(float, f32)
-CDK_TABLE(double, f64)
+CDK_TABLE(float, f32, int16_t, uint16_t)
+CDK_TABLE(double, f64, double, double)
 /* The kernels of a named instruction set, for tests and benchmarks; NULL if this processor cannot run it. */
 const cdk_table_f32 *cdk_kernels_f32(const char *name);
 const cdk_table_f64 *cdk_kernels_f64(const char *name);
+
+/* Histograms in 16 bits, any n. a += v */
+void cdk_add_u16(uint16_t *a, uint16_t v, int32_t n);
+/* a /= 2 */
+void cdk_halve_u16(uint16_t *a, int32_t n);
+/* a -= a share / 65536, rounded up or down by `dither` in 0...65535: right on average if that is spread evenly over the calls. */
+void cdk_fade_u16(uint16_t *a, uint32_t share, uint32_t dither, int32_t n);
+uint32_t cdk_sum_u16(const uint16_t *a, int32_t n);
+
+/* Brings the lines of p[0..<bytes] nearer, for reading and writing a few microseconds later. */
+static inline void cdk_fetch(const void *p, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at, 0, 2);
+}
 
 /* Slot with the smallest entry of a[0..<n] (lowest slot on a tie). */
 int32_t cdk_oldest_u32(const uint32_t *a, int32_t n);

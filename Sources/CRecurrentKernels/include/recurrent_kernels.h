@@ -24,8 +24,11 @@
 #define RK_LAYERS_MAX 8
 /* Most hidden units of a layer (bounds the stack scratch of a step). */
 #define RK_HIDDEN_MAX 4096
-/* Rows that outer_sum packs at a time. */
-#define RK_OUTER_ROWS 128
+/* Most dense layers of one network, and most outputs of one that is not the last. */
+#define RK_DENSE_MAX 5
+#define RK_DENSE_WIDTH_MAX 4096
+/* Rows that outer_sum packs at a time: 120 * 6 floats are an odd number of cache lines, so that tiles do not fight for cache sets. */
+#define RK_OUTER_ROWS 120
 
 enum { RK_ELMAN = 0, RK_LSTM = 1, RK_GRU = 2, RK_GRU_RESET_BEFORE = 3 };
 enum { RK_LINEAR = 0, RK_TANH = 1, RK_SIGMOID = 2, RK_RELU = 3, RK_HARD_SIGMOID = 4 };
@@ -38,19 +41,19 @@ typedef struct rk_layer {
     const float *packed;
 } rk_layer;
 
-/* A product with a packed matrix: out[N] = activation(bias[N] + sum_k x[k] w[k][N]). */
+/* A dense layer: out[N] = activation(bias[N] + sum_k x[k] w[k][N]). */
 typedef struct rk_dense {
     int32_t inputs, outputs, activation;
     float hard_slope, hard_offset;
     const float *packed;
 } rk_dense;
 
-/* A stack of layers with an optional readout (dense.outputs == 0: none, outputs are the last hidden state). */
+/* A stack of layers with a head of dense layers (dense_count == 0: none, outputs are the last hidden state). */
 typedef struct rk_network {
-    int32_t layers, has_dense;
+    int32_t layers, dense_count;
     int32_t hidden_offset[RK_LAYERS_MAX], cell_offset[RK_LAYERS_MAX]; /* floats into a state row */
     rk_layer layer[RK_LAYERS_MAX];
-    rk_dense dense;
+    rk_dense dense[RK_DENSE_MAX];
 } rk_network;
 
 /* What one backward step of one layer reads and writes, all rows [B][..]; stride in floats per stream. */
@@ -74,13 +77,18 @@ typedef struct rk_table {
      * tape: NULL, or rows of tape_stride floats that take the A*Hp activated gates. */
     void (*layer_step)(const rk_layer *layer, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
                        const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride);
-    /* out[i][0..<outputs] for n rows; `add` adds to what is there instead of starting from the bias. */
-    void (*dense)(const rk_dense *dense, int32_t n, const float *const *x, float *const *out, int32_t add);
+    /* out[i][0..<outputs] for n rows. */
+    void (*dense)(const rk_dense *dense, int32_t n, const float *const *x, float *const *out);
     /* Elementwise backward of one step for n streams. */
     void (*layer_backward)(const rk_layer *layer, int32_t n, const rk_backward_rows *rows);
     /* C[m][q] += sum_r A[r*lda + m] * B[r*ldb + q], m < M, q < N (N a multiple of RK_ROUND). scratch: RK_OUTER_ROWS * (M + N) floats. */
     void (*outer_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *b, ptrdiff_t ldb, int32_t N, float *c,
                       ptrdiff_t ldc, float *scratch);
+    /* c[i][m] += sum_r A[r*lda + m] * x[r*ldx + i], i < I (few), m < M (a multiple of RK_ROUND); sums[m] += sum_r A[r*lda + m]. */
+    void (*thin_sum)(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, const float *x, ptrdiff_t ldx, int32_t I, float *c,
+                     ptrdiff_t ldc, float *sums);
+    /* C[r][q] += sum_k A[r*lda + k] w[k][q], q < N, w packed by rk_pack_dense with K inputs and N outputs (its bias does not count). */
+    void (*gemm)(int32_t rows, const float *a, ptrdiff_t lda, int32_t K, const float *packed, int32_t N, float *c, ptrdiff_t ldc);
     /* y = activation(x), for accuracy tests. */
     void (*activate)(int32_t kind, float slope, float offset, size_t n, const float *x, float *y);
 } rk_table;
@@ -119,7 +127,7 @@ void rk_layer_rows(const rk_table *table, const rk_layer *layer, int32_t n, cons
                    float *h_out, const float *c_in, float *c_out, ptrdiff_t stride, float *tape, ptrdiff_t tape_stride);
 /* dense for n rows with constant strides. */
 void rk_dense_rows(const rk_table *table, const rk_dense *dense, int32_t n, const float *x, ptrdiff_t x_stride, float *out,
-                   ptrdiff_t out_stride, int32_t add);
+                   ptrdiff_t out_stride);
 /* out[m] += sum_r a[r*lda + m] */
 void rk_column_sum(int32_t rows, const float *a, ptrdiff_t lda, int32_t M, float *out);
 /* The index of the first value that is NaN or infinite, or n. */

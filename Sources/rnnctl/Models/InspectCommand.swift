@@ -21,7 +21,7 @@ struct ModelInspect: ParsableCommand {
               rnnctl model inspect pump.safetensors --data readings.csv --format json
             """)
 
-    @Argument(help: "A .safetensors or .onnx file.", completion: .file())
+    @Argument(help: "A .safetensors, .onnx, .keras or .weights.h5 file.", completion: .file())
     var model: String
     @Option(name: .long, help: ArgumentHelp("Readings to look at the hidden units with.", valueName: "file"), completion: .file())
     var data: String?

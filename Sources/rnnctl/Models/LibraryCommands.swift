@@ -58,7 +58,7 @@ struct ModelList: ParsableCommand {
     func run() throws {
         let result = try target.ask("model.list") { ControlProtocol.result(try ModelLibrary.list($0)) }
         // People see the columns that fit a terminal.
-        let shown = ["name", "version", "active", "architecture", "bytes", "created_at", "origin"]
+        let shown = ["name", "version", "active", "streams", "architecture", "bytes", "created_at", "origin"]
         let isTable = format.format == .table
         try format.printRows(isTable ? ControlProtocol.result(RecordTable(columns: shown, objects: result["rows"]?.items ?? [])) : result)
     }
@@ -92,7 +92,7 @@ struct ModelImport: ParsableCommand {
               rnnctl model import pump.safetensors
               rnnctl --state-dir ./state model import model.onnx --name pump
             """)
-    @Argument(help: "A .safetensors or .onnx file.", completion: .file())
+    @Argument(help: "A .safetensors, .onnx, .keras or .weights.h5 file.", completion: .file())
     var file: String
     @Option(name: .long, help: ArgumentHelp("Name (default: the file's).", valueName: "name"))
     var name: String?
@@ -106,7 +106,8 @@ struct ModelImport: ParsableCommand {
         var bytes = try Files.read(file, bytesMax: ModelReadArguments.fileBytesMax)
         let document = try reading.document(bytes, name: file)
         // What the bytes alone do not say must not be lost: then the model is stored as safetensors, which can say it.
-        let needsRewriting = try reading.isGiven || document.format == .onnx && !ONNX.externalFiles(in: bytes).isEmpty
+        let needsRewriting =
+            try reading.isGiven || document.format == .keras || document.format == .onnx && !ONNX.externalFiles(in: bytes).isEmpty
         if needsRewriting {
             bytes = Safetensors.writeModel(document.model, metadata: document.card.map { [ModelCard.metadataKey: $0.json] } ?? [:])
         }

@@ -59,11 +59,19 @@ struct ModelReadArguments: ParsableArguments {
     var cell: Cell?
     @Option(name: .long, help: ArgumentHelp("Function after the last layer: linear (usual), tanh, sigmoid, relu.", valueName: "name"))
     var readout: Readout?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Functions between several dense layers of a state_dict, which does not say them: linear, tanh, sigmoid, relu; one for all or one for each gap, comma-separated.",
+            valueName: "names"))
+    var between: String?
     @Option(name: .long, help: ArgumentHelp("Take only tensors whose names begin so, when a file has several modules.", valueName: "text"))
     var prefix: String?
+    @Option(name: .long, help: ArgumentHelp("model.to_json() of Keras, beside a .weights.h5 file.", valueName: "file"), completion: .file())
+    var kerasJson: String?
 
     /// Whether anything was said that the file does not say.
-    var isGiven: Bool { cell != nil || readout != nil || prefix != nil }
+    var isGiven: Bool { cell != nil || readout != nil || between != nil || prefix != nil || kerasJson != nil }
 
     /// Reads a model file. Errors name the file, the tensor, the expected and the found shape.
     func read(_ file: String) throws -> ModelDocument {
@@ -72,12 +80,18 @@ struct ModelReadArguments: ParsableArguments {
 
     /// As `read`, of bytes that are there already.
     func document(_ bytes: [UInt8], name: String) throws -> ModelDocument {
+        let gaps = (between ?? "").split(separator: ",").map { Readout(rawValue: String($0)) }
+        guard !gaps.contains(nil) else {
+            throw ControlError.failed(
+                "cannot use --between: got \"\(between ?? "")\", expected linear, tanh, sigmoid or relu, comma-separated")
+        }
         let options = ModelReadOptions(
             cell: cell?.kind, elmanActivation: cell == .elmanRelu ? .relu : cell == .elman ? .tanh : nil,
-            readoutActivation: readout?.activation,
+            readoutActivation: readout?.activation, betweenActivations: gaps.compactMap { $0?.activation },
             prefix: prefix)
         do {
-            return try ModelDocument(bytes: bytes, name: name, options: options) { location in
+            let json = try kerasJson.map { try Files.read($0, bytesMax: ModelReadArguments.fileBytesMax) }
+            return try ModelDocument(bytes: bytes, name: name, options: options, kerasJSON: json) { location in
                 // A model names its data file; it must not name any other file of this machine.
                 guard !location.hasPrefix("/"), !location.split(separator: "/").contains("..") else {
                     throw ControlError.failed("data file \"\(location)\": expected a file beside the model")

@@ -24,7 +24,7 @@ struct ModelPredict: ParsableCommand {
               rnnctl model predict rnn.safetensors readings.csv --raw --cell elman-relu
             """)
 
-    @Argument(help: "A .safetensors or .onnx file.", completion: .file())
+    @Argument(help: "A .safetensors, .onnx, .keras or .weights.h5 file.", completion: .file())
     var model: String
     @Argument(help: "CSV with the columns timestamp and channels (or .lp, .jsonl); - for standard input.", completion: .file())
     var input: String

@@ -1,0 +1,129 @@
+import Control
+import Glibc
+import Platform
+import Tabular
+
+/// From write() to the answer, one line at a time beside a steady load.
+struct Latency {
+    let report: Report
+    let program: String
+
+    /// Lines a second that the daemon takes by the clock, measured first; the load is half of it.
+    func measure(probes: Int) throws {
+        report.begin(
+            "latency",
+            "Milliseconds of one line among others, 1,000 streams, default detector. Stored: from write() to its acknowledgement with durability none and a commit every millisecond, which is after parsing, judging and the commit. Seen: from write() of an absurd value to the alert in `status`. Lag: first byte of a batch to its scores, as the daemon reports it:",
+            ["load", "stored p50", "p99", "p99.9", "lag p50", "lag p99", "alert seen p50", "p99"])
+        let daemon = try TestedDaemon(
+            program: program, settings: ["durability": "none", "commit_interval": "1ms", "checkpoint_interval": "1h"])
+        var load = Workload(streams: 1000, channels: 1, lines: 200_000)
+        let began = Clocks.monotonic()
+        try SocketLoad.send(load, 0, clients: 1, path: daemon.ingestPath)
+        try daemon.wait(lines: 200_000)
+        let most = 200_000 / (Double(Clocks.monotonic() - began) * 1e-9)
+        try probe(daemon, "idle", rate: 0, load: load, probes)
+        load = Workload(streams: 1000, channels: 1, lines: 1_000_000, first: 200)
+        try probe(daemon, "half of \(Report.number(most / 1000)) k lines/s", rate: most / 2, load: load, probes)
+    }
+
+    private func probe(_ daemon: TestedDaemon, _ name: String, rate: Double, load: Workload, _ probes: Int) throws {
+        let isOver = Locked(false)
+        let path = daemon.ingestPath
+        let feeder = rate > 0 ? try WorkerThread("load") { Latency.feed(load, rate, path, isOver) } : nil
+        defer {
+            isOver.withLock { $0 = true }
+            feeder?.join()
+        }
+        let client = try ProbeClient(path: path, name: "probe-\(Int(rate))")
+        var stored: [Double] = []
+        var lags: [Double] = []
+        let control = try ControlClient(path: daemon.controlPath)
+        for index in 0..<probes {
+            stored.append(try client.roundTrip("probe,load=\(Int(rate)) v=\(Double(index % 17) * 0.1)"))
+            if index % 10 == 0 { lags.append((try control.ask("status"))["lag_seconds"]?.doubleValue ?? 0) }
+            Clocks.sleep(nanoseconds: 1_000_000)
+        }
+        var seen: [Double] = []
+        for index in 0..<20 {
+            let stream = "watched,load=\(Int(rate)),n=\(index)"
+            for reading in 0..<130 { _ = try client.roundTrip("\(stream) v=\(Double(reading % 7) * 0.1)") }
+            let before = (try control.ask("status"))["alerts_total"]?.integerValue ?? 0
+            let began = Clocks.monotonic()
+            try client.send("\(stream) v=1000")
+            while (try control.ask("status"))["alerts_total"]?.integerValue ?? 0 <= before {
+                guard Clocks.monotonic() - began < 2_000_000_000 else { break }
+            }
+            seen.append(Double(Clocks.monotonic() - began) * 1e-6)
+        }
+        (stored, lags, seen) = (stored.sorted(), lags.sorted(), seen.sorted())
+        report.row([
+            name, Report.number(Measure.median(stored)), Report.number(Measure.percentile(stored, 0.99)),
+            Report.number(Measure.percentile(stored, 0.999)), Report.number(Measure.median(lags) * 1e3),
+            Report.number(Measure.percentile(lags, 0.99) * 1e3), Report.number(Measure.median(seen)),
+            Report.number(Measure.percentile(seen, 0.99)),
+        ])
+    }
+
+    /// Lines at an even rate, every millisecond what is due.
+    private static func feed(_ load: Workload, _ rate: Double, _ path: String, _ isOver: Locked<Bool>) {
+        guard let socket = try? UnixSocket.connect(path: path) else { return }
+        let began = Clocks.monotonic()
+        var sent = 0
+        let bytes = load.bytes
+        let perLine = Double(bytes.count) / Double(load.lines)
+        while !isOver.withLock({ $0 }), sent < bytes.count {
+            let due = min(bytes.count, Int(Double(Clocks.monotonic() - began) * 1e-9 * rate * perLine))
+            if due > sent {
+                guard (try? writeAll(socket.raw, Array(bytes[sent..<due]), object: path)) != nil else { return }
+                sent = due
+            }
+            Clocks.sleep(nanoseconds: 1_000_000)
+        }
+    }
+}
+
+/// A client that numbers its lines and waits for each to be stored.
+final class ProbeClient {
+    private let socket: Descriptor
+    private let path: String
+    private var acknowledged = 0
+    private var sent = 0
+    private var input: [UInt8] = []
+
+    init(path: String, name: String) throws {
+        self.path = path
+        socket = try UnixSocket.connect(path: path)
+        try writeAll(socket.raw, Array("#!producer \(name)\n".utf8), object: path)
+        acknowledged = -1
+        try wait(for: 0)
+        sent = acknowledged
+    }
+
+    func send(_ line: String) throws {
+        sent += 1
+        try writeAll(socket.raw, Array((line + "\n").utf8), object: path)
+    }
+
+    /// Milliseconds until the line is stored.
+    func roundTrip(_ line: String) throws -> Double {
+        let began = Clocks.monotonic()
+        try send(line)
+        try wait(for: sent)
+        return Double(Clocks.monotonic() - began) * 1e-6
+    }
+
+    private func wait(for sequence: Int) throws {
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        while acknowledged < sequence {
+            guard case .bytes(let count) = chunk.withUnsafeMutableBytes({ readOnce(socket.raw, into: $0) }) else {
+                throw PlatformError.refused(verb: "read", object: path, reason: "the daemon closed the connection")
+            }
+            input += chunk[..<count]
+            while let end = input.firstIndex(of: 10) {
+                let words = String(decoding: input[..<end], as: UTF8.self).split(separator: " ")
+                if words.first == "ok", words.count > 1 { acknowledged = max(acknowledged, Int(words[1]) ?? 0) }
+                input.removeFirst(end + 1)
+            }
+        }
+    }
+}
