@@ -15,6 +15,9 @@ struct CalibratorBank<Scalar: KernelScalar> {
     /// Tail calibrators, two sides each unless noted: long error, novelty (one), gated fast (one), level five, level twenty, level short, jump,
     /// clock error over many channels.
     static var tailCount: Int { 14 }
+    /// The last tails (jump, clock error over many channels) have a second histogram, which counts for ever like a rank's: machines that are
+    /// switched on and off once a day jump seldom, measured by their last hundred blocks.
+    static var longCount: Int { 4 }
     /// Lower edge of the histogram of log(novelty + 1e-3).
     static var noveltyStart: Double { -3 }
     /// All sides, padded to whole vectors.
@@ -79,7 +82,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
 
     /// Bytes of the histograms.
     static func tableBytes(rankGrid: HistogramGrid, tailGrid: HistogramGrid) -> Int {
-        (rankCount * rankGrid.bins + tailCount * tailGrid.bins) * MemoryLayout<UInt16>.stride
+        (rankCount * rankGrid.bins + (tailCount + longCount) * tailGrid.bins) * MemoryLayout<UInt16>.stride
     }
 
     @inline(__always)
@@ -88,9 +91,15 @@ struct CalibratorBank<Scalar: KernelScalar> {
             ? tables + i &* rankGrid.bins : tables + Self.rankCount &* rankGrid.bins + (i &- Self.rankCount) &* tailGrid.bins
     }
 
+    /// The histogram for ever of tail k.
+    @inline(__always)
+    private func longTable(_ k: Int) -> UnsafeMutablePointer<UInt16> {
+        table(Self.rankCount + Self.tailCount) + (k &- Self.tailCount &+ Self.longCount) &* tailGrid.bins
+    }
+
     /// The evidence of all sides. `work.statistics` in, destroyed (y afterwards); `work.evidence` and `work.reach` out: blocks that got here.
-    /// `rankBlocks`, `tailBlocks`: (decayed) blocks counted so far; `limit`: the most that a fitted tail adds to the rank of what one block
-    /// reached, 0 for no limit; `answers` false: only count.
+    /// `rankBlocks`, `tailBlocks`: (decayed) blocks counted so far; `limit`: what a tail with a long memory may add to the rank of something
+    /// reached once, 0 for no limit; `answers` false: only count.
     @inline(__always)
     func step(_ work: Scratch, rankBlocks: Double, tailBlocks: Double, limit: Scalar, answers: Bool, counts: Bool) {
         let n = Int32(truncatingIfNeeded: Self.padded)
@@ -103,7 +112,8 @@ struct CalibratorBank<Scalar: KernelScalar> {
             for i in all..<Self.padded { work.evidence[i] = 1 }
             Scalar.log10(work.evidence, work.evidence, n)
             for i in 0..<ranks { judgeRank(i, work) }
-            for i in ranks..<all { judgeTail(i, work, limit) }
+            for i in ranks..<all { judgeTail(i, work) }
+            if limit > 0 { limitTails(work, rankBlocks, limit) }
         } else {
             for i in 0..<Self.padded { (work.evidence[i], work.reach[i]) = (0, 0) }
         }
@@ -145,7 +155,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
     }
 
     @inline(__always)
-    private func judgeTail(_ i: Int, _ work: Scratch, _ limit: Scalar) {
+    private func judgeTail(_ i: Int, _ work: Scratch) {
         let k = i &- Self.rankCount
         let start = Double(sides.pointee.start[k])
         let y = Double(work.statistics[i])
@@ -155,8 +165,20 @@ struct CalibratorBank<Scalar: KernelScalar> {
             return
         }
         let tail = Scalar(min(30, Double(sides.pointee.rarity[k]) + 0.434 * (y - start) / Double(sides.pointee.slope[k])))
-        // What has been reached k times is not much rarer than that, whatever the fitted tail says.
-        work.evidence[i] = limit > 0 ? max(0, min(tail, rank + limit / (work.reach[i] + Scalar(0.5)))) : tail
+        work.evidence[i] = tail
+    }
+
+    /// What has been reached k times in all the stream's life is not much rarer than that, whatever the fitted tail of its last days says.
+    @inline(__always)
+    private func limitTails(_ work: Scratch, _ blocks: Double, _ limit: Scalar) {
+        for k in (Self.tailCount - Self.longCount)..<Self.tailCount {
+            let i = Self.rankCount &+ k
+            guard work.evidence[i] > 1 else { continue }
+            let b = work.bins[i]
+            let reached = Double(longTable(k)[Int(b)]) / Double(Self.rankUnit) + (Int32(sides.pointee.blockHigh[i]) >= b ? 1 : 0)
+            let most = Double(limit) / (reached + 0.5) - decimalLogarithm((reached + 0.5) / (blocks + 1))
+            work.evidence[i] = max(0, min(work.evidence[i], Scalar(most)))
+        }
     }
 
     /// Closes a block of 25 readings: counts its maxima, fits the tails. `t`: readings before this one; `weight`: what the block
@@ -178,6 +200,11 @@ struct CalibratorBank<Scalar: KernelScalar> {
             if isRank && halves { cdk_halve_u16(above, bins) }
             if !isRank && fades { cdk_fade_u16(above, 655, dither, bins) }
             cdk_add_u16(above, isRank ? rankCounts : tailCounts, Int32(sides.pointee.blockHigh[i]) + 1)
+            let k = i - Self.rankCount
+            if k >= Self.tailCount - Self.longCount {
+                if halves { cdk_halve_u16(longTable(k), bins) }
+                cdk_add_u16(longTable(k), rankCounts, Int32(sides.pointee.blockHigh[i]) + 1)
+            }
             sides.pointee.blockHigh[i] = -1
             if !isRank { fitTail(i - Self.rankCount, above, tails) }
         }

@@ -8,7 +8,8 @@ extension CombinedFusion {
             ("levelShort", \.levelShort), ("levelTwenty", \.levelTwenty), ("levelOffset", \.levelOffset), ("breadthJump", \.breadthJump),
             ("breadthClock", \.breadthClock), ("breadthOffset", \.breadthOffset), ("cadence", \.cadence), ("habit", \.habit),
             ("habitReadings", \.habitReadings), ("slowHabit", \.slowHabit), ("slowHabitReadings", \.slowHabitReadings),
-            ("incidentShare", \.incidentShare), ("incidentReadings", \.incidentReadings), ("incidentMargin", \.incidentMargin), ("tailLimit", \.tailLimit),
+            ("incidentShare", \.incidentShare), ("incidentReadings", \.incidentReadings), ("incidentMargin", \.incidentMargin),
+            ("longLimit", \.longLimit),
         ]
     }
 }
@@ -16,9 +17,6 @@ extension CombinedFusion {
 extension DetectorProfile {
     /// Sets a weight of the combined rule; false if there is none of that name.
     public mutating func setWeight(_ name: String, to value: Double) -> Bool {
-        if name == "days" { fusion.expectsDays = value == 1; return true }
-        if name == "increments" { judgesIncrements = value == 1; return true }
-        if name == "states" { knowsStates = value == 1; return true }
         guard let path = CombinedFusion.names.first(where: { $0.0 == name })?.1 else { return false }
         fusion[keyPath: path] = value
         return true

@@ -35,18 +35,15 @@ struct CombinedFusion: Sendable {
     var incidentShare = 1.0
     var incidentReadings = 300.0
     var incidentMargin = 1.0
-    /// A tail evidence that k blocks reached is at most its rank + limit / (k + .5); 0 for no limit.
-    var tailLimit = 0.0
-    /// Whether what happens every day at the same time is expected.
-    var expectsDays = false
+    /// A jump that k blocks reached in the stream's life is at most its rank + limit / (k + .5); 0 for no limit.
+    var longLimit = 0.0
 
     /// What is shipped.
     static let standard: CombinedFusion = {
         var f = CombinedFusion()
         f.slowHabit = 0.1
         f.incidentShare = 0.5
-        f.tailLimit = 1.5
-        f.expectsDays = true
+        f.longLimit = 1.5
         return f
     }()
 }

@@ -202,7 +202,7 @@ extension Engine {
         let (evidence, reach) = (bankScratch.evidence, bankScratch.reach)
         fillBank(bankScratch.statistics, up, down)
         bank.step(
-            bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, limit: Scalar(f.tailLimit),
+            bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, limit: Scalar(f.longLimit),
             answers: t >= 100 && s.pointee.rankBlocks >= 3, counts: verdict.warmUpReason != .gap)
         let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
         // Two-sided evidence is the larger side.

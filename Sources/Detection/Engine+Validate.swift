@@ -14,7 +14,7 @@ extension Engine {
             }
         }
         guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
-            s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age)), s.pointee.daily.isSane
+            s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age))
         else { throw .outOfRange("calibrator blocks") }
         if profile.rule == .combinedRanks {
             guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }

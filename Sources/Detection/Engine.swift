@@ -190,11 +190,6 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         case .calibratedPerStream: score = scorePerStream(stream, channels, hasClock, intervals, &verdict)
         case .combinedRanks: score = scoreCombined(stream, channels, hasClock, intervals, &verdict)
         }
-        if profile.fusion.expectsDays && hasClock && profile.rule == .combinedRanks {
-            let expected = withoutDaily(score, s, time, settings.clockOffsetSeconds, counts: !verdict.isWarmingUp)
-            verdict.offset -= score - expected
-            score = expected
-        }
         let held = verdict.warmUpReason == .gap
         let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score
         if profile.rule == .combinedRanks {
@@ -233,15 +228,6 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         clockMoment.pointee = (time, offset)
         ClockFeatures.write(seconds: Double(time) * 1e-9, offsetSeconds: offset, into: clock)
         if profile.rule == .combinedRanks { ClockHead.write(clock, into: clockHeadFeatures) }
-    }
-
-    /// The score less what is usual at this time of day.
-    @inline(__always)
-    private func withoutDaily(_ score: Double, _ s: UnsafeMutablePointer<Stream>, _ time: Int64, _ offset: Int32, counts: Bool) -> Double {
-        guard s.pointee.cadence.isKnown, s.pointee.cadence.intervalSeconds <= 1800 else { return score }
-        let second = (time / 1_000_000_000 + Int64(offset)) % 86_400
-        return s.pointee.daily.step(
-            score, secondOfDay: Int(second < 0 ? second + 86_400 : second), rise: profile.threshold - 1, counts: counts)
     }
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.

@@ -52,7 +52,6 @@ struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var tailBlocks: Double = 0
     var habituation = Habituation()
     var incident = Incident()
-    var daily = DailyMemory()
     /// Most channels ever in one reading.
     var channelsSeen: UInt32 = 0
     /// 1 when a channel has started afresh in the present reading.
