@@ -65,8 +65,10 @@ bench: deps  ## speed of every stage, each beside a reference of the same run; w
 
 CORPORA ?=
 .PHONY: bench-quality
-bench-quality: deps  ## false alarms asked against realised, written into docs/DETECTION.md; CORPORA="DIR..." adds recorded series
+bench-quality: deps  ## false alarms asked against realised, and what each piece is worth, into docs/DETECTION.md; CORPORA="DIR..." for recorded series
 	swift build $(RELEASE) --product rnn-quality
+	$(BIN)/rnn-quality --families "" --seeds 6
+	[ -z "$(CORPORA)" ] || $(BIN)/rnn-quality --ablation --seeds 3 --write docs/DETECTION.md $(CORPORA)
 	$(BIN)/rnn-quality --budget 20 --write docs/DETECTION.md $(CORPORA)
 
 bench-scale: deps  ## a hundred thousand and a million streams in one daemon (8 GB of memory, 10 GB of disk in /tmp)

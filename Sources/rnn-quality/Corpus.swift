@@ -14,12 +14,22 @@ struct Corpus {
         }
     }
 
+    /// The folder's last name.
+    let name: String
+    /// How alarms are matched with events, if the path says it: `FOLDER:MERGE,BEFORE,AFTER`.
+    let metric: EventMetric.Settings?
     var series: [LabelledSeries]
     /// True for the layout of the Numenta benchmark.
     var isNab: Bool
 
     /// Reads the whole folder. `clock`: whether the times of `labels.json` corpora are those of a wall clock.
-    init(_ folder: String, clock: Bool) throws(Problem) {
+    init(_ path: String, clock: Bool) throws(Problem) {
+        let parts = path.split(separator: ":", maxSplits: 1)
+        let numbers = parts.count > 1 ? parts[1].split(separator: ",").compactMap { Int($0) } : []
+        guard parts.count == 1 || numbers.count == 3 else { throw .malformed("\(path), expected FOLDER:MERGE,BEFORE,AFTER") }
+        metric = numbers.count == 3 ? EventMetric.Settings(merge: numbers[0], before: numbers[1], after: numbers[2]) : nil
+        let folder = parts.first.map(String.init) ?? path
+        name = folder.split(separator: "/").last.map(String.init) ?? folder
         if let labels = Self.bytes("\(folder)/labels.json") {
             isNab = false
             series = try Self.labelled(folder, labels, clock)

@@ -4,7 +4,10 @@ import Glibc
 
 /// rnn-quality: runs corpora through the detector and prints what came out.
 ///
-/// usage: rnn-quality [--profile NAME] [--seeds N] [--no-clock] [--events MERGE,BEFORE,AFTER] [--threshold X] CORPUS...
+/// usage: rnn-quality [--profile NAME] [--seeds N] [--no-clock] [--events MERGE,BEFORE,AFTER] [--threshold X] [--set WEIGHT=X] CORPUS...
+///        rnn-quality --ablation [--seeds N] [--write FILE] CORPUS...   every piece removed in turn
+///        rnn-quality --families NAME      synthetic families: false alarms, and what is found of injected faults ("" for all)
+///        CORPUS is a folder, with :MERGE,BEFORE,AFTER behind it if its events are matched otherwise than --events says
 ///        rnn-quality --budget 20 [--write FILE] [CORPUS...]   false alarms asked against realised, tables into a document
 ///        rnn-quality --published DIR CORPUS      scores a published detector's files with the NAB rules
 @main
@@ -33,8 +36,8 @@ struct Options {
     var profile = DetectorProfile.standard
     var seeds = 1
     var clock = true
-    var metric = EventMetric.Settings()
-    var metricGiven = false
+    /// How alarms are matched with events, for corpora that do not say it behind their path.
+    var metric: EventMetric.Settings?
     var published: String?
     var corpora: [String] = []
     var isSpeed = false
@@ -43,6 +46,7 @@ struct Options {
     var document: String?
     var printsWeights = false
     var families: String?
+    var isAblation = false
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
@@ -66,6 +70,7 @@ struct Options {
             case "--threshold": profile.threshold = Double(try value()) ?? profile.threshold
             case "--print-weights": printsWeights = true
             case "--speed": isSpeed = true
+            case "--ablation": isAblation = true
             case "--families": families = try value()
             case "--set":
                 let pair = try value().split(separator: "=")
@@ -84,7 +89,6 @@ struct Options {
                 let p = try value().split(separator: ",").compactMap { Int($0) }
                 guard p.count == 3 else { throw Problem.usage("--events MERGE,BEFORE,AFTER") }
                 metric = EventMetric.Settings(merge: p[0], before: p[1], after: p[2])
-                metricGiven = true
             default: corpora.append(a)
             }
         }
@@ -97,13 +101,14 @@ struct Options {
         if printsWeights { return printWeights() }
         if let families { return FamilyBench(profile: profile, seeds: seeds).printTable(filter: families) }
         if budgetSeeds > 0 { return try BudgetBench(profile: profile, seeds: budgetSeeds).run(corpora, into: document) }
+        if isAblation { return try AblationBench(profile: profile, seeds: seeds, metric: metric).run(corpora, into: document) }
         for path in corpora {
             let corpus = try Corpus(path, clock: clock)
             if let published {
                 try scorePublished(published, corpus)
                 continue
             }
-            for seed in 0..<seeds { try evaluate(corpus, path, seed) }
+            for seed in 0..<seeds { evaluate(corpus, seed) }
         }
     }
 
@@ -123,34 +128,13 @@ struct Options {
         }
     }
 
-    private func evaluate(_ corpus: Corpus, _ path: String, _ seed: Int) throws {
-        var profile = self.profile
-        if seed > 0 {
-            profile.weights = ReservoirWeights(
-                seed: UInt64(seed + 1), units: profile.weights.predictor.units, noveltyUnits: profile.weights.novelty.units)
-        }
-        var detector = Detector(profile: profile)
-        var scorer = NabScorer()
-        var events = EventMetric(corpus.isNab && !metricGiven ? .init(merge: 12, before: 0, after: 0) : metric)
-        var rows = 0
-        var readings = 0
-        var began = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &began)
-        for series in corpus.series {
-            let run = SeriesRun(series, &detector)
-            rows += series.rows
-            readings += series.rows * series.channels
-            if corpus.isNab { scorer.add(scores: run.raised, windows: series.events.map { $0.lowerBound...($0.upperBound - 1) }) }
-            events.add(alarms: run.alarms, events: series.events, start: series.start)
-        }
-        var ended = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ended)
-        let seconds = Double(ended.tv_sec - began.tv_sec) + Double(ended.tv_nsec - began.tv_nsec) * 1e-9
-        let name = path.split(separator: "/").last.map(String.init) ?? path
-        var line = "\(name) \(profile.name) seed \(seed + 1):"
-        if corpus.isNab {
-            let best = NabScorer.Costs.all.map { scorer.best($0) }
-            let here = NabScorer.Costs.all.map { scorer.score($0, threshold: profile.threshold) }
+    private func evaluate(_ corpus: Corpus, _ seed: Int) {
+        let run = CorpusRun(corpus, profile, seed: seed, metric: metric)
+        let events = run.events
+        var line = "\(corpus.name) \(profile.name) seed \(seed + 1):"
+        if let nab = run.scorer {
+            let best = NabScorer.Costs.all.map { nab.best($0) }
+            let here = NabScorer.Costs.all.map { nab.score($0, threshold: profile.threshold) }
             line +=
                 " NAB " + best.map { fixed($0.score, 2) }.joined(separator: "/") + " thr "
                 + best.map { fixed($0.threshold, 3) }.joined(separator: "/")
@@ -158,7 +142,7 @@ struct Options {
         }
         line +=
             " events \(events.found + events.missed) found \(events.found) FA \(events.falseAlarms) F1 \(fixed(events.f1, 3)) recall \(fixed(events.recall, 3)) FA/10k \(fixed(events.falseAlarmsPer10k, 2))"
-        line += " | \(fixed(seconds / Double(max(readings, 1)) * 1e9, 0)) ns/channel reading"
+        line += " | \(fixed(run.nanoseconds, 0)) ns/channel reading"
         print(line)
     }
 
