@@ -35,11 +35,11 @@ public enum ONNX {
 
 /// Walks the nodes in order and collects layers.
 struct ONNXInterpreter {
-    private let graph: ONNXGraph
-    private var values: [String: ONNXValue] = [:]
-    private var layers: [RecurrentLayer] = []
-    private var unrolled: [UnrolledElman] = []
-    private var dense: [DenseLayer] = []
+    let graph: ONNXGraph
+    var values: [String: ONNXValue] = [:]
+    var layers: [RecurrentLayer] = []
+    var unrolled: [UnrolledElman] = []
+    var dense: [DenseLayer] = []
 
     init(_ graph: ONNXGraph) { self.graph = graph }
 
@@ -80,7 +80,7 @@ struct ONNXInterpreter {
         return RecurrentModel(layers: layers, hiddenDense: Array(dense.dropLast()), readout: dense.last)
     }
 
-    private func score(_ signal: ONNXSignal) -> Int {
+    func score(_ signal: ONNXSignal) -> Int {
         switch signal.content {
         case .values(.layer(let depth)): depth == 0 ? 0 : 2 * depth
         case .values(.step): 1
@@ -89,13 +89,13 @@ struct ONNXInterpreter {
         }
     }
 
-    private func denseCount(_ source: ONNXSignal.Source) -> Int {
+    func denseCount(_ source: ONNXSignal.Source) -> Int {
         if case .dense(let count) = source { count } else { 0 }
     }
 
     // MARK: nodes
 
-    private mutating func evaluate(_ node: ONNXGraph.Node) throws(ModelFileError) {
+    mutating func evaluate(_ node: ONNXGraph.Node) throws(ModelFileError) {
         guard node.domain.isEmpty || node.domain == "ai.onnx" else {
             throw .unsupported(
                 node: node.label, reason: "got domain '\(node.domain)', expected standard ONNX operators")
@@ -116,7 +116,7 @@ struct ONNXInterpreter {
         }
     }
 
-    private mutating func constant(_ node: ONNXGraph.Node) throws(ModelFileError) {
+    mutating func constant(_ node: ONNXGraph.Node) throws(ModelFileError) {
         guard let name = node.outputs.first else { return }
         if case .tensor(let tensor)? = node.attributes["value"] {
             values[name] = .constant(tensor)
@@ -133,7 +133,7 @@ struct ONNXInterpreter {
         }
     }
 
-    private mutating func apply(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
+    mutating func apply(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
         -> ONNXValue
     {
         let constants = inputs.compactMap { if case .constant(let tensor) = $0 { tensor } else { nil } }
@@ -181,7 +181,7 @@ struct ONNXInterpreter {
     }
 
     /// Values computed from shapes and initial states.
-    private func derived(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
+    func derived(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) throws(ModelFileError)
         -> ONNXValue
     {
         func zero(_ value: ONNXValue?) -> Bool {
@@ -231,7 +231,7 @@ struct ONNXInterpreter {
         }
     }
 
-    private func sliceCount(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) -> Int? {
+    func sliceCount(_ node: ONNXGraph.Node, _ inputs: [ONNXValue]) -> Int? {
         if node.operation == "Reshape", case .opaque(_, let size?)? = inputs.first, case .constant(let shape)? = inputs.last {
             return shape.integers.count == 1 ? size : nil
         }
@@ -247,7 +247,7 @@ struct ONNXInterpreter {
     }
 
     /// `start` and `end` (opset 15) cut the shape.
-    private func shapeOf(_ value: ONNXValue?, _ node: ONNXGraph.Node) -> ONNXValue {
+    func shapeOf(_ value: ONNXValue?, _ node: ONNXGraph.Node) -> ONNXValue {
         func cut(_ rank: Int) -> Range<Int> {
             func bound(_ key: String, _ usual: Int) -> Int {
                 let value = node.integer(key) ?? usual
@@ -267,376 +267,11 @@ struct ONNXInterpreter {
 
     // MARK: axes
 
-    private func refuse(_ node: ONNXGraph.Node, _ reason: String) -> ModelFileError {
+    func refuse(_ node: ONNXGraph.Node, _ reason: String) -> ModelFileError {
         .unsupported(node: node.label, reason: reason)
     }
 
-    private func transpose(_ node: ONNXGraph.Node, _ signal: ONNXSignal) throws(ModelFileError)
-        -> ONNXSignal
-    {
-        let order = node.integers("perm") ?? Array(signal.axes.indices.reversed())
-        guard order.sorted() == Array(signal.axes.indices) else {
-            throw refuse(node, "got perm \(order) for \(signal.axes.count) axes")
-        }
-        var out = signal
-        out.axes = order.map { signal.axes[$0] }
-        return out
-    }
-
-    private func squeeze(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ argument: ONNXGraph.Tensor?)
-        throws(ModelFileError) -> ONNXSignal
-    {
-        let count = signal.axes.count
-        let given = (node.integers("axes") ?? argument?.integers)?.map { $0 < 0 ? $0 + count : $0 }
-        let gone = given ?? signal.axes.indices.filter { signal.axes[$0] == .one }
-        for axis in gone {
-            guard signal.axes.indices.contains(axis) else {
-                throw refuse(node, "got axis \(axis) of \(count)")
-            }
-            switch signal.axes[axis] {
-            case .one, .batch, .input: continue
-            default:
-                throw refuse(node, "got a squeeze of the \(signal.axes[axis]) axis, expected one of size 1")
-            }
-        }
-        var out = signal
-        out.axes = signal.axes.enumerated().filter { !gone.contains($0.offset) }.map(\.element)
-        return out
-    }
-
-    private func unsqueeze(
-        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ argument: ONNXGraph.Tensor?
-    ) throws(ModelFileError) -> ONNXSignal {
-        let axes = node.integers("axes") ?? argument?.integers ?? []
-        var out = signal
-        for axis in axes.map({ $0 < 0 ? $0 + signal.axes.count + axes.count : $0 }).sorted() {
-            guard axis >= 0, axis <= out.axes.count else { throw refuse(node, "got axis \(axis)") }
-            out.axes.insert(.one, at: axis)
-        }
-        return out
-    }
-
-    private func reshape(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ shape: ONNXValue?)
-        throws(ModelFileError) -> ONNXSignal
-    {
-        let rank: Int? =
-            switch shape {
-            case .constant(let tensor): tensor.integers.count
-            case .opaque(_, let count): count
-            default: nil
-            }
-        guard let rank, rank > 0 else { throw refuse(node, "got a shape of unknown length") }
-        var out = signal
-        while out.axes.count > rank, let one = out.axes.firstIndex(of: .one) {
-            out.axes.remove(at: one)
-        }
-        let isFeatureLast = { (axes: [ONNXSignal.Axis]) in
-            switch axes.last {
-            case .feature, .input: true
-            default: false
-            }
-        }
-        if out.axes.count > rank {
-            guard rank == 2, isFeatureLast(out.axes), let last = out.axes.last else {
-                throw refuse(
-                    node,
-                    "got a reshape from axes \(signal.axes) to \(rank), which mixes time, batch and features")
-            }
-            out.axes = [.merged, last]
-        } else if out.axes.count < rank {
-            guard out.axes.first == .merged, rank == 3 else {
-                guard rank == signal.axes.count + 1 else {
-                    throw refuse(node, "got a reshape from axes \(signal.axes) to \(rank)")
-                }
-                out.axes.insert(.one, at: 0)
-                return out
-            }
-            out.axes = [.batch, .time] + out.axes.suffix(1)
-        }
-        return out
-    }
-
-    private func slice(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ arguments: [ONNXGraph.Tensor?])
-        throws(ModelFileError) -> ONNXSignal
-    {
-        guard let cuts = SliceArguments(node, arguments, rank: signal.axes.count) else {
-            throw refuse(node, "got bounds that are not constant")
-        }
-        var out = signal
-        for cut in cuts.cuts {
-            guard cut.step == 1 else {
-                throw refuse(node, "got step \(cut.step), expected 1 (no reversed or thinned time)")
-            }
-            let isWhole = cut.start == 0 && cut.end >= Int(Int32.max)
-            switch signal.axes[cut.axis] {
-            case .one where cut.start <= 0: continue
-            case _ where isWhole: continue
-            case .time, .input:
-                if cut.start == -1, cut.end >= Int(Int32.max) {
-                    guard signal.axes[cut.axis] == .time else {
-                        throw refuse(node, "got a cut of the input axis \(cut.axis)")
-                    }
-                } else if cut.start >= 0, cut.end == cut.start + 1, out.time == nil {
-                    out.time = cut.start
-                } else {
-                    throw refuse(node, "got readings \(cut.start)..<\(cut.end), expected all or the last")
-                }
-                out.axes[cut.axis] = .one
-            default: throw refuse(node, "got a cut of the \(signal.axes[cut.axis]) axis")
-            }
-        }
-        out.moveTimeIntoTerms()
-        return out
-    }
-
-    private func gather(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ indices: ONNXGraph.Tensor?)
-        throws(ModelFileError) -> ONNXSignal
-    {
-        let raw = node.integer("axis") ?? 0
-        let axis = raw < 0 ? raw + signal.axes.count : raw
-        guard let indices, indices.integers.count == 1, signal.axes.indices.contains(axis) else {
-            throw refuse(node, "got indices that are not one constant")
-        }
-        let index = indices.integers[0]
-        var out = signal
-        switch signal.axes[axis] {
-        case .one:
-            guard index == 0 || index == -1 else {
-                throw refuse(node, "got index \(index) of an axis of size 1")
-            }
-        case .time where index == -1: break
-        case .time, .input:
-            guard index >= 0, out.time == nil else {
-                throw refuse(node, "got index \(index) of the \(signal.axes[axis]) axis")
-            }
-            out.time = index
-        default: throw refuse(node, "got one element of the \(signal.axes[axis]) axis")
-        }
-        if indices.shape.isEmpty { out.axes.remove(at: axis) } else { out.axes[axis] = .one }
-        out.moveTimeIntoTerms()
-        return out
-    }
-
-    private func pick(_ node: ONNXGraph.Node, _ parts: [ONNXSignal], _ inputs: [ONNXValue])
-        throws(ModelFileError) -> ONNXValue
-    {
-        guard case .constant(let indices)? = inputs.dropFirst().first, indices.integers.count == 1,
-            (node.integer("axis") ?? 0) == 0
-        else {
-            throw refuse(node, "got indices that are not one constant")
-        }
-        let index = indices.integers[0] < 0 ? indices.integers[0] + parts.count : indices.integers[0]
-        guard parts.indices.contains(index) else {
-            throw refuse(node, "got index \(indices.integers[0]) of \(parts.count) layers")
-        }
-        var out = parts[index]
-        if indices.shape.isEmpty { out.axes.removeFirst() }
-        return .signal(out)
-    }
-
-    private mutating func concatenate(_ node: ONNXGraph.Node, _ inputs: [ONNXValue])
-        throws(ModelFileError) -> ONNXValue
-    {
-        var parts: [ONNXSignal] = []
-        for input in inputs {
-            switch input {
-            case .signal(let signal): parts.append(signal)
-            case .stack(let signals): parts += signals
-            default: throw refuse(node, "got readings joined with constants")
-            }
-        }
-        guard let first = parts.first else { throw refuse(node, "got nothing to join") }
-        if parts.count == 1 { return .signal(first) }
-        let raw = node.integer("axis") ?? 0
-        let axis = raw < 0 ? raw + first.axes.count : raw
-        guard first.axes.indices.contains(axis) else { throw refuse(node, "got axis \(raw)") }
-        if case .values(.step(let cell, 0)) = first.content {
-            for (time, part) in parts.enumerated() {
-                guard case .values(.step(cell, time)) = part.content else {
-                    throw refuse(node, "got steps out of order")
-                }
-            }
-            guard parts.count == unrolled[cell].steps else {
-                throw refuse(node, "got \(parts.count) of \(unrolled[cell].steps) steps")
-            }
-            var out = ONNXSignal(.layer(depth: try close(cell, node)), axes: first.axes)
-            if first.axes[axis] == .one {
-                out.axes[axis] = .time
-            } else if axis == 0, first.axes.count == 2 {
-                out.axes.insert(.time, at: 0)  // a zero initial state leaves no trace of the axis that it had in the graph
-            } else {
-                throw refuse(node, "got steps joined along the \(first.axes[axis]) axis")
-            }
-            return .signal(out)
-        }
-        guard axis == 0, first.axes.first == .one else {
-            throw refuse(node, "got a join of network values along axis \(axis)")
-        }
-        return .stack(parts)
-    }
-
-    // MARK: arithmetic
-
-    private mutating func multiply(
-        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ weights: ONNXGraph.Tensor?, bias: [Float]?
-    ) throws(ModelFileError) -> ONNXSignal {
-        guard let weights, weights.shape.count == 2, !weights.floats.isEmpty else {
-            throw refuse(node, "got a product that is not by a constant matrix")
-        }
-        let signal = if case .linear = signal.content { try closeDense(node, signal, .linear) } else { signal }
-        guard case .values(let source) = signal.content else { throw refuse(node, "got a product of no network value") }
-        switch signal.axes.last {
-        case .feature, .input: break
-        default:
-            throw refuse(
-                node,
-                "got a product over the \(signal.axes.last.map { "\($0)" } ?? "missing") axis, expected the features"
-            )
-        }
-        let inputs = width(of: source)
-        guard inputs == nil || inputs == weights.shape[0] else {
-            throw .shape(
-                tensor: weights.name, expected: [inputs ?? 0, weights.shape[1]], got: weights.shape)
-        }
-        var out = signal
-        out.content = .linear(
-            [.init(source: source, time: signal.time, weights: weights)],
-            bias: bias ?? Array(repeating: 0, count: weights.shape[1]),
-            width: weights.shape[1])
-        out.axes[out.axes.count - 1] = .feature
-        return out
-    }
-
-    private func width(of source: ONNXSignal.Source) -> Int? {
-        switch source {
-        case .layer(0): nil
-        case .layer(let depth): depth <= layers.count ? layers[depth - 1].hiddenSize : nil
-        case .dense(let count): count <= dense.count ? dense[count - 1].outputSize : nil
-        case .step(let cell, _): unrolled[cell].bias.count
-        }
-    }
-
-    private mutating func gemm(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ rest: [ONNXGraph.Tensor?])
-        throws(ModelFileError) -> ONNXSignal
-    {
-        guard (node.integer("transA") ?? 0) == 0 else { throw refuse(node, "got transA 1, expected 0") }
-        guard var weights = rest.first ?? nil, weights.shape.count == 2 else {
-            throw refuse(node, "got weights that are not constant")
-        }
-        if (node.integer("transB") ?? 0) != 0, let turned = ONNXFolding.transpose(weights, [1, 0]) {
-            let name = weights.name
-            weights = turned
-            weights.name = name
-        }
-        let (alpha, beta) = (node.float("alpha") ?? 1, node.float("beta") ?? 1)
-        weights.floats = weights.floats.map { $0 * alpha }
-        var bias = [Float](repeating: 0, count: weights.shape[1])
-        if rest.count > 1 {
-            guard let given = rest[1] else { throw refuse(node, "got a bias that is not constant") }
-            guard given.floats.count == bias.count || given.floats.count == 1 else {
-                throw .shape(tensor: given.name, expected: [bias.count], got: given.shape)
-            }
-            bias = bias.indices.map { given.floats[given.floats.count == 1 ? 0 : $0] * beta }
-        }
-        return try multiply(node, signal, weights, bias: bias)
-    }
-
-    private func add(_ node: ONNXGraph.Node, _ a: ONNXValue, _ b: ONNXValue) throws(ModelFileError)
-        -> ONNXValue
-    {
-        switch (a, b) {
-        case (.signal(let signal), .opaque(isZero: true, _)),
-            (.opaque(isZero: true, _), .signal(let signal)):
-            return .signal(signal)
-        case (.signal(let signal), .constant(let tensor)), (.constant(let tensor), .signal(let signal)):
-            guard case .linear(let terms, let bias, let width) = signal.content else {
-                throw refuse(node, "got a constant added outside a dense layer")
-            }
-            // One row, or the same row for every stream of the exported batch.
-            let count = tensor.floats.count
-            let rows = tensor.shape.last == width && width > 0 && count >= width ? tensor.floats.indices : 0..<0
-            guard count == 1 || !rows.isEmpty && rows.allSatisfy({ tensor.floats[$0] == tensor.floats[$0 % width] }) else {
-                throw .shape(tensor: tensor.name, expected: [width], got: tensor.shape)
-            }
-            var out = signal
-            let sum = bias.indices.map { bias[$0] + tensor.floats[count == 1 ? 0 : $0] }
-            out.content = .linear(terms, bias: sum, width: width)
-            while out.axes.count < tensor.shape.count { out.axes.insert(.one, at: 0) }
-            return .signal(out)
-        case (.signal(let one), .signal(let other)):
-            guard case .linear(let terms, let bias, let width) = one.content,
-                case .linear(let moreTerms, let moreBias, let otherWidth) = other.content,
-                width == otherWidth
-            else {
-                throw refuse(
-                    node, "got a sum of two network values (a skip connection), expected a plain stack")
-            }
-            var out = one.axes.count >= other.axes.count ? one : other
-            out.content = .linear(
-                terms + moreTerms, bias: zip(bias, moreBias).map { $0 + $1 }, width: width)
-            return .signal(out)
-        default: throw refuse(node, "got operands that are neither readings nor constants")
-        }
-    }
-
-    private mutating func activate(
-        _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation
-    ) throws(ModelFileError) -> ONNXSignal {
-        guard case .linear(let terms, let bias, _) = signal.content else {
-            throw refuse(node, "got an activation that is not after a dense layer")
-        }
-        let layerTerms = terms.filter { if case .layer = $0.source { true } else { false } }
-        let stepTerms = terms.filter { if case .step = $0.source { true } else { false } }
-        if layerTerms.count == 1, let term = layerTerms.first, let time = term.time,
-            case .layer(let depth) = term.source, stepTerms.count <= 1
-        {
-            return try unrolledStep(
-                node, signal, activation, depth, time, term.weights, stepTerms.first, bias)
-        }
-        return try closeDense(node, signal, activation)
-    }
-
-    /// The product so far becomes a dense layer.
-    private mutating func closeDense(_ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation) throws(ModelFileError)
-        -> ONNXSignal
-    {
-        guard case .linear(let terms, let bias, let width) = signal.content, terms.count == 1, let term = terms.first,
-            let turned = ONNXFolding.transpose(term.weights, [1, 0])
-        else { throw refuse(node, "got a sum of products, expected one dense layer") }
-        if term.source == .layer(depth: 0) {
-            throw .unexpected(
-                tensor: term.weights.name, shape: term.weights.shape,
-                reason: "got a dense layer in front of the recurrent layers, expected it after them")
-        }
-        if let time = term.time, !(graph.inputs.first?.shape ?? []).prefix(2).contains(time + 1) {
-            throw refuse(node, "got the output after reading \(time), expected every reading's or the last one's")
-        }
-        let place: Int
-        if case .dense(let count) = term.source {
-            place = count
-        } else {
-            try expectLast(term.source, node)
-            place = 0
-        }
-        var layer = DenseLayer(inputSize: term.weights.shape[0], outputSize: width, activation: activation)
-        layer.weights = turned.floats
-        layer.bias = bias
-        if place < dense.count {
-            guard dense[place] == layer else { throw refuse(node, "got a second branch of dense layers, expected a plain stack") }
-        } else {
-            guard dense.count <= RecurrentModel.hiddenDenseCountMax else {
-                throw .unexpected(
-                    tensor: term.weights.name, shape: term.weights.shape,
-                    reason: "got more than \(RecurrentModel.hiddenDenseCountMax + 1) dense layers")
-            }
-            dense.append(layer)
-        }
-        var out = signal
-        out.content = .values(.dense(count: place + 1))
-        return out
-    }
-
-    private mutating func unrolledStep(
+    mutating func unrolledStep(
         _ node: ONNXGraph.Node, _ signal: ONNXSignal, _ activation: Activation, _ depth: Int,
         _ time: Int, _ weights: ONNXGraph.Tensor,
         _ previous: ONNXSignal.Term?, _ bias: [Float]
@@ -667,7 +302,7 @@ struct ONNXInterpreter {
     }
 
     /// The unrolled cell becomes a layer; returns its depth.
-    private mutating func close(_ cell: Int, _ node: ONNXGraph.Node) throws(ModelFileError) -> Int {
+    mutating func close(_ cell: Int, _ node: ONNXGraph.Node) throws(ModelFileError) -> Int {
         if let layer = unrolled[cell].layer { return layer + 1 }
         let found = unrolled[cell]
         guard found.depth == layers.count else {
@@ -695,7 +330,7 @@ struct ONNXInterpreter {
         return layers.count
     }
 
-    private mutating func append(_ layer: RecurrentLayer, _ node: ONNXGraph.Node)
+    mutating func append(_ layer: RecurrentLayer, _ node: ONNXGraph.Node)
         throws(ModelFileError)
     {
         guard layers.count < RecurrentModel.layerCountMax else {
@@ -706,7 +341,7 @@ struct ONNXInterpreter {
         layers.append(layer)
     }
 
-    private mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) {
+    mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) {
         let node = ONNXGraph.Node(name: graph.outputs.first ?? "", operation: "output")
         switch signal.content {
         case .values(.dense(let count)):
@@ -718,7 +353,7 @@ struct ONNXInterpreter {
         }
     }
 
-    private mutating func expectLast(_ source: ONNXSignal.Source, _ node: ONNXGraph.Node)
+    mutating func expectLast(_ source: ONNXSignal.Source, _ node: ONNXGraph.Node)
         throws(ModelFileError)
     {
         let depth =
@@ -735,7 +370,7 @@ struct ONNXInterpreter {
 
     // MARK: RNN, LSTM, GRU
 
-    private mutating func recurrent(_ node: ONNXGraph.Node) throws(ModelFileError) {
+    mutating func recurrent(_ node: ONNXGraph.Node) throws(ModelFileError) {
         guard case .signal(let signal)? = node.input(0).flatMap({ values[$0] }),
             case .values(var source) = signal.content
         else {
