@@ -77,6 +77,9 @@ public struct EpisodeBook: Sendable, Equatable {
     /// Puts back an episode from a checkpoint.
     public mutating func restore(_ episode: Episode) { open[Key(stream: episode.alert.stream, kind: episode.alert.kind)] = episode }
 
+    /// Forgets an episode.
+    public mutating func forget(_ stream: UInt32, _ kind: AlertKind) { open[Key(stream: stream, kind: kind)] = nil }
+
     /// Forgets all episodes of a stream (it was evicted).
     public mutating func forget(_ stream: UInt32) { for kind in AlertKind.allCases { open[Key(stream: stream, kind: kind)] = nil } }
 

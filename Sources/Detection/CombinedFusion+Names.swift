@@ -47,6 +47,7 @@ extension DetectorProfile {
             ("long memory of jumps", with { $0.fusion.longLimit = 0 }),
             ("counters by their rate", with { $0.judgesIncrements = false }),
             ("knowledge of states", with { $0.knowsStates = false }),
+            ("memory of what follows a switch", with { $0.expectsSwitches = false }),
             ("stuck", with { $0.stuckAlarms = false }),
             ("half of the units (24)", with { $0.weights = ReservoirWeights(seed: 1, units: 24, noveltyUnits: weights.novelty.units) }),
             ("horizons of 4 and 16", with { $0.horizons = [1] }),

@@ -52,6 +52,8 @@ public struct DetectorProfile: Sendable {
     public var judgesIncrements: Bool
     /// True if channels that only show a state count with their record alone, next to channels that measure (combined rule).
     public var knowsStates: Bool
+    /// True if what usually follows when such a channel switches is expected (combined rule).
+    public var expectsSwitches: Bool
     /// True if a stuck channel raises an alarm of its own.
     public var stuckAlarms: Bool
 
@@ -64,7 +66,8 @@ public struct DetectorProfile: Sendable {
         tailGrid: HistogramGrid = HistogramGrid(start: 0, width: 0.06, bins: 90), fusion: CombinedFusion = CombinedFusion(),
         threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
         holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 100,
-        unwrapsCounters: Bool = true, judgesIncrements: Bool = false, knowsStates: Bool = false, stuckAlarms: Bool = true
+        unwrapsCounters: Bool = true, judgesIncrements: Bool = false, knowsStates: Bool = false, expectsSwitches: Bool = false,
+        stuckAlarms: Bool = true
     ) {
         self.name = name
         self.rule = rule
@@ -87,13 +90,14 @@ public struct DetectorProfile: Sendable {
         self.unwrapsCounters = unwrapsCounters
         self.judgesIncrements = judgesIncrements
         self.knowsStates = knowsStates
+        self.expectsSwitches = expectsSwitches
         self.stuckAlarms = stuckAlarms
     }
 
     /// The profile a user gets: the combined rule with 48 units.
     public static let standard = DetectorProfile(
         name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), fusion: .standard,
-        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true)
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true)
 
     /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
     public static let light = DetectorProfile(
@@ -101,7 +105,7 @@ public struct DetectorProfile: Sendable {
         prototypes: 8,
         jumpWindow: 24, rankGrid: HistogramGrid(start: -1.2, width: 0.24, bins: 27),
         tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23), fusion: .standard,
-        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true)
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(

@@ -43,6 +43,7 @@ extension Engine {
             s.pointee.restarts = 0
             if s.pointee.channelsSeen == 1 { initializeBank(stream) }
         }
+        hasSwitched = false
         guard taking > 0 else { return 0 }
         var counting = taking
         var at = 0
@@ -50,6 +51,7 @@ extension Engine {
             let states = input.state.assumingMemoryBound(to: Channel.self).pointee.states
             statistics[at].isState = measuring > 0 && candidates > 0 && states.isState(among: candidates)
             if statistics[at].takesPart && statistics[at].isState { counting -= 1 }
+            if statistics[at].isState && states.hasSwitched { hasSwitched = true }
             at += 1
         }
         let up = combined

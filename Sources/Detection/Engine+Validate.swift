@@ -14,7 +14,7 @@ extension Engine {
             }
         }
         guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
-            s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age))
+            s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age)), s.pointee.switching.isSane
         else { throw .outOfRange("calibrator blocks") }
         if profile.rule == .combinedRanks {
             guard bank(UnsafeMutableRawPointer(mutating: p)).isSane() else { throw .outOfRange("calibrator") }

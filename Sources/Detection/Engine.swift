@@ -60,6 +60,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     let clock: UnsafeMutablePointer<Double>
     /// Statistics of the channels of the present reading, for attribution.
     var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
+    /// True if a channel that shows a state switched in the present reading.
+    var hasSwitched = false
     /// Inner values of the last reading, for the golden tests.
     var trace = InlineArray<24, Double>(repeating: 0)
     var keepsTrace = false
@@ -190,6 +192,12 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         case .calibratedPerStream: score = scorePerStream(stream, channels, hasClock, intervals, &verdict)
         case .combinedRanks: score = scoreCombined(stream, channels, hasClock, intervals, &verdict)
         }
+        if profile.rule == .combinedRanks && profile.expectsSwitches {
+            let unusual = s.pointee.switching.step(score, switched: hasSwitched, rise: profile.threshold - 1)
+            verdict.offset -= score - unusual
+            if !verdict.isWarmingUp { verdict.switching = score - unusual }
+            score = unusual
+        }
         let held = verdict.warmUpReason == .gap
         let plain = verdict.warmUpReason == .readings && profile.rule == .combinedRanks ? 0 : score
         if profile.rule == .combinedRanks {
@@ -286,6 +294,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.kind = .none
         verdict.offset = 0
         verdict.channelCount = 0
+        verdict.switching = 0
         verdict.results = InlineArray(repeating: EvidenceResult())
         let warm = warmUpReadings(s)
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)

@@ -52,6 +52,7 @@ struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var tailBlocks: Double = 0
     var habituation = Habituation()
     var incident = Incident()
+    var switching = SwitchMemory()
     /// Most channels ever in one reading.
     var channelsSeen: UInt32 = 0
     /// 1 when a channel has started afresh in the present reading.

@@ -54,6 +54,8 @@ public struct Verdict: ~Copyable {
     public internal(set) var warmUpReadings: UInt32 = 0
     /// Score points taken off because of what was told a short while ago.
     public internal(set) var habituation: Double = 0
+    /// Score points taken off because that much is usual after a switch of a channel that shows a state.
+    public internal(set) var switching: Double = 0
     /// Readings of the stream before this one.
     public internal(set) var age: UInt64 = 0
     /// Usual intervals that passed since the reading before (1 = on time; 0 = unknown).

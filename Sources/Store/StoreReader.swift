@@ -163,12 +163,12 @@ public final class StoreReader {
         return producers
     }
 
-    /// Ids and streams of all alerts that are open.
-    public func openAlerts() throws(StoreError) -> [(id: String, stream: UInt32)] {
-        var open: [(id: String, stream: UInt32)] = []
-        try database.rows("SELECT id, stream_id FROM alerts WHERE state = 'open' ORDER BY number", doing: "read open alerts") {
+    /// Ids, streams and kinds of all alerts that are open.
+    public func openAlerts() throws(StoreError) -> [(id: String, stream: UInt32, kind: String)] {
+        var open: [(id: String, stream: UInt32, kind: String)] = []
+        try database.rows("SELECT id, stream_id, kind FROM alerts WHERE state = 'open' ORDER BY number", doing: "read open alerts") {
             row throws(StoreError) in
-            open.append((row.text(0), UInt32(truncatingIfNeeded: row.integer(1))))
+            open.append((row.text(0), UInt32(truncatingIfNeeded: row.integer(1)), row.text(2)))
         }
         return open
     }

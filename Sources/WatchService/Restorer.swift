@@ -79,7 +79,7 @@ public enum Restorer {
         }
         Failpoint.pass("restore.end")
         try checkTotals(reader, &shards, &report)
-        try matchAlerts(reader, &shards, &report, numbers)
+        try matchAlerts(reader, &shards, &report, numbers, lost)
     }
 
     /// Which models ran when the journal begins; its batches tell the rest.
@@ -108,15 +108,19 @@ public enum Restorer {
     }
 
     /// Open alerts of database and state are the same ones, but after damage (or when settings changed between a kill and this
-    /// start, so that the replay saw other rules).
+    /// start, so that the replay saw other rules). A stream that learned anew from the journal has its own idea of what is open: it goes
+    /// on with the alert of that kind that was told, or keeps silent about what never was.
     private static func matchAlerts(
-        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ numbers: [UInt32: UInt32]
+        _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ numbers: [UInt32: UInt32], _ lost: Set<Int64>
     ) throws(StoreError) {
         for (stream, number) in numbers where shards.reserve(alertsThrough: number, of: stream) {
             report.repaired.insert(Int64(stream) / Int64(ShardWatch.streamsPerBlock))
         }
         let stored = try reader.openAlerts()
         let storedIDs = Set(stored.map(\.id))
+        for alert in shards.openEpisodes() where lost.contains(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock)) {
+            shards.settle(alert, as: stored.first { $0.stream == alert.stream && $0.kind == alert.kind.rawValue }?.id)
+        }
         let open = shards.openEpisodes()
         let openIDs = Set(open.map(\.id))
         for alert in stored where !openIDs.contains(alert.id) {
@@ -255,6 +259,7 @@ public struct ShardSet: ~Copyable {
     func blockNumbers() -> [Int64] { boxes.flatMap { $0.watch.blockNumbers } }
     func openEpisodes() -> [Alert] { boxes.flatMap { $0.watch.openEpisodes } }
     mutating func reissue(_ alert: Alert) -> AlertAction? { box(of: alert.stream).watch.reissue(alert) }
+    mutating func settle(_ alert: Alert, as id: String?) { box(of: alert.stream).watch.settle(alert, as: id) }
     mutating func reserve(alertsThrough number: UInt32, of stream: UInt32) -> Bool {
         box(of: stream).watch.reserve(alertsThrough: number, of: stream)
     }

@@ -41,7 +41,8 @@ enum WhyNot {
             "stream": .string(key), "at": .string(TimeText.rfc3339(at)), "reading_at": .string(TimeText.rfc3339(detail.time)),
             "alarm": .bool(detail.restraint == .none), "why": .string(sentence(detail, alerts)), "score": .number(detail.score),
             "threshold": .number(detail.threshold), "missing": .number(max(0, -detail.margin)),
-            "taken_off": .number(detail.habituation), "restraint": .string(name(detail.restraint)), "kind": .string(detail.kind),
+            "taken_off": .number(detail.habituation + detail.switching), "restraint": .string(name(detail.restraint)),
+            "kind": .string(detail.kind),
             "channel": main.map { .string($0.name) } ?? .null, "observed": number(main?.value), "expected": number(main?.expected),
             "band_low": number(main?.bandLow), "band_high": number(main?.bandHigh),
             "evidence": .array(
@@ -65,6 +66,7 @@ enum WhyNot {
         case .below: "below_threshold"
         case .habituation: "told_before"
         case .hold: "hold"
+        case .switching: "usual_after_switch"
         }
     }
 
@@ -85,6 +87,9 @@ enum WhyNot {
         case .habituation:
             return
                 "score \(short(detail.score + detail.habituation)) would have done, but \(short(detail.habituation)) points were taken off because the like was told shortly before\(part)"
+        case .switching:
+            return
+                "score \(short(detail.score + detail.habituation + detail.switching)) would have done, but \(short(detail.switching)) points of it are usual after a channel has switched\(part)"
         case .hold: return "score \(short(detail.score)) would have done, but an alarm had been raised shortly before\(part)"
         }
     }

@@ -22,6 +22,8 @@ public struct MomentDetail: Sendable {
     public var threshold: Double
     /// Points taken off because of what was told before.
     public var habituation: Double
+    /// Points taken off because they are usual after a switch.
+    public var switching: Double
     public var restraint: Restraint
     public var kind: String
     /// Pieces of evidence with their points and ranks, the largest first.
@@ -37,7 +39,8 @@ public struct MomentDetail: Sendable {
     /// What a verdict said. `name`: of a channel by its index.
     init(_ verdict: borrowing Verdict, time: Int64, name: (UInt16) -> String) {
         self.time = time
-        (score, threshold, habituation) = (verdict.score, verdict.threshold, verdict.habituation)
+        (score, threshold) = (verdict.score, verdict.threshold)
+        (habituation, switching) = (verdict.habituation, verdict.switching)
         (restraint, kind) = (Restraint(verdict), verdict.kind.name)
         var pieces: [Contribution] = []
         for piece in Evidence.allCases where verdict[piece].contribution > 0 {
@@ -61,7 +64,8 @@ public struct MomentDetail: Sendable {
     /// What a stream remembers of a block.
     init(_ moment: StreamMoment, name: (UInt16) -> String) {
         time = moment.time
-        (score, threshold, habituation) = (Double(moment.score), Double(moment.threshold), Double(moment.habituation))
+        (score, threshold) = (Double(moment.score), Double(moment.threshold))
+        (habituation, switching) = (Double(moment.habituation), Double(moment.switching))
         restraint = Restraint(rawValue: moment.restraint) ?? .below
         kind = AnomalyKind(rawValue: moment.kind)?.name ?? AnomalyKind.none.name
         evidence = [moment.first, moment.second].compactMap { piece in

@@ -257,6 +257,14 @@ extension ShardWatch {
         return true
     }
 
+    /// Gives an open alert of a stream that learned anew the id it was told under, or forgets it if it was never told.
+    public mutating func settle(_ alert: Alert, as id: String?) {
+        guard var episode = book.episode(alert.stream, alert.kind) else { return }
+        guard let id else { return book.forget(alert.stream, alert.kind) }
+        episode.alert.id = id
+        book.restore(episode)
+    }
+
     /// Gives an open alert that is not stored under its id the next free id, and returns the step that tells it.
     public mutating func reissue(_ alert: Alert) -> AlertAction? {
         guard let local = slotOf(alert.stream), var episode = book.episode(alert.stream, alert.kind) else { return nil }

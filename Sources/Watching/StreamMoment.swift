@@ -15,6 +15,8 @@ public enum Restraint: UInt8, Sendable {
     case habituation
     /// An alarm was raised a short while before.
     case hold
+    /// The score was over the threshold before what usually follows a switch was taken off.
+    case switching
 
     init(_ verdict: borrowing Verdict) {
         if verdict.isAlarm {
@@ -24,7 +26,9 @@ public enum Restraint: UInt8, Sendable {
         } else if verdict.warmUpReason == .gap {
             self = .gap
         } else if verdict.score < verdict.threshold {
-            self = verdict.score + verdict.habituation >= verdict.threshold ? .habituation : .below
+            let before = verdict.score + verdict.habituation
+            self =
+                before >= verdict.threshold ? .habituation : before + verdict.switching >= verdict.threshold ? .switching : .below
         } else {
             self = .hold
         }
@@ -57,7 +61,8 @@ struct StreamMoment: BitwiseCopyable {
     var channel: UInt16 = 0
     var kind: UInt8 = 0
     var restraint: UInt8 = 0
-    var reserved: UInt32 = 0
+    /// Points taken off because they are usual after a switch.
+    var switching: Float = 0
 
     /// Readings of one block.
     static let readings: UInt64 = 25
@@ -70,7 +75,7 @@ struct StreamMoment: BitwiseCopyable {
     init(_ verdict: borrowing Verdict, time: Int64) {
         self.time = time
         (score, threshold) = (Float(verdict.score), Float(verdict.threshold))
-        habituation = Float(verdict.habituation)
+        (habituation, switching) = (Float(verdict.habituation), Float(verdict.switching))
         kind = verdict.kind.rawValue
         restraint = Restraint(verdict).rawValue
         for piece in Evidence.allCases {

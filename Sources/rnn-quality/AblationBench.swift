@@ -18,7 +18,8 @@ struct AblationBench {
     /// One line per piece, and per smaller size of what has a size.
     func run(_ paths: [String], into document: String?) throws {
         let corpora = try paths.map { try Corpus($0, clock: true) }
-        var text = "| without | mean event F1 | false alarms per 10,000 | NAB | bytes | ns a reading, 1,000 streams |\n|---|---:|---:|---:|---:|---:|\n"
+        var text =
+            "| without | mean event F1 | false alarms per 10,000 | NAB | bytes | ns a reading, 1,000 streams |\n|---|---:|---:|---:|---:|---:|\n"
         print(text, terminator: "")
         for variant in [("nothing", profile)] + profile.ablations {
             let row = quality(variant.1, corpora)
@@ -26,9 +27,11 @@ struct AblationBench {
             let isSmaller = variant.0 == "nothing" || detector.layoutVersion != Detector(profile: profile).layoutVersion
             let cost =
                 isSmaller
-                ? " \(detector.channelStateBytes + detector.streamStateBytes) | \(fixed(Speed.measure(variant.1, streams: 1000), 0)) |" : " same | same |"
+                ? " \(detector.channelStateBytes + detector.streamStateBytes) | \(fixed(Speed.measure(variant.1, streams: 1000), 0)) |"
+                : " same | same |"
             let line =
-                "| \(variant.0) | \(fixed(row.f1, 3)) | \(fixed(row.falseAlarms, 2)) | \(row.numenta > 0 ? fixed(row.nab, 1) : "-") |" + cost
+                "| \(variant.0) | \(fixed(row.f1, 3)) | \(fixed(row.falseAlarms, 2)) | \(row.numenta > 0 ? fixed(row.nab, 1) : "-") |"
+                + cost
             print(line)
             text += line + "\n"
         }

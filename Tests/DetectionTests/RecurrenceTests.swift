@@ -81,6 +81,25 @@ struct RecurrenceTests {
         #expect(even <= 28, "\(even) in 40,000 readings")
     }
 
+    @Test("A motor that is switched on and off twice a day, and says so, is told in the first days only; a fault while it runs is told")
+    func motor() {
+        var found: [Int] = []
+        for seed in 1...3 as ClosedRange<UInt64> {
+            found += alarms(every: 60, seed: seed, channels: 4, count: 20 * 1440) { i, r in
+                let minute = i % 1440
+                let on = (300..<1260).contains(minute) != (600..<640).contains(minute)
+                let fault = i == 19 * 1440 + 800 ? 60.0 : 0
+                return [
+                    on ? 1 : 0, (on ? 1475 : 0) + 2 * r.gaussian(), (on ? 20 : 0.1) + 0.2 * r.gaussian() + fault,
+                    40 + (on ? 1 : 0) + 0.3 * r.gaussian(),
+                ]
+            }
+        }
+        let late = found.filter { (5 * 1440..<19 * 1440).contains($0) }
+        #expect(late.count <= 6, "alarms in three times fourteen days: \(late)")
+        #expect(found.count { $0 == 19 * 1440 + 800 } == 3, "\(found)")
+    }
+
     @Test("The switching of commands does not hide a fault of the one channel that measures, nor alarm by itself")
     func commands() {
         let channels = 20
@@ -124,6 +143,21 @@ struct AlarmPieceTests {
         for _ in 0..<2000 { _ = h.step(5, f) }
         let later = h.step(5, f)
         #expect(later > 5 - f.slowHabit && later < 5 - f.slowHabit / 2)
+    }
+
+    @Test("What usually follows a switch is taken off from the fourth switch on, what is beyond it stays, and without a switch nothing is")
+    func switching() {
+        var memory = SwitchMemory()
+        func after(_ height: Double, switched: Bool = true) -> Double {
+            var highest = 0.0
+            for i in 0..<40 { highest = max(highest, memory.step(i == 2 ? height : 1, switched: switched && i == 0, rise: 3.5)) }
+            return highest
+        }
+        #expect((0..<3).map { _ in after(6) } == [6, 6, 6])
+        #expect(after(6) == 3.5)
+        #expect(abs(after(8) - 5.5) < 1e-5)
+        #expect(after(6, switched: false) == 6)
+        #expect(memory.isSane)
     }
 
     @Test("Two to four values that change are a state; more are a measurement, one is neither")
