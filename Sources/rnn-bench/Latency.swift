@@ -46,7 +46,8 @@ struct Latency {
         var seen: [Double] = []
         for index in 0..<20 {
             let stream = "watched,load=\(Int(rate)),n=\(index)"
-            for reading in 0..<130 { _ = try client.roundTrip("\(stream) v=\(Double(reading % 7) * 0.1)") }
+            // Past the longest warm-up.
+            for reading in 0..<320 { _ = try client.roundTrip("\(stream) v=\(Double(reading % 7) * 0.1)") }
             let before = (try control.ask("status"))["alerts_total"]?.integerValue ?? 0
             let began = Clocks.monotonic()
             try client.send("\(stream) v=1000")

@@ -15,6 +15,12 @@ struct Bench {
         var options: [String: String] = [:]
         var rest = CommandLine.arguments.dropFirst()
         while let word = rest.popFirst() {
+            if word == "--help" || word == "-h" {
+                print(
+                    "usage: rnn-bench [PART...] [--rounds N] [--daemon PROGRAM] [--docs FILE] [--streams N]\nparts: kernels stages detector streams age models socket forward latency scale allocations; without parts all but the last two"
+                )
+                return
+            }
             if word.hasPrefix("--") { options[word] = rest.popFirst() } else { parts.insert(word) }
         }
         let known: Set<String> = [
