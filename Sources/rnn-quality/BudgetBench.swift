@@ -61,7 +61,7 @@ struct BudgetBench {
                 var trial = BudgetTrial()
                 for series in corpus.series { trial.run(quiet: series, secondsBetween: rate.seconds, &detector) }
                 totals[place].add(trial)
-                text += "| \(path.split(separator: "/").last ?? "") | \(rate.name) | \(BudgetBench.cells(trial)) |\n"
+                text += "| \(corpus.name) | \(rate.name) | \(BudgetBench.cells(trial)) |\n"
             }
         }
         for (rate, total) in zip(BudgetBench.rates, totals) { text += "| all | \(rate.name) | \(BudgetBench.cells(total)) |\n" }
