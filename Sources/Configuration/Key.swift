@@ -108,7 +108,7 @@ public struct Key: Sendable {
             "Whose hours and weekdays the streams follow, daylight saving included: \"Europe/Berlin\"; \"system\" takes the machine's."),
         Key(
             "history_blocks", .count(0...4096), "0",
-            "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not; 0: 32, with the light profile 4."
+            "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not; 0: 32, with the light profile 2."
         ),
         Key(
             "alert_close_after", .duration(second...year), "30min", reload: true,

@@ -12,7 +12,7 @@ import TimeSeries
 ///   point up and down. Alarms and readings then balance at the asked rate whatever the score's distribution
 ///   (the update of adaptive conformal inference, Gibbs and Candès 2021).
 ///
-/// It also remembers the last 64 moments that would have raised an alarm at eight times the asked rate, with the highest score of
+/// It also remembers the last 32 moments that would have raised an alarm at eight times the asked rate, with the highest score of
 /// each, so that one can say what another setting would have raised.
 struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
     static var bins: Int { StateLayout.budgetBins }

@@ -48,7 +48,7 @@ struct StateLayout: Sendable {
     static let streamCalibrators = 5
     /// Thresholds of the budget's grid, and moments it remembers.
     static let budgetBins = 96
-    static let budgetPeaks = 64
+    static let budgetPeaks = 32
 
     init<Core: RecurrentCore>(_ profile: DetectorProfile, _ core: Core, _ novelty: Core) {
         let scalar = MemoryLayout<Core.Scalar>.stride

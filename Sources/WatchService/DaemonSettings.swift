@@ -35,7 +35,7 @@ enum DaemonSettings {
                 return policy
             })
         let asked = Int(configuration.number("history_blocks"))
-        settings.historyBlocks = asked > 0 ? asked : configuration.text("profile") == "light" ? 4 : 32
+        settings.historyBlocks = asked > 0 ? asked : configuration.text("profile") == "light" ? 2 : 32
         settings.model = { models.model($0) }
         settings.matches = { Glob.matches($0, $1) }
         return settings
