@@ -12,6 +12,7 @@ struct CounterUnwrap: BitwiseCopyable {
     private var fractions: UInt32 = 0
     /// 1 while the channel is judged by its increments.
     private var counting: UInt32 = 0
+    private var reserved: UInt32 = 0
     private var lastStep: Double = 0
     /// Value as judged less value as read.
     private(set) var shift: Double = 0

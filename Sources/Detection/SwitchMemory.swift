@@ -13,6 +13,7 @@ struct SwitchMemory: BitwiseCopyable {
     private var highest: Float = 0
     private var switches: UInt16 = 0
     private var left: UInt16 = 0
+    private var reserved: UInt32 = 0
 
     /// The score without what is usual after a switch; `rise`: what it is never taken below.
     @inline(__always)

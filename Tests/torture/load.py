@@ -7,7 +7,7 @@ Several clients send line protocol as fast as it is taken, with standard setting
 be parsed, duplicates, late and future readings, one in a hundred each; the script knows how many of each kind it sent. At the end
 `rnnctl status` must say exactly that: received = accepted + refused + dropped + ignored, and each number by its reason. Then SIGTERM,
 and the stored counters must be the same. Resident memory is sampled every second: after a fifth of the lines it may grow by a tenth
-(and 8 MB) and no more.
+(and 16 MB) and no more.
 """
 import argparse, json, os, shutil, subprocess, sys, tempfile, threading, time
 
@@ -128,7 +128,8 @@ def main():
     compare(json.loads(stored.stdout), "after SIGTERM")
     base = next(mb for share, mb in samples if share >= 0.2)
     peak = max(mb for share, mb in samples if share >= 0.2)
-    if peak > base * 1.1 + 8:
+    # Explaining an alert and writing a checkpoint take up to 16 MB for a moment.
+    if peak > base * 1.1 + 16:
         failures.append(f"memory {base:.1f} MB after a fifth, {peak:.1f} MB at most")
     print(f"{now['lines_received']} lines of {share * arguments.clients} streams from {arguments.clients} clients in {took:.0f} s "
           f"({now['lines_received'] / took:.0f} a second, {now['lines_received'] / cpu:.0f} a second of the daemon's CPU time): {total}")
