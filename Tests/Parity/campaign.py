@@ -276,7 +276,7 @@ def keras_case(r, seed, folder):
     keras.config.set_dtype_policy("float64")
     twin = type(model).from_config(json.loads(json.dumps(config).replace('"float32"', '"float64"')))
     twin.set_weights([np.asarray(w, np.float64) for w in model.get_weights()])
-    y = np.asarray(twin(np.asarray(x[None], np.float64)))[0]
+    y = keras.ops.convert_to_numpy(twin(np.asarray(x[None], np.float64)))[0]
     keras.config.set_dtype_policy("float32")
     options = []
     if form == "keras":
