@@ -286,7 +286,7 @@ def campaign(arguments, root):
             # The places that were hit least, so that a long campaign hits each many times.
             least = min(kills.get(name, 0) + missed.get(name, 0) for name in FAILPOINTS)
             failpoint = rng.choice([name for name in FAILPOINTS if kills.get(name, 0) + missed.get(name, 0) == least])
-        hit = 1 if failpoint.startswith(RARE) else rng.randint(1, 4)
+        hit = 1 if failpoint.startswith(RARE + ("commit.alert",)) else rng.randint(1, 4)
         is_patient = failpoint.startswith(("commit", "sync", "acknowledge")) or rng.random() < 0.3
         environment = {}
         if 0.6 <= way < 0.8:
