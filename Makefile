@@ -84,7 +84,7 @@ DURABILITY_BIN ?= .build/debug
 .PHONY: test-durability torture load soak bench-durability
 test-durability:  ## the short form of what torture does at length (part of test)
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
-	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 400
+	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 800
 	python3 Tests/torture/damage.py $(DURABILITY_BIN)
 	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
 	python3 Tests/torture/faults.py $(DURABILITY_BIN)

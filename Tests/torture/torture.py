@@ -306,7 +306,7 @@ def campaign(arguments, root):
             time.sleep(rng.uniform(0, 0.05))
             if failpoint.startswith("finish"):
                 try:
-                    daemon.process.wait(10)
+                    daemon.process.wait(30)
                 except subprocess.TimeoutExpired:
                     raise Failure("it does not stop")
         elif failpoint or environment:
