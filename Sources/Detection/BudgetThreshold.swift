@@ -49,9 +49,6 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
     private static var gain: Double { 0.25 }
     private static var correctionMax: Double { 1 }
 
-    /// Alarms a reading of an ordinary stream raises at a threshold.
-    private static func usualRate(_ threshold: Double) -> Double { min(0.01, 0.004 * exponential(-(threshold - 3.5) / 0.5)) }
-
     /// Counts the score of reading `t`. `hold`: readings that an alarm keeps others away; `readings`: T.
     @inline(__always)
     mutating func count(_ score: Double, t: UInt64, time: Int64, hold: Int64, readings: Double, memory: Memory) {
@@ -59,11 +56,7 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
         let now = UInt32(truncatingIfNeeded: t)
         let away = UInt32(truncatingIfNeeded: max(1, hold))
         let top = Int(min(Double(Self.bins - 1), score / Self.width))
-        for i in 0...top {
-            let due = now &- memory.last[i] >= away
-            memory.last[i] = due ? now : memory.last[i]
-            memory.counts[i] += due ? 1 : 0
-        }
+        Scalar.alarms(memory.counts, memory.last, now, away, Int32(top + 1))
         if score >= floor { record(score, t, time, hold, memory.peaks) }
         if (t + 1) % 25 == 0 || readingsBetween == 0 { fit(readings, t, memory) }
     }
@@ -98,7 +91,8 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
         let n = exposure + Self.priorReadings
         let asked = n / readings / (1 + Self.youngReadings / n)
         let level = max(asked, Self.trustedAlarms)
-        func alarms(_ i: Int) -> Double { Double(counts[i]) + Self.priorReadings * Self.usualRate(Double(i) * Self.width) }
+        let prior = UsualAlarms.rates
+        func alarms(_ i: Int) -> Double { Double(counts[i]) + Self.priorReadings * prior[i] }
         var low = 0
         var high = Self.bins - 1
         while low < high {
@@ -140,6 +134,13 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
     var isSane: Bool {
         exposure.isFinite && exposure >= 0 && fitted.isFinite && floor.isFinite && abs(correction) <= Self.correctionMax
             && readingsBetween.isFinite && readingsBetween >= 0
+    }
+}
+
+/// Alarms a reading of an ordinary stream raises at each threshold of the grid.
+private enum UsualAlarms {
+    static let rates = (0..<StateLayout.budgetBins).map {
+        min(0.01, 0.004 * exponential(-(Double($0) * BudgetThreshold<Float>.width - 3.5) / 0.5))
     }
 }
 

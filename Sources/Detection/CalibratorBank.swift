@@ -11,22 +11,22 @@ import TimeSeries
 /// Counts have 16 bits: half blocks for ranks (halved long before they overflow), steps of 1/640 block for tails, which fade by 1 % a block.
 struct CalibratorBank<Scalar: KernelScalar> {
     /// Rank calibrators, two sides each: value, drifts (short, middle, long, clock), long error; then novelty (of its logarithm).
-    static var rankCount: Int { 13 }
+    static var rankCount: Int { Int(CDK_RANKS) }
     /// Tail calibrators, two sides each unless noted: long error, novelty (one), gated fast (one), level five, level twenty, level short, jump,
     /// clock error over many channels.
-    static var tailCount: Int { 14 }
+    static var tailCount: Int { Int(CDK_TAILS) }
     /// The last tails (jump, clock error over many channels) have a second histogram, which counts for ever like a rank's: machines that are
     /// switched on and off once a day jump seldom, measured by their last hundred blocks.
     static var longCount: Int { 4 }
     /// Lower edge of the histogram of log(novelty + 1e-3).
     static var noveltyStart: Double { -3 }
     /// All sides, padded to whole vectors.
-    static var padded: Int { 32 }
+    static var padded: Int { Int(CDK_SIDES) }
     /// One block in a tail's histogram, and in a rank's, where a block counts one or one half.
-    static var unit: Scalar { 640 }
-    static var rankUnit: Scalar { 2 }
+    static var unit: Scalar { Scalar(CDK_TAIL_UNIT) }
+    static var rankUnit: Scalar { Scalar(CDK_RANK_UNIT) }
 
-    /// Scalars of all sides, in the stream's block.
+    /// Scalars of all sides, in the stream's block; the kernels know it as `cdk_sides`.
     struct Sides: BitwiseCopyable {
         /// Highest bin of the present block; -1: none yet. Ranks, then tails.
         var blockHigh = InlineArray<32, Int16>(repeating: -1)
@@ -39,40 +39,58 @@ struct CalibratorBank<Scalar: KernelScalar> {
         var slope = InlineArray<16, Float>(repeating: 0.1)
     }
 
-    /// Room for one reading's work, one per thread: statistics, evidence, blocks that got here, bins, and the grids side by side.
+    /// Room for one reading's work, one per thread: evidence, blocks that got here, y, bins, and the grids side by side.
     struct Scratch {
-        let statistics: UnsafeMutablePointer<Scalar>
         let evidence: UnsafeMutablePointer<Scalar>
         let reach: UnsafeMutablePointer<Scalar>
+        let y: UnsafeMutablePointer<Scalar>
         let bins: UnsafeMutablePointer<Int32>
-        let start: UnsafeMutablePointer<Double>
-        let width: UnsafeMutablePointer<Double>
-        let top: UnsafeMutablePointer<Double>
+        let grids: UnsafeMutablePointer<cdk_grids>
+        private let places: UnsafeMutablePointer<Int32>
+        private let edges: UnsafeMutablePointer<Double>
 
         init(rankGrid: HistogramGrid, tailGrid: HistogramGrid) {
             let n = CalibratorBank.padded
-            statistics = .allocate(capacity: 3 * n)
-            statistics.initialize(repeating: 0, count: 3 * n)
-            evidence = statistics + n
+            evidence = .allocate(capacity: 3 * n)
+            evidence.initialize(repeating: 0, count: 3 * n)
             reach = evidence + n
-            bins = .allocate(capacity: n)
-            bins.initialize(repeating: 0, count: n)
-            start = .allocate(capacity: 3 * n)
-            width = start + n
-            top = width + n
-            for i in 0..<n {
+            y = reach + n
+            bins = .allocate(capacity: 3 * n)
+            bins.initialize(repeating: 0, count: 3 * n)
+            places = bins + n
+            edges = .allocate(capacity: 4 * n)
+            edges.initialize(repeating: 0, count: 4 * n)
+            let sources = CalibratorBank.sources
+            for i in 0..<sources.count {
                 let grid = i < CalibratorBank.rankCount ? rankGrid : tailGrid
-                (start + i).initialize(to: i == CalibratorBank.rankCount - 1 ? CalibratorBank.noveltyStart : grid.start)
-                (width + i).initialize(to: grid.width)
-                (top + i).initialize(to: Double(grid.bins - 1))
+                places[i] = Int32(sources[i])
+                places[n + i] = Int32(CalibratorBank.row(i, rankGrid, tailGrid))
+                edges[i] = i == CalibratorBank.rankCount - 1 ? CalibratorBank.noveltyStart : grid.start
+                edges[n + i] = grid.width
+                edges[2 * n + i] = 1 / grid.width
+                edges[3 * n + i] = Double(grid.bins - 1)
             }
+            grids = .allocate(capacity: 1)
+            grids.initialize(
+                to:
+                    cdk_grids(
+                        source: places, row: places + n, start: edges, width: edges + n, scale: edges + 2 * n, top: edges + 3 * n))
         }
 
         func deallocate() {
-            statistics.deallocate()
+            evidence.deallocate()
             bins.deallocate()
-            start.deallocate()
+            edges.deallocate()
+            grids.deallocate()
         }
+    }
+
+    /// Where the statistic of each side lies in what is combined: the statistic up, or `Statistic.count` further on, down.
+    private static var sources: [Int] {
+        func both(_ statistics: Statistic...) -> [Int] { statistics.flatMap { [$0.rawValue, $0.rawValue + Statistic.count] } }
+        return both(.value, .driftShort, .driftMiddle, .driftLong, .driftClock, .errorLong) + [Statistic.novelty.rawValue]
+            + both(.errorLong) + [Statistic.novelty.rawValue, Statistic.gatedFast.rawValue]
+            + both(.levelFive, .levelTwenty, .levelShort, .jump, .clockBroad)
     }
 
     let rankGrid: HistogramGrid
@@ -85,11 +103,14 @@ struct CalibratorBank<Scalar: KernelScalar> {
         (rankCount * rankGrid.bins + (tailCount + longCount) * tailGrid.bins) * MemoryLayout<UInt16>.stride
     }
 
+    /// Where the histogram of side i begins.
     @inline(__always)
-    private func table(_ i: Int) -> UnsafeMutablePointer<UInt16> {
-        i < Self.rankCount
-            ? tables + i &* rankGrid.bins : tables + Self.rankCount &* rankGrid.bins + (i &- Self.rankCount) &* tailGrid.bins
+    private static func row(_ i: Int, _ rankGrid: HistogramGrid, _ tailGrid: HistogramGrid) -> Int {
+        i < rankCount ? i &* rankGrid.bins : rankCount &* rankGrid.bins + (i &- rankCount) &* tailGrid.bins
     }
+
+    @inline(__always)
+    private func table(_ i: Int) -> UnsafeMutablePointer<UInt16> { tables + Self.row(i, rankGrid, tailGrid) }
 
     /// The histogram for ever of tail k.
     @inline(__always)
@@ -97,85 +118,31 @@ struct CalibratorBank<Scalar: KernelScalar> {
         table(Self.rankCount + Self.tailCount) + (k &- Self.tailCount &+ Self.longCount) &* tailGrid.bins
     }
 
-    /// The evidence of all sides. `work.statistics` in, destroyed (y afterwards); `work.evidence` and `work.reach` out: blocks that got here.
+    /// The evidence of all sides: `work.evidence` and `work.reach`, the blocks that got here. `statistics`: combined, up then down.
     /// `rankBlocks`, `tailBlocks`: (decayed) blocks counted so far; `limit`: what a tail with a long memory may add to the rank of something
     /// reached once, 0 for no limit; `answers` false: only count.
     @inline(__always)
-    func step(_ work: Scratch, rankBlocks: Double, tailBlocks: Double, limit: Scalar, answers: Bool, counts: Bool) {
-        let n = Int32(truncatingIfNeeded: Self.padded)
-        let (ranks, all) = (Self.rankCount, Self.rankCount + Self.tailCount)
-        Scalar.asinh2(work.statistics, work.statistics, n)
-        Scalar.bins(work.bins, work.statistics, work.start, work.width, work.top, n)
-        if answers {
-            look(work, 0, ranks, Scalar(1 / (rankBlocks + 1)), 1 / Self.rankUnit)
-            look(work, ranks, all, Scalar(1 / (tailBlocks + 1)), 1 / Self.unit)
-            for i in all..<Self.padded { work.evidence[i] = 1 }
-            Scalar.log10(work.evidence, work.evidence, n)
-            for i in 0..<ranks { judgeRank(i, work) }
-            for i in ranks..<all { judgeTail(i, work) }
-            if limit > 0 { limitTails(work, rankBlocks, limit) }
-        } else {
-            for i in 0..<Self.padded { (work.evidence[i], work.reach[i]) = (0, 0) }
-        }
-        guard counts else { return }
-        for i in 0..<all { sides.pointee.blockHigh[i] = max(sides.pointee.blockHigh[i], Int16(truncatingIfNeeded: work.bins[i])) }
-        for i in 0..<ranks {
-            let b = Int16(truncatingIfNeeded: work.bins[i])
-            sides.pointee.highest[i] = max(sides.pointee.highest[i], b)
-            sides.pointee.lowest[i] = min(sides.pointee.lowest[i], b)
-        }
-    }
-
-    /// How many blocks got to where sides from..<to are now, and the share of all.
-    @inline(__always)
-    private func look(_ work: Scratch, _ from: Int, _ to: Int, _ share: Scalar, _ unit: Scalar) {
-        var above = table(from)
-        let bins = from < Self.rankCount ? rankGrid.bins : tailGrid.bins
-        for i in from..<to {
-            let b = work.bins[i]
-            let k = Scalar(above[Int(b)]) * unit + (Int32(sides.pointee.blockHigh[i]) >= b ? 1 : 0)
-            work.reach[i] = k
-            work.evidence[i] = (k + Scalar(0.5)) * share
-            above += bins
-        }
-    }
-
-    @inline(__always)
-    private func judgeRank(_ i: Int, _ work: Scratch) {
-        let rank = -work.evidence[i]
-        let highest = Int32(sides.pointee.highest[i])
-        let beyond = work.bins[i] &- highest
-        guard beyond > 0 else {
-            work.evidence[i] = max(0, rank)
-            return
-        }
-        let bins = highest &- min(Int32(sides.pointee.lowest[i]), highest &+ 1) &+ 1
-        let seen = max(Double(bins) * rankGrid.width, 0.18)
-        work.evidence[i] = max(0, rank + Scalar(2 * Double(beyond) * rankGrid.width / seen))
-    }
-
-    @inline(__always)
-    private func judgeTail(_ i: Int, _ work: Scratch) {
-        let k = i &- Self.rankCount
-        let start = Double(sides.pointee.start[k])
-        let y = Double(work.statistics[i])
-        let rank = -work.evidence[i]
-        guard y > start else {
-            work.evidence[i] = max(0, rank)
-            return
-        }
-        let tail = Scalar(min(30, Double(sides.pointee.rarity[k]) + 0.434 * (y - start) / Double(sides.pointee.slope[k])))
-        work.evidence[i] = tail
+    func step(
+        _ statistics: UnsafePointer<Double>, _ work: Scratch, rankBlocks: Double, tailBlocks: Double, limit: Scalar, answers: Bool,
+        counts: Bool
+    ) {
+        // What limits the long tails is the block before this reading.
+        let before = InlineArray<4, Int16> { sides.pointee.blockHigh[Self.rankCount + Self.tailCount - Self.longCount + $0] }
+        Scalar.bank(
+            statistics, work, tables, UnsafeMutableRawPointer(sides).assumingMemoryBound(to: cdk_sides.self), Scalar(1 / (rankBlocks + 1)),
+            Scalar(1 / (tailBlocks + 1)), answers, counts)
+        if answers && limit > 0 { limitTails(work, rankBlocks, limit, before) }
     }
 
     /// What has been reached k times in all the stream's life is not much rarer than that, whatever the fitted tail of its last days says.
     @inline(__always)
-    private func limitTails(_ work: Scratch, _ blocks: Double, _ limit: Scalar) {
-        for k in (Self.tailCount - Self.longCount)..<Self.tailCount {
+    private func limitTails(_ work: Scratch, _ blocks: Double, _ limit: Scalar, _ before: InlineArray<4, Int16>) {
+        for j in 0..<Self.longCount {
+            let k = Self.tailCount - Self.longCount + j
             let i = Self.rankCount &+ k
             guard work.evidence[i] > 1 else { continue }
             let b = work.bins[i]
-            let reached = Double(longTable(k)[Int(b)]) / Double(Self.rankUnit) + (Int32(sides.pointee.blockHigh[i]) >= b ? 1 : 0)
+            let reached = Double(longTable(k)[Int(b)]) / Double(Self.rankUnit) + (Int32(before[j]) >= b ? 1 : 0)
             let most = Double(limit) / (reached + 0.5) - decimalLogarithm((reached + 0.5) / (blocks + 1))
             work.evidence[i] = max(0, min(work.evidence[i], Scalar(most)))
         }

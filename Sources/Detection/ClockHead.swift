@@ -1,11 +1,11 @@
-import TimeSeries
+import CDetectionKernels
 
 /// What the time of day and week alone explain: ridge regression on [1, clock features], kept as running moments so that it cannot diverge.
 ///
 /// Storage: `moments` [55, padded to 56] lower triangle of E[c c'], `target` [10, padded to 16] E[c x], `weights` [10, padded to 16], one array of
-/// 88 scalars. The weights are solved for (Cholesky, ridge max(gain, 1e-3)) every reading at first, later every eighth.
+/// 88 scalars. The weights are solved for (ridge max(gain, 1e-3)) every reading at first, later every eighth.
 struct ClockHead<Scalar: KernelScalar> {
-    static var size: Int { 10 }
+    static var size: Int { Int(CDK_CLOCK) }
     static var storage: Int { 88 }
     /// c = [1, clock features], padded to 16; then the lower triangle of c c', padded to 56.
     static var features: Int { 16 + 56 }
@@ -40,31 +40,6 @@ struct ClockHead<Scalar: KernelScalar> {
         Scalar.toward(memory, features + 16, Scalar(gain), 56)
         for i in 0..<16 { scratch[i] = features[i] * Scalar(x) }
         Scalar.toward(target, scratch, Scalar(gain), 16)
-        if solves { solve(ridge: max(gain, 1e-3)) }
-    }
-
-    private func solve(ridge: Double) {
-        let n = Self.size
-        withUnsafeTemporaryAllocation(of: Double.self, capacity: 65) { scratch in
-            guard let l = scratch.baseAddress else { return }
-            let y = l + 55
-            for i in 0..<n {
-                let row = i * (i + 1) / 2
-                for j in 0...i {
-                    let other = j * (j + 1) / 2
-                    var s = Double(memory[row + j]) + (i == j ? ridge : 0)
-                    for k in 0..<j { s -= l[row + k] * l[other + k] }
-                    l[row + j] = i == j ? max(s, 1e-12).squareRoot() : s / l[other + j]
-                }
-                var s = Double(target[i])
-                for k in 0..<i { s -= l[row + k] * y[k] }
-                y[i] = s / l[row + i]
-            }
-            for i in stride(from: n - 1, through: 0, by: -1) {
-                var s = y[i]
-                for k in (i + 1)..<max(n, i + 1) { s -= l[k * (k + 1) / 2 + i] * Double(weights[k]) }
-                weights[i] = Scalar(s / l[i * (i + 1) / 2 + i])
-            }
-        }
+        if solves { Scalar.ridge(weights, memory, target, max(gain, 1e-3)) }
     }
 }

@@ -18,7 +18,7 @@ extension Engine {
 
     /// T in readings: the one asked for, or one week where nothing is asked, so that other settings can be told about.
     @inline(__always)
-    private func readingsBetween(_ s: UnsafeMutablePointer<Stream>, _ settings: StreamSettings) -> Double {
+    private mutating func readingsBetween(_ s: UnsafeMutablePointer<Stream>, _ settings: StreamSettings) -> Double {
         let seconds = settings.secondsBetweenFalseAlarms.isFinite ? settings.secondsBetweenFalseAlarms : 604_800
         return max(1, seconds / max(s.pointee.cadence.intervalSeconds, 1e-9))
     }
@@ -26,14 +26,14 @@ extension Engine {
     /// Readings that an alarm keeps others away under a budget: the usual hold or `quietSeconds`, whichever is longer, but at most a
     /// quarter of T, or a generous budget could not be spent.
     @inline(__always)
-    private func budgetHold(_ s: UnsafeMutablePointer<Stream>, _ settings: StreamSettings) -> Int64 {
+    private mutating func budgetHold(_ s: UnsafeMutablePointer<Stream>, _ settings: StreamSettings) -> Int64 {
         let quiet = min(settings.quietSeconds / max(s.pointee.cadence.intervalSeconds, 1e-9), 1e9)
         return Int64(max(1, min(max(Double(holdReadings(s)), quiet), readingsBetween(s, settings) / 4)))
     }
 
     /// Sets the threshold of the budget; false if there is none or the cadence is not known yet.
     @inline(__always)
-    func applyBudget(_ stream: UnsafeMutableRawPointer, _ settings: StreamSettings, _ verdict: inout Verdict) -> Bool {
+    mutating func applyBudget(_ stream: UnsafeMutableRawPointer, _ settings: StreamSettings, _ verdict: inout Verdict) -> Bool {
         let s = stream.assumingMemoryBound(to: Stream.self)
         guard settings.threshold == nil, settings.secondsBetweenFalseAlarms.isFinite, s.pointee.cadence.isKnown else { return false }
         verdict.threshold = s.pointee.budget.threshold(
@@ -43,7 +43,7 @@ extension Engine {
 
     /// Counts what each threshold would have made of a score.
     @inline(__always)
-    func countBudget(_ stream: UnsafeMutableRawPointer, _ score: Double, _ time: Int64, _ settings: StreamSettings) {
+    mutating func countBudget(_ stream: UnsafeMutableRawPointer, _ score: Double, _ time: Int64, _ settings: StreamSettings) {
         let s = stream.assumingMemoryBound(to: Stream.self)
         guard s.pointee.cadence.isKnown else { return }
         s.pointee.budget.count(
@@ -53,7 +53,7 @@ extension Engine {
 
     /// True if the score is an alarm under the budget, which then pays for it.
     @inline(__always)
-    func spendBudget(_ s: UnsafeMutablePointer<Stream>, _ score: Double, _ settings: StreamSettings, _ threshold: Double) -> Bool {
+    mutating func spendBudget(_ s: UnsafeMutablePointer<Stream>, _ score: Double, _ settings: StreamSettings, _ threshold: Double) -> Bool {
         let isAlarm = score >= threshold && s.pointee.budget.mayAlarm(t: s.pointee.age, hold: budgetHold(s, settings))
         s.pointee.budget.settle(isAlarm: isAlarm, t: s.pointee.age)
         return isAlarm

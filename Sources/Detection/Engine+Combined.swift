@@ -37,7 +37,12 @@ extension Engine {
             if takes && states.measures { measuring += 1 }
             count += 1
         }
-        if let p = nextStream { fetch(p + layout.bankTablesAt, layout.budgetAt - layout.bankTablesAt) }
+        if let p = nextStream {
+            fetch(p + layout.bankTablesAt, layout.budgetAt - layout.bankTablesAt)
+            // The thresholds under an ordinary score.
+            fetch(p + layout.budgetAt, 24 * MemoryLayout<Scalar>.stride)
+            fetch(p + layout.budgetLastAt, 24 * MemoryLayout<UInt32>.stride)
+        }
         if s.pointee.restarts > 0 {
             // The only channel of a stream shows something else now: the old ranks say nothing about it.
             s.pointee.restarts = 0
@@ -56,8 +61,12 @@ extension Engine {
         }
         let up = combined
         let down = up + Statistic.count
-        for i in 0..<Statistic.count {
-            combine(i, count, i < Statistic.firstOfMeasuring.rawValue ? taking : counting, &up[i], &down[i])
+        if count == 1 {
+            takeAlone(up, down)
+        } else {
+            for i in 0..<Statistic.count {
+                combine(i, count, i < Statistic.firstOfMeasuring.rawValue ? taking : counting, &up[i], &down[i])
+            }
         }
         // States that switch together are no disturbance.
         let spreads = profile.knowsStates ? measuring >= 3 : s.pointee.channelsSeen > 1
@@ -66,19 +75,21 @@ extension Engine {
 
     /// True if channel j of the reading counts in statistic i.
     @inline(__always)
-    private func takes(_ j: Int, _ i: Int) -> Bool {
+    private mutating func takes(_ j: Int, _ i: Int) -> Bool {
         statistics[j].takesPart && (!statistics[j].isState || i < Statistic.firstOfMeasuring.rawValue)
+    }
+
+    /// The only channel is its own mean.
+    @inline(__always)
+    private mutating func takeAlone(_ up: UnsafeMutablePointer<Double>, _ down: UnsafeMutablePointer<Double>) {
+        for i in 0..<Statistic.firstBroad.rawValue { (up[i], down[i]) = (lines[i], -lines[i]) }
+        for i in Statistic.firstBroad.rawValue..<Statistic.count { (up[i], down[i]) = (max(lines[i], 0), max(-lines[i], 0)) }
     }
 
     /// Mean of the three highest and, negated, of the three lowest over the channels that take part.
     @inline(__always)
-    private func combine(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
+    private mutating func combine(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
         if i >= Statistic.firstBroad.rawValue { return spread(i, count, taking, &up, &down) }
-        if count == 1 {
-            up = lines[i]
-            down = -lines[i]
-            return
-        }
         var high = (-1e9, -1e9, -1e9)
         var low = (-1e9, -1e9, -1e9)
         for j in 0..<count where takes(j, i) {
@@ -95,7 +106,7 @@ extension Engine {
 
     /// Root mean square over the channels that take part, of the positive and of the negative ones.
     @inline(__always)
-    private func spread(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
+    private mutating func spread(_ i: Int, _ count: Int, _ taking: Int, _ up: inout Double, _ down: inout Double) {
         var squares = (0.0, 0.0)
         for j in 0..<count where takes(j, i) {
             let a = lines[j * Statistic.count + i]
@@ -118,7 +129,7 @@ extension Engine {
 
     /// All statistics of one channel into `line` [Statistic.count]; returns whether the channel takes part.
     @inline(__always)
-    private func combinedStatistics(
+    private mutating func combinedStatistics(
         _ input: ChannelInput, _ s: UnsafeMutablePointer<Stream>, _ hasClock: Bool, _ intervals: Double, _ equalises: Bool,
         _ line: UnsafeMutablePointer<Double>, _ next: UnsafeRawPointer?, _ verdict: inout Verdict
     ) -> Bool {
@@ -127,6 +138,9 @@ extension Engine {
         let value = profile.judgesIncrements ? judgedValue(p, s, input.value, intervals) : seenValue(c, input.value)
         let resumed = resume(c, s, intervals)
         let age = Double(c.pointee.age)
+        // Before the prediction, which does not wait for it.
+        let z = c.pointee.deviation.step(value, age: age)
+        let novelty = noveltyDistance(p, c, z)
         let prediction = predict(p, value, hasClock, isDriven: input.isDriven, next: next)
         if let next { fetchArrays(next) }
         let last = horizonCount - 1
@@ -147,7 +161,6 @@ extension Engine {
         if prediction.judged[0] { c.pointee.fast[0].update(min(abs(standardised), 50), age: age, horizon: 3) }
         let skill = c.pointee.predictability.step(error: prediction.errors[0], x: prediction.x, age: age)
         line[Statistic.gatedFast.rawValue] = c.pointee.fast[0].value * max(0, min(1, (skill - 0.65) / 0.15))
-        let z = c.pointee.deviation.step(value, age: age)
         line[Statistic.value.rawValue] = z
         let level = clipped(c.pointee.levelLong.step(value, age: age, horizon: 1000), 20)
         c.pointee.fast[2].update(level, age: age, horizon: 5)
@@ -158,7 +171,7 @@ extension Engine {
         line[Statistic.record.rawValue] = c.pointee.record.step(value, age: age, growth: 5, spread: prediction.spread)
         line[Statistic.leakyRecord.rawValue] = c.pointee.leakyRecord.step(
             value, age: age, leak: 1 / 20_000, growth: 5, spread: prediction.spread)
-        line[Statistic.novelty.rawValue] = noveltyDistance(p, c, z)
+        line[Statistic.novelty.rawValue] = novelty
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
@@ -179,7 +192,8 @@ extension Engine {
 
     /// The value as it is judged. Where a counter is recognised (or is none any more) the channel starts afresh with what it then shows.
     @inline(__always)
-    private func judgedValue(_ p: UnsafeMutableRawPointer, _ s: UnsafeMutablePointer<Stream>, _ raw: Double, _ intervals: Double) -> Double
+    private mutating func judgedValue(_ p: UnsafeMutableRawPointer, _ s: UnsafeMutablePointer<Stream>, _ raw: Double, _ intervals: Double)
+        -> Double
     {
         let c = p.assumingMemoryBound(to: Channel.self)
         var changed = false
@@ -202,9 +216,8 @@ extension Engine {
         let bank = bank(stream)
         let f = profile.fusion
         let (evidence, reach) = (bankScratch.evidence, bankScratch.reach)
-        fillBank(bankScratch.statistics, up, down)
         bank.step(
-            bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, limit: Scalar(f.longLimit),
+            combined, bankScratch, rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, limit: Scalar(f.longLimit),
             answers: t >= 100 && s.pointee.rankBlocks >= 3, counts: verdict.warmUpReason != .gap)
         let blocks = (s.pointee.rankBlocks, s.pointee.tailBlocks)
         // Two-sided evidence is the larger side.
@@ -281,34 +294,9 @@ extension Engine {
         return best + coarse
     }
 
-    /// The statistics in the order of the calibrators (see `CalibratorBank.rankCount`).
-    @inline(__always)
-    private func fillBank(_ c: UnsafeMutablePointer<Scalar>, _ up: UnsafeMutablePointer<Double>, _ down: UnsafeMutablePointer<Double>) {
-        func pair(_ i: Int, _ statistic: Statistic) {
-            c[i] = Scalar(up[statistic.rawValue])
-            c[i + 1] = Scalar(down[statistic.rawValue])
-        }
-        pair(0, .value)
-        pair(2, .driftShort)
-        pair(4, .driftMiddle)
-        pair(6, .driftLong)
-        pair(8, .driftClock)
-        pair(10, .errorLong)
-        c[12] = Scalar(logarithm(max(up[Statistic.novelty.rawValue], 0) + 1e-3))
-        pair(13, .errorLong)
-        c[15] = Scalar(up[Statistic.novelty.rawValue])
-        c[16] = Scalar(up[Statistic.gatedFast.rawValue])
-        pair(17, .levelFive)
-        pair(19, .levelTwenty)
-        pair(21, .levelShort)
-        pair(23, .jump)
-        pair(25, .clockBroad)
-        for i in (Bank.rankCount + Bank.tailCount)..<Bank.padded { c[i] = 0 }
-    }
-
     /// The kind, and each channel's share of the score: shares of squared statistics, weighted by what each piece contributed.
     @inline(__always)
-    private func attributeCombined(_ count: Int, _ verdict: inout Verdict) {
+    private mutating func attributeCombined(_ count: Int, _ verdict: inout Verdict) {
         var largest = 0.0
         for i in 0..<Evidence.count where verdict.results[i].contribution > largest {
             largest = verdict.results[i].contribution

@@ -53,7 +53,7 @@ extension Engine {
     }
 
     @inline(__always)
-    private func channelStatistics(
+    private mutating func channelStatistics(
         _ input: ChannelInput, _ s: UnsafeMutablePointer<Stream>, _ hasClock: Bool, _ intervals: Double, _ verdict: inout Verdict
     ) -> ChannelStatistics {
         let p = input.state

@@ -45,6 +45,9 @@ public struct StreamSettings: Sendable {
 ///
 /// Legend: t readings of the stream before this one; age the same for a channel; x standardised reading; e_k prediction error at horizon k;
 /// phi = [1, x_t, x_{t-1}, h_t, clock]; P covariance of phi; g gain.
+///
+/// What runs with every reading is `mutating` whether it changes the engine or not: it is then passed by address, where a plain method gets a
+/// copy of its kilobyte.
 struct Engine<Core: RecurrentCore>: ~Copyable {
     typealias Scalar = Core.Scalar
     typealias Channel = ChannelScalars<Scalar>
@@ -240,14 +243,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// How long an alarm keeps equal ones away: so many readings, under the combined rule at most a day.
     @inline(__always)
-    func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
+    mutating func holdReadings(_ s: UnsafeMutablePointer<Stream>) -> Int64 {
         guard profile.rule == .combinedRanks, s.pointee.cadence.isKnown else { return Int64(profile.holdReadings) }
         return max(1, Int64(min(Double(profile.holdReadings), 86_400 / s.pointee.cadence.intervalSeconds + 1e-3)))
     }
 
     /// Readings before the first score: the profile's; under the combined rule a day's worth, but 100 to 300.
     @inline(__always)
-    private func warmUpReadings(_ s: UnsafeMutablePointer<Stream>) -> UInt64 {
+    private mutating func warmUpReadings(_ s: UnsafeMutablePointer<Stream>) -> UInt64 {
         guard profile.rule == .combinedRanks else { return UInt64(profile.warmUpReadings) }
         let day = s.pointee.cadence.isKnown ? 86_400 / s.pointee.cadence.intervalSeconds - 1e-3 : 300
         return UInt64(max(100, min(300, day.rounded(.up))))
@@ -255,7 +258,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Brings the scalars of the next reading nearer, whose places everything else depends on.
     @inline(__always)
-    private func fetchScalars() {
+    private mutating func fetchScalars() {
         if let p = nextStream { fetch(p, layout.bankTablesAt) }
         if let p = nextChannel {
             fetch(p, layout.covarianceAt)
@@ -265,7 +268,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Brings nearer what a channel's next reading needs beside scalars and covariance.
     @inline(__always)
-    func fetchArrays(_ p: UnsafeRawPointer) {
+    mutating func fetchArrays(_ p: UnsafeRawPointer) {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let n = layout.featuresPadded
@@ -283,7 +286,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Everything but the score.
     @inline(__always)
-    private func beginVerdict(
+    private mutating func beginVerdict(
         _ verdict: inout Verdict, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double, _ settings: StreamSettings
     ) {
         let t = s.pointee.age
@@ -295,7 +298,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         verdict.offset = 0
         verdict.channelCount = 0
         verdict.switching = 0
-        verdict.results = InlineArray(repeating: EvidenceResult())
+        for i in 0..<Evidence.count { verdict.results[i] = EvidenceResult() }
         let warm = warmUpReadings(s)
         let held = s.pointee.resumedAt > 0 && t < s.pointee.resumedAt + UInt64(profile.gapHoldReadings)
         verdict.isWarmingUp = t < warm || held
@@ -327,7 +330,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// What differences are clipped at for the jump window: so many deviations of the channel, once it is 31 readings old.
     @inline(__always)
-    func jumpLimit(_ prediction: Prediction, _ age: Double) -> Double {
+    mutating func jumpLimit(_ prediction: Prediction, _ age: Double) -> Double {
         age > 30 && prediction.spread > 0 && profile.jumpClip < .infinity ? profile.jumpClip * prediction.spread : .infinity
     }
 
@@ -344,7 +347,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
     @inline(__always)
-    func predict(
+    mutating func predict(
         _ p: UnsafeMutableRawPointer, _ value: Double, _ hasClock: Bool, isDriven: Bool, next: UnsafeRawPointer? = nil
     ) -> Prediction {
         let c = p.assumingMemoryBound(to: Channel.self)
@@ -399,7 +402,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// The error a head learns from: clipped at three deviations once it is 20 readings old.
     @inline(__always)
-    private func headError(_ c: UnsafeMutablePointer<Channel>, _ q: Int, _ e: Double, _ predictions: Double, _ clips: Bool) -> Double {
+    private mutating func headError(_ c: UnsafeMutablePointer<Channel>, _ q: Int, _ e: Double, _ predictions: Double, _ clips: Bool)
+        -> Double
+    {
         let variance = c.pointee.headVariance[q]
         let learned = clips ? clipped(e, 3 * variance.squareRoot()) : e
         let next = variance + max(1 / (predictions + 1), 0.005) * (learned * learned - variance)
@@ -421,7 +426,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     }
 
     /// The clock head: what the time of day and week alone explain. Horizon 0, memory 2000 readings.
-    private func clockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
+    private mutating func clockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double
+    {
         let n = StateLayout.clockFeaturesPadded
         return withUnsafeTemporaryAllocation(of: Scalar.self, capacity: 2 * n) { scratch in
             guard let phi = scratch.baseAddress else { return 0 }
@@ -439,7 +445,9 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// The damped clock head: its memory is that of the readouts.
     @inline(__always)
-    private func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double) -> Double {
+    private mutating func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double)
+        -> Double
+    {
         let head = ClockHead(memory: array(p, layout.clockHeadAt))
         let guess = head.predict(clockHeadFeatures)
         let e = x - guess
@@ -454,7 +462,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// The novelty core's step and its distance to everything remembered. `z`: the value's deviation.
     @inline(__always)
-    func noveltyDistance(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ z: Double) -> Double {
+    mutating func noveltyDistance(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ z: Double) -> Double {
         let state = array(p, layout.noveltyHiddenAt)
         noveltyCore.step(state: state, input: Scalar(clipped(z / 1.25, 6)))
         return c.pointee.novelty.step(
@@ -466,7 +474,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// The value as the statistics see it: limited, and unwrapped if it is a counter.
     @inline(__always)
-    func seenValue(_ c: UnsafeMutablePointer<Channel>, _ raw: Double) -> Double {
+    mutating func seenValue(_ c: UnsafeMutablePointer<Channel>, _ raw: Double) -> Double {
         let value = clipped(raw, 1e100)
         guard profile.unwrapsCounters else { return value }
         _ = c.pointee.counter.observe(value)
@@ -475,7 +483,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// True if the channel has no usable reading just before this one; ages what must age then.
     @inline(__always)
-    func resume(_ c: UnsafeMutablePointer<Channel>, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double) -> Bool {
+    mutating func resume(_ c: UnsafeMutablePointer<Channel>, _ s: UnsafeMutablePointer<Stream>, _ intervals: Double) -> Bool {
         let t = s.pointee.age
         if c.pointee.age == 0 {
             c.pointee.bornAt = t
@@ -499,14 +507,14 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// True if the channel may take part in the score: as old as its stream, or past its own warm-up, and not just back after a gap.
     @inline(__always)
-    func takesPart(_ c: UnsafeMutablePointer<Channel>) -> Bool {
+    mutating func takesPart(_ c: UnsafeMutablePointer<Channel>) -> Bool {
         (c.pointee.bornAt == 0 || c.pointee.age >= UInt64(profile.warmUpReadings))
             && (c.pointee.resumedAt == 0 || c.pointee.age >= c.pointee.resumedAt + UInt64(profile.gapHoldReadings))
     }
 
     /// The channel's line in the verdict, except its contribution.
     @inline(__always)
-    func report(
+    mutating func report(
         _ verdict: inout Verdict, _ input: ChannelInput, _ c: UnsafeMutablePointer<Channel>, _ prediction: Prediction,
         _ standardised: Double,
         _ takesPart: Bool

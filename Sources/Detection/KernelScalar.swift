@@ -21,15 +21,15 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     static func keep(_ to: UnsafeMutablePointer<Gain>, _ g: UnsafePointer<Self>, _ n: Int32)
     static func learn(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Gain>, _ a: Self, _ n: Int32)
     static func toward(_ m: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Self>, _ gain: Self, _ n: Int32)
-    static func bins(
-        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Self>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
-        _ top: UnsafePointer<Double>, _ n: Int32)
+    static func bank(
+        _ statistics: UnsafePointer<Double>, _ work: CalibratorBank<Self>.Scratch, _ tables: UnsafePointer<UInt16>,
+        _ sides: UnsafeMutablePointer<cdk_sides>, _ rankShare: Self, _ tailShare: Self, _ answers: Bool, _ counts: Bool)
+    static func alarms(_ count: UnsafeMutablePointer<Self>, _ last: UnsafeMutablePointer<UInt32>, _ now: UInt32, _ away: UInt32, _ n: Int32)
+    static func ridge(_ w: UnsafeMutablePointer<Self>, _ m: UnsafePointer<Self>, _ target: UnsafePointer<Self>, _ ridge: Double)
     static func isFinite(gain: Gain) -> Bool
     static func add(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func scale(_ a: UnsafeMutablePointer<Self>, _ v: Self, _ n: Int32)
     static func sum(_ a: UnsafePointer<Self>, _ n: Int32) -> Double
-    static func asinh2(_ y: UnsafeMutablePointer<Self>, _ c: UnsafePointer<Self>, _ n: Int32)
-    static func log10(_ y: UnsafeMutablePointer<Self>, _ c: UnsafePointer<Self>, _ n: Int32)
 }
 
 extension Float: KernelScalar {
@@ -67,10 +67,22 @@ extension Float: KernelScalar {
         cdk_toward_f32(m, x, gain, n)
     }
     @inline(__always)
-    static func bins(
-        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Float>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
-        _ top: UnsafePointer<Double>, _ n: Int32
-    ) { cdk_bins_f32(bin, y, start, width, top, n) }
+    static func bank(
+        _ statistics: UnsafePointer<Double>, _ work: CalibratorBank<Float>.Scratch, _ tables: UnsafePointer<UInt16>,
+        _ sides: UnsafeMutablePointer<cdk_sides>, _ rankShare: Float, _ tailShare: Float, _ answers: Bool, _ counts: Bool
+    ) {
+        cdk_bank_f32(
+            statistics, work.evidence, work.reach, work.y, work.bins, work.grids, tables, sides, rankShare, tailShare, answers ? 1 : 0,
+            counts ? 1 : 0)
+    }
+    @inline(__always)
+    static func alarms(
+        _ count: UnsafeMutablePointer<Float>, _ last: UnsafeMutablePointer<UInt32>, _ now: UInt32, _ away: UInt32, _ n: Int32
+    ) { cdk_alarms_f32(count, last, now, away, n) }
+    @inline(__always)
+    static func ridge(_ w: UnsafeMutablePointer<Float>, _ m: UnsafePointer<Float>, _ target: UnsafePointer<Float>, _ ridge: Double) {
+        cdk_ridge_f32(w, m, target, ridge)
+    }
     @inline(__always)
     static func isFinite(gain: UInt16) -> Bool { gain & 0x7f80 != 0x7f80 }
     @inline(__always)
@@ -79,10 +91,6 @@ extension Float: KernelScalar {
     static func scale(_ a: UnsafeMutablePointer<Float>, _ v: Float, _ n: Int32) { cdk_scale_f32(a, v, n) }
     @inline(__always)
     static func sum(_ a: UnsafePointer<Float>, _ n: Int32) -> Double { cdk_sum_f32(a, n) }
-    @inline(__always)
-    static func asinh2(_ y: UnsafeMutablePointer<Float>, _ c: UnsafePointer<Float>, _ n: Int32) { cdk_asinh2_f32(y, c, n) }
-    @inline(__always)
-    static func log10(_ y: UnsafeMutablePointer<Float>, _ c: UnsafePointer<Float>, _ n: Int32) { cdk_log10_f32(y, c, n) }
 }
 
 extension Double: KernelScalar {
@@ -122,10 +130,22 @@ extension Double: KernelScalar {
         cdk_toward_f64(m, x, gain, n)
     }
     @inline(__always)
-    static func bins(
-        _ bin: UnsafeMutablePointer<Int32>, _ y: UnsafePointer<Double>, _ start: UnsafePointer<Double>, _ width: UnsafePointer<Double>,
-        _ top: UnsafePointer<Double>, _ n: Int32
-    ) { cdk_bins_f64(bin, y, start, width, top, n) }
+    static func bank(
+        _ statistics: UnsafePointer<Double>, _ work: CalibratorBank<Double>.Scratch, _ tables: UnsafePointer<UInt16>,
+        _ sides: UnsafeMutablePointer<cdk_sides>, _ rankShare: Double, _ tailShare: Double, _ answers: Bool, _ counts: Bool
+    ) {
+        cdk_bank_f64(
+            statistics, work.evidence, work.reach, work.y, work.bins, work.grids, tables, sides, rankShare, tailShare, answers ? 1 : 0,
+            counts ? 1 : 0)
+    }
+    @inline(__always)
+    static func alarms(
+        _ count: UnsafeMutablePointer<Double>, _ last: UnsafeMutablePointer<UInt32>, _ now: UInt32, _ away: UInt32, _ n: Int32
+    ) { cdk_alarms_f64(count, last, now, away, n) }
+    @inline(__always)
+    static func ridge(_ w: UnsafeMutablePointer<Double>, _ m: UnsafePointer<Double>, _ target: UnsafePointer<Double>, _ ridge: Double) {
+        cdk_ridge_f64(w, m, target, ridge)
+    }
     @inline(__always)
     static func isFinite(gain: Double) -> Bool { gain.isFinite }
     @inline(__always)
@@ -134,10 +154,6 @@ extension Double: KernelScalar {
     static func scale(_ a: UnsafeMutablePointer<Double>, _ v: Double, _ n: Int32) { cdk_scale_f64(a, v, n) }
     @inline(__always)
     static func sum(_ a: UnsafePointer<Double>, _ n: Int32) -> Double { cdk_sum_f64(a, n) }
-    @inline(__always)
-    static func asinh2(_ y: UnsafeMutablePointer<Double>, _ c: UnsafePointer<Double>, _ n: Int32) { cdk_asinh2_f64(y, c, n) }
-    @inline(__always)
-    static func log10(_ y: UnsafeMutablePointer<Double>, _ c: UnsafePointer<Double>, _ n: Int32) { cdk_log10_f64(y, c, n) }
 }
 
 /// The slot with the smallest stamp.

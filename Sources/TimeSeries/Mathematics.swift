@@ -6,8 +6,8 @@
 
 /// The few functions of the C library that the mind needs, under names that do not clash.
 @inlinable @inline(__always) public func logarithm(_ x: Double) -> Double { log(x) }
-/// log10(x).
-@inlinable @inline(__always) public func decimalLogarithm(_ x: Double) -> Double { log10(x) }
+/// log10(x), from the natural one: glibc's own takes twice as long.
+@inlinable @inline(__always) public func decimalLogarithm(_ x: Double) -> Double { log(x) * 0.434_294_481_903_251_83 }
 /// e^x.
 @inlinable @inline(__always) public func exponential(_ x: Double) -> Double { exp(x) }
 /// asinh(x): linear near zero, logarithmic far out.

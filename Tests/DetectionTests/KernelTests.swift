@@ -169,14 +169,130 @@ struct KernelTests {
         for i in 0..<64 { #expect(abs(y[i] - 3 * g[i]) <= abs(g[i]) / 100) }
     }
 
-    @Test("Bins are the ones that division gives, held to the histogram", arguments: sets)
-    func bins(set: String) throws {
+    /// What the bank is told and what it answers.
+    private struct BankTrial {
+        var statistics: [Double]
+        var tables = [UInt16](repeating: 0, count: 32 * 40)
+        var sides = cdk_sides()
+        var (evidence, reach, y) = ([Double](repeating: 9, count: 32), [Double](repeating: 9, count: 32), [Double](repeating: 9, count: 32))
+        var bins = [Int32](repeating: -1, count: 32)
+        static let (start, width, top) = (-1.2, 0.24, 39.0)
+
+        init(_ random: inout SeededRandom) {
+            statistics = (0..<32).map { _ in random.gaussian() * 3 }
+            for i in tables.indices { tables[i] = UInt16(random.uniform(0, 20_000)) }
+            withUnsafeMutablePointer(to: &sides) {
+                let shorts = UnsafeMutableRawPointer($0).assumingMemoryBound(to: Int16.self)
+                for i in 0..<32 { shorts[i] = Int16(random.uniform(-1, 39)) }
+                for i in 32..<48 { (shorts[i], shorts[i + 16]) = (Int16(random.uniform(10, 20)), Int16(random.uniform(3, 10))) }
+                let floats = UnsafeMutableRawPointer(shorts + 64).assumingMemoryBound(to: Float.self)
+                for i in 0..<48 { floats[i] = Float(random.uniform(0.1, 2)) }
+            }
+        }
+
+        func short(_ i: Int) -> Int { withUnsafeBytes(of: sides) { Int($0.load(fromByteOffset: 2 * i, as: Int16.self)) } }
+        func float(_ i: Int) -> Double { withUnsafeBytes(of: sides) { Double($0.load(fromByteOffset: 128 + 4 * i, as: Float.self)) } }
+
+        mutating func run(_ kernels: UnsafePointer<cdk_table_f64>, answers: Bool) {
+            step(answers) { kernels.pointee.bank($0, &evidence, &reach, &y, &bins, $1, tables, &sides, 0.01, 0.02, $2, 1) }
+        }
+
+        mutating func run(_ kernels: UnsafePointer<cdk_table_f32>, answers: Bool) {
+            var (e, r, v) = ([Float](repeating: 9, count: 32), [Float](repeating: 9, count: 32), [Float](repeating: 9, count: 32))
+            step(answers) { kernels.pointee.bank($0, &e, &r, &v, &bins, $1, tables, &sides, 0.01, 0.02, $2, 1) }
+            (evidence, reach, y) = (e.map(Double.init), r.map(Double.init), v.map(Double.init))
+        }
+
+        private func step(_ answers: Bool, _ body: (UnsafePointer<Double>, UnsafePointer<cdk_grids>, Int32) -> Void) {
+            // Backwards, so that a side that looks in the wrong place is seen.
+            let places = (0..<32).map { Int32(31 - $0) } + (0..<32).map { Int32(40 * $0) }
+            let edges = [Self.start, Self.width, 1 / Self.width, Self.top].flatMap { [Double](repeating: $0, count: 32) }
+            places.withUnsafeBufferPointer { p in
+                edges.withUnsafeBufferPointer { e in
+                    guard let p = p.baseAddress, let e = e.baseAddress else { return }
+                    var grids = cdk_grids(source: p, row: p + 32, start: e, width: e + 32, scale: e + 64, top: e + 96)
+                    body(statistics, &grids, answers ? 1 : 0)
+                }
+            }
+        }
+    }
+
+    @Test("Every instruction set gives the bank's bins, reach and evidence as their definitions do", arguments: sets)
+    func bank(set: String) throws {
+        guard let f32 = cdk_kernels_f32(set), let f64 = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: 12)
+        for _ in 0..<50 {
+            let before = BankTrial(&random)
+            var (single, double) = (before, before)
+            single.run(f32, answers: true)
+            double.run(f64, answers: true)
+            for i in 0..<(Int(CDK_RANKS) + Int(CDK_TAILS)) {
+                let isRank = i < Int(CDK_RANKS)
+                let c = before.statistics[31 - i]
+                let y = inverseSinh(2 * (i == Int(CDK_RANKS) - 1 ? logarithm(max(c, 0) + 1e-3) : c))
+                let bin = Int(max(0, min(BankTrial.top, (y - BankTrial.start) / BankTrial.width)))
+                let unit = Double(isRank ? CDK_RANK_UNIT : CDK_TAIL_UNIT)
+                let reach = Double(before.tables[40 * i + bin]) / unit + (before.short(i) >= bin ? 1 : 0)
+                var evidence = max(0, -decimalLogarithm((reach + 0.5) * (isRank ? 0.01 : 0.02)))
+                let (highest, lowest, k) = (before.short(32 + i % 16), before.short(48 + i % 16), i - Int(CDK_RANKS))
+                if isRank && bin > highest {
+                    let seen = max(0.18, Double(highest - lowest + 1) * BankTrial.width)
+                    evidence = max(0, -decimalLogarithm((reach + 0.5) * 0.01) + 2 * Double(bin - highest) * BankTrial.width / seen)
+                } else if !isRank && y > before.float(k) {
+                    evidence = min(30, before.float(16 + k) + 0.434 * (y - before.float(k)) / before.float(32 + k))
+                }
+                #expect(abs(double.y[i] - y) < 1e-12 && abs(single.y[i] - y) < 1e-5)
+                #expect(Int(double.bins[i]) == bin)
+                #expect(abs(double.reach[i] - reach) < 1e-9)
+                #expect(abs(double.evidence[i] - evidence) < 1e-9, "side \(i)")
+                if single.bins[i] == double.bins[i] { #expect(abs(single.evidence[i] - evidence) < 1e-4, "side \(i)") }
+                #expect(double.short(i) == max(before.short(i), bin))
+                if isRank { #expect(double.short(32 + i) == max(highest, bin) && double.short(48 + i) == min(lowest, bin)) }
+            }
+            double.run(f64, answers: false)
+            #expect(double.evidence.allSatisfy { $0 == 0 } && double.reach.allSatisfy { $0 == 0 })
+        }
+    }
+
+    @Test("Alarms are counted where the last is long enough ago, across the end of 32 bits, and nowhere else", arguments: sets)
+    func alarms(set: String) throws {
         guard let kernels = cdk_kernels_f32(set) else { return }
-        let y = (0..<32).map { Float(-3 + 0.3 * Double($0)) }
-        let start = (0..<32).map { $0 < 16 ? -1.2 : 0 }
-        var found = [Int32](repeating: -1, count: 32)
-        kernels.pointee.bins(&found, y, start, [Double](repeating: 0.06, count: 32), [Double](repeating: 89, count: 32), 32)
-        for i in 0..<32 { #expect(found[i] == Int32(max(0, min(89, (Double(y[i]) - start[i]) / 0.06)))) }
+        let last = (0..<24).map { UInt32.max - 10 + UInt32($0 % 8) }
+        for n in [1, 7, 8, 13, 24] {
+            var (counts, now) = ([Float](repeating: 1, count: 24), last)
+            kernels.pointee.alarms(&counts, &now, 4, 11, Int32(n))
+            for i in 0..<24 {
+                let isDue = i < n && i % 8 <= 4
+                #expect(counts[i] == (isDue ? 2 : 1) && now[i] == (isDue ? 4 : last[i]))
+            }
+        }
+    }
+
+    @Test("The clock head's weights solve the ridge equations", arguments: sets)
+    func ridge(set: String) throws {
+        guard let f32 = cdk_kernels_f32(set), let f64 = cdk_kernels_f64(set) else { return }
+        var random = SeededRandom(seed: 13)
+        let n = Int(CDK_CLOCK)
+        var full = [Double](repeating: 0, count: n * n)
+        // Fewer samples than regressors: only the ridge makes it positive definite.
+        for _ in 0..<7 {
+            let c = (0..<n).map { _ in random.uniform(-1, 1) }
+            for i in 0..<n { for j in 0..<n { full[i * n + j] += c[i] * c[j] / 7 } }
+        }
+        var moments: [Double] = []
+        for i in 0..<n { for j in 0...i { moments.append(full[i * n + j]) } }
+        var target = [Double](repeating: 0, count: 16)
+        for i in 0..<n { target[i] = random.uniform(-1, 1) }
+        var w = [Double](repeating: 9, count: 16)
+        var single = [Float](repeating: 9, count: 16)
+        f64.pointee.ridge(&w, moments, target, 1e-3)
+        f32.pointee.ridge(&single, moments.map(Float.init), target.map(Float.init), 1e-3)
+        for i in 0..<n {
+            let left = (0..<n).reduce(1e-3 * w[i]) { $0 + full[i * n + $1] * w[$1] }
+            #expect(abs(left - target[i]) < 1e-9)
+            #expect(abs(Double(single[i]) - w[i]) < 1e-2 * (1 + abs(w[i])))
+        }
+        #expect(w[n...].allSatisfy { $0 == 0 })
     }
 
     @Test("A histogram in 16 bits fades like real numbers do, on average")
@@ -198,18 +314,24 @@ struct KernelTests {
         let a = try #require(cdk_kernels_f32("avx2"))
         let b = try #require(cdk_kernels_f32("avx512"))
         var random = SeededRandom(seed: 11)
-        let n = 56
-        var p = [Float](repeating: 0, count: 28 * 64)
-        for i in 0..<n { p[packed(i, i)] = 10 }
-        var q = p
-        var (g, h) = ([Float](repeating: 0, count: n), [Float](repeating: 0, count: n))
-        for _ in 0..<100 {
-            let phi = (0..<n).map { _ in Float(random.gaussian()) }
-            _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n), nil)
-            _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n), nil)
+        var first = BankTrial(&random)
+        var second = first
+        first.run(a, answers: true)
+        second.run(b, answers: true)
+        #expect(first.evidence == second.evidence && first.bins == second.bins)
+        for n in [24, 56] {
+            var p = [Float](repeating: 0, count: 28 * 64)
+            for i in 0..<n { p[packed(i, i)] = 10 }
+            var q = p
+            var (g, h) = ([Float](repeating: 0, count: n), [Float](repeating: 0, count: n))
+            for _ in 0..<100 {
+                let phi = (0..<n).map { _ in Float(random.gaussian()) }
+                _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n), nil)
+                _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n), nil)
+            }
+            #expect(p == q)
+            #expect(g == h)
         }
-        #expect(p == q)
-        #expect(g == h)
     }
 
     @Test("Sums, additions and scalings work for lengths that are no multiple of eight")

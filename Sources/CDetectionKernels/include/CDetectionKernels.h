@@ -18,6 +18,29 @@
 /* Largest n accepted by cdk_reservoir and cdk_rls. */
 #define CDK_LENGTH_MAX 128
 
+/* Sides of the calibrator bank: ranks, then tails, padded to whole vectors; and one block in the histogram of either. */
+#define CDK_RANKS 13
+#define CDK_TAILS 14
+#define CDK_SIDES 32
+#define CDK_RANK_UNIT 2
+#define CDK_TAIL_UNIT 640
+/* Regressors of the clock head, padded. */
+#define CDK_CLOCK 10
+#define CDK_CLOCK_PADDED 16
+
+/* What the bank remembers beside its histograms (see CalibratorBank.swift); elements of sides that are padding mean nothing. */
+typedef struct {
+  int16_t block_high[CDK_SIDES];            /* highest bin of the present block, -1: none yet */
+  int16_t highest[16], lowest[16];          /* of ranks: ends of everything seen */
+  float start[16], rarity[16], slope[16];   /* of tails: where the fitted tail begins, -log10 of what is beyond, mean excess */
+} cdk_sides;
+/* The same for all streams, [CDK_SIDES] each: which of the combined statistics a side looks at, where its histogram begins in the tables,
+ * its lower edge, bin width, 1 / that, and last bin. */
+typedef struct {
+  const int32_t *source, *row;
+  const double *start, *width, *scale, *top;
+} cdk_grids;
+
 /* Name of the instruction set in use: "avx512", "avx2", "sse2", "neon" or "portable". */
 const char *cdk_instruction_set(void);
 #define CDK_DECLARE(R, S, P, G)                                                                                                       \
@@ -41,18 +64,22 @@ const char *cdk_instruction_set(void);
   void cdk_learn_##S(R *y, const G *x, R a, int32_t n);                                                                          \
   /* m <- m + gain (x - m) */                                                                                                     \
   void cdk_toward_##S(R *m, const R *x, R gain, int32_t n);                                                                      \
-  /* bin[i] = whole part of (y[i] - start[i]) / width[i], held in 0...top[i]; n a multiple of 8 */                                 \
-  void cdk_bins_##S(int32_t *bin, const R *y, const double *start, const double *width, const double *top, int32_t n);           \
+  /* One reading of the calibrator bank: from `statistics`, of which grids->source tells the places, evidence[CDK_SIDES] (see               \
+   * CalibratorBank.swift), y = asinh(2c) with ln(c + 1e-3) for the last rank, the bins y falls in, and `reach`, the blocks that got as      \
+   * far. Shares are 1 / (blocks + 1). Without `answers` evidence and reach are 0; with `counts` the sides take note of the bins. */         \
+  void cdk_bank_##S(const double *statistics, R *evidence, R *reach, R *y, int32_t *bin, const cdk_grids *grids,                      \
+                    const uint16_t *tables, cdk_sides *sides, R rank_share, R tail_share, int32_t answers, int32_t counts);          \
+  /* Alarms that thresholds 0..<n would have raised: one each, and `last` = now, where the last one is at least `away` readings ago.       \
+   * Memory is touched up to the next multiple of 8. */                                                                              \
+  void cdk_alarms_##S(R *count, uint32_t *last, uint32_t now, uint32_t away, int32_t n);                                             \
+  /* w[CDK_CLOCK_PADDED] = (M + ridge I)^-1 target, M the lower triangle of a symmetric matrix of CDK_CLOCK rows, row by row. */           \
+  void cdk_ridge_##S(R *w, const R *m, const R *target, double ridge);                                                               \
   /* a[0..<n] += v, any n */                                                                                                     \
   void cdk_add_##S(R *a, R v, int32_t n);                                                                                        \
   /* a[0..<n] *= v, any n */                                                                                                     \
   void cdk_scale_##S(R *a, R v, int32_t n);                                                                                      \
   /* sum of a[0..<n], any n */                                                                                                   \
-  double cdk_sum_##S(const R *a, int32_t n);                                                                                     \
-  /* y[i] = asinh(2 c[i]), n a multiple of 8, |c| <= 1e6; y may be c */                                                            \
-  void cdk_asinh2_##S(R *y, const R *c, int32_t n);                                                                              \
-  /* y[i] = log10(c[i]), n a multiple of 8, 1e-30 < c < 1e30; y may be c */                                                        \
-  void cdk_log10_##S(R *y, const R *c, int32_t n);
+  double cdk_sum_##S(const R *a, int32_t n);
 
 CDK_DECLARE(float, f32, int16_t, uint16_t)
 CDK_DECLARE(double, f64, double, double)
@@ -69,12 +96,12 @@ CDK_DECLARE(double, f64, double, double)
     void (*keep)(G *, const R *, int32_t);                                                                                      \
     void (*learn)(R *, const G *, R, int32_t);                                                                                  \
     void (*toward)(R *, const R *, R, int32_t);                                                                                 \
-    void (*bins)(int32_t *, const R *, const double *, const double *, const double *, int32_t);                                \
+    void (*bank)(const double *, R *, R *, R *, int32_t *, const cdk_grids *, const uint16_t *, cdk_sides *, R, R, int32_t, int32_t);  \
+    void (*alarms)(R *, uint32_t *, uint32_t, uint32_t, int32_t);                                                               \
+    void (*ridge)(R *, const R *, const R *, double);                                                                           \
     void (*add)(R *, R, int32_t);                                                                                               \
     void (*scale)(R *, R, int32_t);                                                                                             \
     double (*sum)(const R *, int32_t);                                                                                          \
-    void (*asinh2)(R *, const R *, int32_t);                                                                                    \
-    void (*log10)(R *, const R *, int32_t);                                                                                     \
   } cdk_table_##S;
 CDK_TABLE(float, f32, int16_t, uint16_t)
 CDK_TABLE(double, f64, double, double)
