@@ -3,6 +3,9 @@
  *   RK_M4    streams of a tile with four accumulators each, RK_MD rows of a dense tile with two
  *   RK_U4    unit blocks of a tile of a single stream with four accumulators each, RK_U1 with one
  *   RK_P     streams of a tile of two unit blocks with one accumulator each; rows of a tile of two vectors of a matrix product
+ *   RK_FUSED 1 if a product and a sum are rounded once
+ *   RK_S     floats of a layer's weights that stay in a near cache however often a tile passes over them: the first, or with six streams a
+ *            tile the second
  * Legend: recurrent_kernels.h. */
 
 typedef float RK(vf) __attribute__((ext_vector_type(RK_V)));
@@ -21,36 +24,44 @@ INLINE vf RK(clamp)(vf x, float lo, float hi) {
     return x > SPLAT(lo) ? x : SPLAT(lo);
 }
 
-/* exp(y) - 1 as scale * p + (scale - 1): y = k ln 2 + r, |r| <= ln 2 / 2, scale = 2^k, p = exp(r) - 1 (degree 7, coefficients of
- * Cephes' expf). Needs |y| < 87. */
-INLINE vf RK(exp_parts)(vf y, vf *scale) {
+/* exp(y) = 2^k exp(r), k whole, |r| <= ln 2 / 2; returns k in the bits of an exponent. A fused step of reduction is exact enough, ln 2
+ * being a float to 2e-9. Needs |y| < 87. */
+INLINE RK(vi) RK(exp_parts)(vf y, vf *r) {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits */
     vf shifted = y * SPLAT(1.44269504088896341f) + SPLAT(magic);
     vf k = shifted - SPLAT(magic);
-    vf r = y - k * SPLAT(0.693359375f);
-    r = r - k * SPLAT(-2.12194440e-4f);
-    vf p = SPLAT(1.9875691500e-4f);
-    p = p * r + SPLAT(1.3981999507e-3f);
-    p = p * r + SPLAT(8.3334519073e-3f);
-    p = p * r + SPLAT(4.1665795894e-2f);
-    p = p * r + SPLAT(1.6666665459e-1f);
-    p = p * r + SPLAT(5.0000001201e-1f);
-    *scale = (vf)((((RK(vi))shifted) << 23) + 0x3F800000);
-    return p * (r * r) + r;
+#if RK_FUSED
+    *r = y - k * SPLAT(0.693147180559945309f);
+#else
+    *r = (y - k * SPLAT(0.693359375f)) - k * SPLAT(-2.12194440e-4f);
+#endif
+    return (RK(vi))shifted << 23;
 }
 
-/* tanh x = (exp(2x) - 1) / (exp(2x) + 1), |error| < 1.5e-7, relative error < 1.8e-7 down to 0. The rational form of Eigen (13/6) has
- * three operations less, but its error of 2.5e-7 just below 1 spoils 1 - tanh^2 of saturated units (gradients off by 2e-5). */
+/* tanh x = (exp(2x) - 1) / (exp(2x) + 1), |error| < 1.5e-7, relative error < 2.5e-7 down to 0; (exp(r) - 1) / r by a minimax polynomial
+ * of degree 5. The rational form of Eigen (13/6) errs by 2.5e-7 just below 1, which spoils 1 - tanh^2 of saturated units (gradients off
+ * by 2e-5). */
 INLINE vf RK(tanh)(vf x) {
-    vf scale, p = RK(exp_parts)(RK(clamp)(x, -RK_TANH_BOUND, RK_TANH_BOUND) * SPLAT(2.0f), &scale);
-    vf m = scale * p + (scale - SPLAT(1.0f));
+    x = RK(clamp)(x, -RK_TANH_BOUND, RK_TANH_BOUND);
+    vf r, scale = (vf)(RK(exp_parts)(x + x, &r) + 0x3F800000);
+    vf p = SPLAT(1.3888872529e-03f);
+    p = p * r + SPLAT(8.3690687255e-03f);
+    p = p * r + SPLAT(4.1667136218e-02f);
+    p = p * r + SPLAT(1.6666506218e-01f);
+    p = p * r + SPLAT(4.9999998125e-01f);
+    p = p * r + SPLAT(1.0000000106e+00f);
+    vf m = (scale * r) * p + (scale - SPLAT(1.0f));
     return m / (m + SPLAT(2.0f));
 }
 
-/* 1 / (1 + exp(-x)) */
+/* 1 / (1 + exp(-x)), |error| < 1e-7: exp(r) = (even + odd) / (even - odd), the Padé form of degree 3 over 3 (to 6e-9); 2^k by adding to
+ * the bits. */
 INLINE vf RK(sigmoid)(vf x) {
-    vf scale, p = RK(exp_parts)(RK(clamp)(SPLAT(0.0f) - x, -RK_SIGMOID_BOUND, RK_SIGMOID_BOUND), &scale);
-    return SPLAT(1.0f) / (SPLAT(1.0f) + (scale * p + scale));
+    vf r;
+    RK(vi) k = RK(exp_parts)(SPLAT(0.0f) - RK(clamp)(x, -RK_SIGMOID_BOUND, RK_SIGMOID_BOUND), &r);
+    vf square = r * r, even = square * SPLAT(0.1f) + SPLAT(1.0f), odd = r * (square * SPLAT(1.0f / 120) + SPLAT(0.5f));
+    vf below = even - odd, above = (vf)((RK(vi))(even + odd) + k);
+    return below / (below + above);
 }
 
 INLINE vf RK(act)(int32_t kind, float slope, float offset, vf x) {
@@ -74,21 +85,21 @@ INLINE void RK(products)(const int G, const int third, int32_t K, const float *w
     }
 }
 
-/* acc[s][b][g] += sum_k w[b][k][g] x[k][s] for M streams, x a panel [K][M], and Q unit blocks `size` floats apart. */
+/* acc[s][b][g] += sum_k w[b][k][g] x[k][s] for M streams, x a panel [K][M] or, with `rows`, x[s][k]; Q unit blocks `size` floats apart. */
 INLINE void RK(panel_products)(const int M, const int Q, const int G, const int third, int32_t K, const float *w, ptrdiff_t size,
-                               const float *x, vf acc[][RK_TILE_MAX]) {
-    for (int32_t k = 0; k < K; k++, w += G * RK_V, x += M) {
+                               const float *x, const float *const *rows, vf acc[][RK_TILE_MAX]) {
+    for (int32_t k = 0; k < K; k++, w += G * RK_V) {
         if (Q * G <= 2) { /* the smaller side is held in registers, the larger one comes from memory */
             vf ws[2];
             UNROLL for (int a = 0; a < Q * G; a++) ws[a] = LOAD(w + a / G * size + a % G * RK_V);
             UNROLL for (int s = 0; s < M; s++) {
-                const vf xs = SPLAT(x[s]);
+                const vf xs = SPLAT(rows ? rows[s][k] : x[k * M + s]);
                 UNROLL for (int a = 0; a < Q * G; a++) acc[s][a] = ws[a] * xs + acc[s][a];
             }
             continue;
         }
         vf xs[RK_M4];
-        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(x[s]);
+        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(rows ? rows[s][k] : x[k * M + s]);
         UNROLL for (int a = 0; a < Q * G; a++) {
             const vf wg = LOAD(w + a / G * size + a % G * RK_V);
             UNROLL for (int s = 0; s < M; s++) acc[s][a % G == 2 ? third : a] = wg * xs[s] + acc[s][a % G == 2 ? third : a];
@@ -96,38 +107,44 @@ INLINE void RK(panel_products)(const int M, const int Q, const int G, const int 
     }
 }
 
-/* Activates the accumulators of V units of one stream: h to scratch, c and tape in place. */
-INLINE void RK(finish)(const int cell, const int plain, const rk_layer *L, vf *acc, const float *h, float *scratch, int32_t Hp,
-                       const float *c_in, float *c_out, float *t) {
+/* Activates the accumulators first..<first + A of V units, those at `u`, of the first `valid` of M streams. Gate by gate, so that the
+ * streams hide each other's latencies. h may be out. */
+INLINE void RK(finish)(const int cell, const int plain, const int M, const rk_layer *L, vf acc[][RK_TILE_MAX], const int first, int32_t u,
+                       int32_t valid, const float *const *h, float *const *out, const float *const *c_in, float *const *c_out, float *tape,
+                       ptrdiff_t tape_stride) {
     const int32_t ga = plain ? RK_SIGMOID : L->gate_activation, ca = plain ? RK_TANH : L->candidate_activation;
-    const int32_t oa = plain ? RK_TANH : L->output_activation;
+    const int32_t oa = plain ? RK_TANH : L->output_activation, Hp = rk_round(L->hidden);
     const float hs = L->hard_slope, ho = L->hard_offset;
-    vf out;
     if (cell == RK_ELMAN) {
-        out = RK(act)(ca, hs, ho, acc[0]);
+        UNROLL for (int s = 0; s < M; s++) acc[s][first] = RK(act)(ca, hs, ho, acc[s][first]);
     } else if (cell == RK_LSTM) {
-        vf i = RK(act)(ga, hs, ho, acc[0]), f = RK(act)(ga, hs, ho, acc[1]);
-        vf g = RK(act)(ca, hs, ho, acc[2]), o = RK(act)(ga, hs, ho, acc[3]);
-        vf c = f * LOAD(c_in) + i * g;
-        STORE(c_out, c);
-        vf y = RK(act)(oa, hs, ho, c);
-        out = o * y;
-        if (t) { STORE(t, i); STORE(t + Hp, f); STORE(t + 2 * Hp, g); STORE(t + 3 * Hp, o); }
+        UNROLL for (int g = 0; g < 4; g++) UNROLL for (int s = 0; s < M; s++) acc[s][g] = RK(act)(g == 2 ? ca : ga, hs, ho, acc[s][g]);
     } else {
-        vf r = RK(act)(ga, hs, ho, acc[0]), z = RK(act)(ga, hs, ho, acc[1]);
-        vf m = acc[3];
-        vf n = RK(act)(ca, hs, ho, r * m + acc[2]);
-        out = z * (LOAD(h) - n) + n;
-        if (t) { STORE(t, r); STORE(t + Hp, z); STORE(t + 2 * Hp, n); STORE(t + 3 * Hp, m); }
+        UNROLL for (int g = 0; g < 2; g++) UNROLL for (int s = 0; s < M; s++) acc[s][g] = RK(act)(ga, hs, ho, acc[s][g]);
+        UNROLL for (int s = 0; s < M; s++) acc[s][2] = RK(act)(ca, hs, ho, acc[s][0] * acc[s][3] + acc[s][2]);
     }
-    STORE(scratch, out);
+    UNROLL for (int s = 0; s < M; s++) {
+        if (s >= valid) continue;
+        vf y = acc[s][first];
+        if (cell == RK_LSTM) {
+            vf c = acc[s][1] * LOAD(c_in[s] + u) + acc[s][0] * acc[s][2];
+            STORE(c_out[s] + u, c);
+            y = acc[s][3] * RK(act)(oa, hs, ho, c);
+        } else if (cell == RK_GRU) {
+            y = acc[s][1] * (LOAD(h[s] + u) - acc[s][2]) + acc[s][2];
+        }
+        STORE(out[s] + u, y);
+        if (cell != RK_ELMAN && tape) {
+            UNROLL for (int a = 0; a < 4; a++) STORE(tape + s * tape_stride + a * Hp + u, acc[s][a]);
+        }
+    }
 }
 
-/* Q blocks of V units for the first `valid` of M streams whose inputs and states are packed in `panel` [I + H][M].
- * h_out may be h_in: a unit's old state is read before its new one is written, and the products take the panel's copy. */
+/* Q blocks of V units for the first `valid` of M streams whose inputs and states are packed in `panel` [I + H][M], or lie where x and h_in
+ * tell if that is NULL. `out` may be h_in if they are packed: a unit's old state is read before its new one is written. */
 INLINE void RK(panel_tile)(const int cell, const int plain, const int M, const int Q, const rk_layer *L, int32_t u, const float *w,
-                           ptrdiff_t size, const float *panel, int32_t valid, const float *const *h_in, float *const *h_out, int32_t Hp,
-                           const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
+                           ptrdiff_t size, const float *panel, int32_t valid, const float *const *x, const float *const *h_in,
+                           float *const *out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     vf acc[RK_P > RK_M4 ? RK_P : RK_M4][RK_TILE_MAX];
     UNROLL for (int b = 0; b < Q; b++) UNROLL for (int a = 0; a < A; a++) {
@@ -135,15 +152,12 @@ INLINE void RK(panel_tile)(const int cell, const int plain, const int M, const i
         UNROLL for (int s = 0; s < M; s++) acc[s][b * A + a] = bias;
     }
     w += A * RK_V;
-    RK(panel_products)(M, Q, G, 2, L->inputs, w, size, panel, acc);
+    RK(panel_products)(M, Q, G, 2, L->inputs, w, size, panel, panel ? NULL : x, acc);
     w += (ptrdiff_t)L->inputs * G * RK_V;
-    RK(panel_products)(M, Q, G, cell == RK_GRU ? 3 : 2, L->hidden, w, size, panel + (ptrdiff_t)L->inputs * M, acc);
-    UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
-        const int32_t at = u + b * RK_V;
-        if (s < valid)
-            RK(finish)(cell, plain, L, acc[s] + b * A, h_in[s] + at, h_out[s] + at, Hp, cell == RK_LSTM ? c_in[s] + at : NULL,
-                       cell == RK_LSTM ? c_out[s] + at : NULL, tape ? tape + s * tape_stride + at : NULL);
-    }
+    if (panel) panel += (ptrdiff_t)L->inputs * M;
+    RK(panel_products)(M, Q, G, cell == RK_GRU ? 3 : 2, L->hidden, w, size, panel, panel ? NULL : h_in, acc);
+    UNROLL for (int b = 0; b < Q; b++)
+        RK(finish)(cell, plain, M, L, acc, b * A, u + b * RK_V, valid, h_in, out, c_in, c_out, tape, tape_stride);
 }
 
 /* [tiles][I + H][M]: neighbouring streams side by side, the last tile filled up with zeros. Rows of state lie a power of two apart; read
@@ -156,8 +170,44 @@ INLINE void RK(pack_panels)(const int M, const rk_layer *L, int32_t n, const flo
         for (int32_t i = 0; i < valid; i++) {
             float *p = panel + i;
             for (int32_t k = 0; k < I; k++, p += M) *p = x[s + i][k];
-            for (int32_t k = 0; k < H; k++, p += M) *p = h[s + i][k];
+            /* One by one: scatter instructions take several times as long. */
+            _Pragma("clang loop vectorize(disable)") for (int32_t k = 0; k < H; k++, p += M) *p = h[s + i][k];
         }
+    }
+}
+
+/* A layer whose weights all stay in a near cache: tile by tile, inputs and states read where they lie, new states staged in
+ * `scratch` until every unit of the tile has seen the old ones. */
+INLINE void RK(small_batch)(const int cell, const int plain, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
+                            float *const *h_out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride,
+                            float *scratch) {
+    const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
+    enum { M_MAX = RK_P > RK_M4 ? RK_P : RK_M4 };
+    const int M = cell == RK_ELMAN ? RK_P : RK_M4, Q = cell == RK_ELMAN ? 2 : 1;
+    const int32_t Hp = rk_round(L->hidden);
+    const ptrdiff_t size = ((ptrdiff_t)A + ((ptrdiff_t)L->inputs + L->hidden) * G) * RK_V;
+    for (int32_t at = 0; at < n; at += M) {
+        const int32_t valid = n - at < M ? n - at : M;
+        const float *xs[M_MAX], *hs[M_MAX];
+        float *out[M_MAX];
+        UNROLL for (int s = 0; s < M; s++) { /* the last tile is filled up with its first stream */
+            xs[s] = x[at + (s < valid ? s : 0)];
+            hs[s] = h_in[at + (s < valid ? s : 0)];
+            out[s] = scratch + s * Hp;
+        }
+        const float *const *ci = cell == RK_LSTM ? c_in + at : NULL;
+        float *const *co = cell == RK_LSTM ? c_out + at : NULL;
+        float *tp = tape ? tape + at * tape_stride : NULL;
+        const float *w = L->packed;
+        for (int32_t u = 0; u < L->hidden;) {
+            const int wide = Q == 2 && u + RK_V < L->hidden;
+            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, NULL, valid, xs, hs, out, ci, co, tp, tape_stride);
+            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, NULL, valid, xs, hs, out, ci, co, tp, tape_stride);
+            u += (wide + 1) * RK_V;
+            w += (wide + 1) * size;
+        }
+        for (int32_t s = 0; s < valid; s++)
+            for (int32_t u = 0; u < L->hidden; u += RK_V) STORE(h_out[at + s] + u, LOAD(out[s] + u));
     }
 }
 
@@ -167,9 +217,13 @@ INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_
                       float *panels) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     const int M = cell == RK_ELMAN ? RK_P : RK_M4, Q = cell == RK_ELMAN ? 2 : 1;
-    const int32_t Hp = rk_round(L->hidden), K = L->inputs + L->hidden;
+    const int32_t K = L->inputs + L->hidden;
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)K * G) * RK_V;
     const float *w = L->packed;
+    if (L->hidden * size <= RK_S * RK_V) {
+        RK(small_batch)(cell, plain, L, n, x, h_in, h_out, c_in, c_out, tape, tape_stride, panels);
+        return;
+    }
     RK(pack_panels)(M, L, n, x, h_in, panels);
     for (int32_t u = 0; u < L->hidden;) {
         const int wide = Q == 2 && u + RK_V < L->hidden;
@@ -178,8 +232,9 @@ INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_
             const float *const *ci = cell == RK_LSTM ? c_in + s : NULL;
             float *const *co = cell == RK_LSTM ? c_out + s : NULL;
             float *tp = tape ? tape + s * tape_stride : NULL;
-            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, panels + (ptrdiff_t)s * K, valid, h_in + s, h_out + s, Hp, ci, co, tp, tape_stride);
-            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, panels + (ptrdiff_t)s * K, valid, h_in + s, h_out + s, Hp, ci, co, tp, tape_stride);
+            const float *panel = panels + (ptrdiff_t)s * K;
+            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, panel, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
+            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, panel, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
         }
         u += (wide + 1) * RK_V;
         w += (wide + 1) * size;
@@ -188,9 +243,9 @@ INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_
 
 /* U blocks of V units for a single stream: enough independent sums to hide the latency of an addition. `size`: floats of a block. */
 INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk_layer *L, int32_t u, const float *w, ptrdiff_t size,
-                          const float *x, const float *h, float *scratch, int32_t Hp, const float *c_in, float *c_out, float *tape) {
+                          const float *x, const float *h, float *scratch, const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    vf acc[RK_U1 > RK_U4 ? RK_U1 : RK_U4][4];
+    vf acc[RK_U1 > RK_U4 ? RK_U1 : RK_U4][RK_TILE_MAX];
     UNROLL for (int b = 0; b < U; b++) UNROLL for (int a = 0; a < A; a++) acc[b][a] = LOAD(w + b * size + a * RK_V);
     w += A * RK_V;
     for (int32_t k = 0; k < L->inputs; k++, w += G * RK_V) {
@@ -205,11 +260,8 @@ INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk
             acc[b][a] = LOAD(w + b * size + g * RK_V) * xs + acc[b][a];
         }
     }
-    UNROLL for (int b = 0; b < U; b++) {
-        const int32_t at = u + b * RK_V;
-        RK(finish)(cell, plain, L, acc[b], h + at, scratch + at, Hp, cell == RK_LSTM ? c_in + at : NULL,
-                   cell == RK_LSTM ? c_out + at : NULL, tape ? tape + at : NULL);
-    }
+    UNROLL for (int b = 0; b < U; b++)
+        RK(finish)(cell, plain, 1, L, acc + b, 0, u + b * RK_V, 1, &h, &scratch, &c_in, &c_out, tape, 0);
 }
 
 /* A single stream; the new state goes to `scratch`, since every unit needs all of the old one. */
@@ -217,13 +269,12 @@ INLINE void RK(single)(const int cell, const int plain, const rk_layer *L, const
                        const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     const int U = cell == RK_ELMAN ? RK_U1 : RK_U4;
-    const int32_t Hp = rk_round(L->hidden);
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)(L->inputs + L->hidden) * G) * RK_V;
     const float *w = L->packed;
     int32_t u = 0;
     for (; u + (U - 1) * RK_V < L->hidden; u += U * RK_V, w += U * size)
-        RK(tile_wide)(cell, plain, U, L, u, w, size, x, h, scratch, Hp, c_in, c_out, tape);
-    for (; u < L->hidden; u += RK_V, w += size) RK(tile_wide)(cell, plain, 1, L, u, w, size, x, h, scratch, Hp, c_in, c_out, tape);
+        RK(tile_wide)(cell, plain, U, L, u, w, size, x, h, scratch, c_in, c_out, tape);
+    for (; u < L->hidden; u += RK_V, w += size) RK(tile_wide)(cell, plain, 1, L, u, w, size, x, h, scratch, c_in, c_out, tape);
 }
 
 /* GRU with the reset before the product needs r of every unit before n of any: two passes.
@@ -352,9 +403,46 @@ INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t 
     }
 }
 
+/* Few outputs: one sum of products a row and output, lane by lane, from weights that rk_pack_dense has laid out row by row. */
+INLINE float RK(row_sum)(const float *w, const float *x, int32_t K) {
+    vf acc = LOAD(w) * LOAD(x);
+    for (int32_t k = RK_V; k < K; k += RK_V) acc = LOAD(w + k) * LOAD(x + k) + acc;
+#if RK_V == 16
+    const __typeof__(acc.lo) eight = acc.lo + acc.hi;
+    const __typeof__(eight.lo) four = eight.lo + eight.hi;
+#elif RK_V == 8
+    const __typeof__(acc.lo) four = acc.lo + acc.hi;
+#else
+    const vf four = acc;
+#endif
+    return (four.x + four.z) + (four.y + four.w);
+}
+
+static void RK(thin_dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out) {
+    const float *rows = D->packed + (1 + (ptrdiff_t)D->inputs) * RK_V;
+    for (int32_t q = 0; q < D->outputs; q++, rows += D->inputs) {
+        const float bias = D->packed[q];
+        int32_t s = 0;
+        for (; s + RK_V <= n; s += RK_V) {
+            vf y;
+            UNROLL for (int i = 0; i < RK_V; i++) y[i] = RK(row_sum)(rows, x[s + i], D->inputs) + bias;
+            y = RK(act)(D->activation, D->hard_slope, D->hard_offset, y);
+            UNROLL for (int i = 0; i < RK_V; i++) out[s + i][q] = y[i];
+        }
+        for (; s < n; s++) {
+            const vf y = SPLAT(RK(row_sum)(rows, x[s], D->inputs) + bias);
+            out[s][q] = RK(act)(D->activation, D->hard_slope, D->hard_offset, y).x;
+        }
+    }
+}
+
 static void RK(dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out) {
     const float *w = D->packed;
     const ptrdiff_t size = (1 + (ptrdiff_t)D->inputs) * RK_V;
+    if (D->outputs <= RK_FEW && D->inputs % RK_V == 0) {
+        RK(thin_dense)(D, n, x, out);
+        return;
+    }
     for (int32_t q = 0; q < D->outputs;) {
         const int two = q + RK_V < D->outputs;
         int32_t s = 0;
@@ -590,5 +678,7 @@ static const rk_table RK(table) = {RK_LABEL,      RK_V,         RK(layer_step), 
 #undef RK_U1
 #undef RK_U4
 #undef RK_P
+#undef RK_S
+#undef RK_FUSED
 #undef RK_LABEL
 #undef RK

@@ -32,6 +32,8 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_U1 6
 #define RK_U4 2
 #define RK_P 4
+#define RK_S 6144
+#define RK_FUSED 0
 #define RK_LABEL "sse2"
 #define RK(n) RK_JOIN(n, sse2)
 #include "kernel_template.h"
@@ -43,6 +45,8 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_U1 6
 #define RK_U4 2
 #define RK_P 6
+#define RK_S 6144
+#define RK_FUSED 1
 #define RK_LABEL "avx2"
 #define RK(n) RK_JOIN(n, avx2)
 #include "kernel_template.h"
@@ -53,6 +57,8 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_U1 3
 #define RK_U4 1
 #define RK_P 3
+#define RK_S 6144
+#define RK_FUSED 1
 #define RK_LABEL "avx2x2"
 #define RK(n) RK_JOIN(n, avx2x2)
 #include "kernel_template.h"
@@ -65,6 +71,8 @@ int32_t rk_accumulators(int32_t cell) { return cell == RK_ELMAN ? 1 : cell == RK
 #define RK_U1 8
 #define RK_U4 2
 #define RK_P 8
+#define RK_S 73728
+#define RK_FUSED 1
 #define RK_LABEL "avx512"
 #define RK(n) RK_JOIN(n, avx512)
 #include "kernel_template.h"
@@ -93,6 +101,8 @@ int32_t rk_table_usable(int32_t index) {
 #define RK_U1 8
 #define RK_U4 4
 #define RK_P 8
+#define RK_S 6144
+#define RK_FUSED 1
 #define RK_LABEL "neon"
 #define RK(n) RK_JOIN(n, neon)
 #include "kernel_template.h"
@@ -108,6 +118,8 @@ int32_t rk_table_usable(int32_t index) { return index == 0; }
 #define RK_U1 4
 #define RK_U4 2
 #define RK_P 4
+#define RK_S 6144
+#define RK_FUSED 0
 #define RK_LABEL "portable"
 #define RK(n) RK_JOIN(n, portable)
 #include "kernel_template.h"

@@ -40,7 +40,8 @@ void rk_pack_layer(int32_t cell, int32_t inputs, int32_t hidden, int32_t lanes, 
 }
 
 size_t rk_dense_pack_size(int32_t inputs, int32_t outputs, int32_t lanes) {
-    return (size_t)blocks(outputs, lanes) * (size_t)lanes * (1 + (size_t)inputs);
+    const size_t rows = outputs <= RK_FEW ? (size_t)outputs * (size_t)inputs : 0;
+    return (size_t)blocks(outputs, lanes) * (size_t)lanes * (1 + (size_t)inputs) + rows;
 }
 
 void rk_pack_dense(int32_t inputs, int32_t outputs, int32_t lanes, const float *w, ptrdiff_t k_stride, ptrdiff_t q_stride,
@@ -50,6 +51,8 @@ void rk_pack_dense(int32_t inputs, int32_t outputs, int32_t lanes, const float *
         for (int32_t k = 0; k < inputs; k++)
             for (int32_t i = 0; i < lanes; i++) *out++ = q + i < outputs ? w[k * k_stride + (q + i) * q_stride] : 0.0f;
     }
+    for (int32_t q = 0; q < outputs && outputs <= RK_FEW; q++)
+        for (int32_t k = 0; k < inputs; k++) *out++ = w[k * k_stride + q * q_stride];
 }
 
 #define CHUNK 48

@@ -1,8 +1,8 @@
 /* Forward and backward kernels of recurrent cells, float32, one template compiled per instruction set.
  *
  * Aims, in order: the same bits whatever the batch; correct against a double-precision reference; fast.
- * Every output element is one chain acc = bias; acc += w[k] * x[k] for k = 0, 1, ... (input part, then recurrent part),
- * so neither the number of streams in a call nor their neighbours can change a result.
+ * Every gate is one chain acc = bias; acc += w[k] * x[k] for k = 0, 1, ... (input part, then recurrent part), every dense output a
+ * fixed few of them, so neither the number of streams in a call nor their neighbours can change a result.
  *
  * Legend (used in all comments below)
  *   B  streams in a call            I  inputs of a layer         H  hidden units
@@ -27,6 +27,8 @@
 /* Most dense layers of one network, and most outputs of one that is not the last. */
 #define RK_DENSE_MAX 5
 #define RK_DENSE_WIDTH_MAX 4096
+/* A dense layer of so few outputs (at most 4, the narrowest vector) is packed row by row as well. */
+#define RK_FEW 4
 /* Rows that outer_sum packs at a time: 120 * 6 floats are an odd number of cache lines, so that tiles do not fight for cache sets. */
 #define RK_OUTER_ROWS 120
 
