@@ -9,7 +9,7 @@ extension CombinedFusion {
             ("breadthClock", \.breadthClock), ("breadthOffset", \.breadthOffset), ("cadence", \.cadence), ("habit", \.habit),
             ("habitReadings", \.habitReadings), ("slowHabit", \.slowHabit), ("slowHabitReadings", \.slowHabitReadings),
             ("incidentShare", \.incidentShare), ("incidentReadings", \.incidentReadings), ("incidentMargin", \.incidentMargin),
-            ("longLimit", \.longLimit),
+            ("longLimit", \.longLimit), ("jumpLife", \.jumpLife),
         ]
     }
 }
@@ -44,7 +44,7 @@ extension DetectorProfile {
             ("habituation", with { ($0.fusion.habit, $0.fusion.slowHabit) = (0, 0) }),
             ("slow habituation", with { $0.fusion.slowHabit = 0 }),
             ("incidents", with { $0.fusion.incidentShare = 1 }),
-            ("long memory of jumps", with { $0.fusion.longLimit = 0 }),
+            ("long memory of jumps", with { ($0.fusion.longLimit, $0.fusion.jumpLife) = (0, 0) }),
             ("counters by their rate", with { $0.judgesIncrements = false }),
             ("knowledge of states", with { $0.knowsStates = false }),
             ("memory of what follows a switch", with { $0.expectsSwitches = false }),

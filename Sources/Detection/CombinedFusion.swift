@@ -37,6 +37,8 @@ struct CombinedFusion: Sendable {
     var incidentMargin = 1.0
     /// A jump that k blocks reached in the stream's life is at most its rank + limit / (k + .5); 0 for no limit.
     var longLimit = 0.0
+    /// The deviation that a jump is compared with is at least this share of the channel's differences over its life.
+    var jumpLife = 0.0
 
     /// What is shipped.
     static let standard: CombinedFusion = {
@@ -44,6 +46,7 @@ struct CombinedFusion: Sendable {
         f.slowHabit = 0.1
         f.incidentShare = 0.5
         f.longLimit = 1.5
+        f.jumpLife = 0.6
         return f
     }()
 }

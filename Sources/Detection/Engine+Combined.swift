@@ -173,7 +173,8 @@ extension Engine {
             value, age: age, leak: 1 / 20_000, growth: 5, spread: prediction.spread)
         line[Statistic.novelty.rawValue] = novelty
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
-            value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow)
+            value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), lifeShare: profile.fusion.jumpLife,
+            ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
         for i in 0..<Statistic.count { line[i] = min(max(line[i], -50), 50) }
         for i in 0..<Equaliser.count {

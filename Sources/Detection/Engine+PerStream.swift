@@ -84,7 +84,8 @@ extension Engine {
         line.local = c.pointee.local.step(value, age: age)
         line.jump = abs(
             c.pointee.jump.step(
-                value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), ring: array(p, layout.jumpAt), length: profile.jumpWindow
+                value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), lifeShare: 0,
+                ring: array(p, layout.jumpAt), length: profile.jumpWindow
             ))
         line.takesPart = takesPart(c)
         if c.pointee.stuck.step(value) && line.takesPart { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }

@@ -80,45 +80,58 @@ struct LocalDeviation: BitwiseCopyable {
 
 /// Evidence "jump": the first difference against the mean and deviation of the last differences of this channel.
 ///
+/// After a long quiet time (rain that does not fall for weeks) those say little: the deviation is not taken for less than a share of the
+/// channel's mean size of differences over its last 20,000 readings.
+///
 /// The window is a ring of `length` scalars outside this struct. Its sums are recomputed each time the ring is full, so rounding never piles up.
 struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
     private var last: Double = 0
     private var sum: Double = 0
     private var sumOfSquares: Double = 0
-    /// Differences pushed so far.
-    private var count: UInt64 = 0
+    /// Differences pushed so far; goes back by a multiple of the length before it is full.
+    private var count: UInt32 = 0
+    /// Mean square of the differences of the last 20,000 readings.
+    private var lifeSquare: Float = 0
+    private static var lifeReadings: Double { 20_000 }
 
     /// (difference - mean) / deviation of the window before it, signed. `fresh`: there is no previous reading to compare with (first, or after a gap).
     /// `clip`: differences enter the window clipped to [-clip, clip], so that one huge jump does not hide the next.
+    /// `lifeShare`: the deviation is at least this share of the root mean square over the channel's life.
     @inline(__always)
     mutating func step(
-        _ value: Double, age: Double, fresh: Bool, clip: Double, ring: UnsafeMutablePointer<Scalar>, length: Int
+        _ value: Double, age: Double, fresh: Bool, clip: Double, lifeShare: Double, ring: UnsafeMutablePointer<Scalar>, length: Int
     ) -> Double {
         let difference = age == 0 || fresh ? 0 : value - last
         last = value
         if fresh && age > 0 { return 0 }
-        let n = Double(min(count, UInt64(length)))
+        let n = Double(min(Int(count), length))
         var evidence = 0.0
         if count >= 10 {
             let mean = sum / n
-            let deviation = max(sumOfSquares / n - mean * mean, 0).squareRoot()
+            let variance = max(sumOfSquares / n - mean * mean, lifeShare * lifeShare * Double(lifeSquare))
+            let deviation = max(variance, 0).squareRoot()
             evidence = (difference - mean) / (deviation + 1e-9 + 1e-3 * abs(mean))
         }
-        push(clipped(difference, clip), ring, length)
+        let clippedDifference = clipped(difference, clip)
+        push(clippedDifference, ring, length)
+        if clip < .infinity {
+            let size = min(clippedDifference * clippedDifference, 1e37)
+            lifeSquare += Float((size - Double(lifeSquare)) / min(Double(count), Self.lifeReadings))
+        }
         return evidence
     }
 
     /// Where in the ring the next difference goes.
     @inline(__always)
-    func place(in length: Int) -> Int { Int(truncatingIfNeeded: count % UInt64(length)) }
+    func place(in length: Int) -> Int { Int(count) % length }
 
     @inline(__always)
     private mutating func push(_ difference: Double, _ ring: UnsafeMutablePointer<Scalar>, _ length: Int) {
-        let at = Int(count % UInt64(length))
+        let at = place(in: length)
         // Float cannot hold more than 3.4e38; what is stored is what is added, so that leaving cancels entering.
         let stored = Scalar(clipped(difference, 1e37))
         let entering = Double(stored)
-        if count >= UInt64(length) {
+        if count >= length {
             let leaving = Double(ring[at])
             sum -= leaving
             sumOfSquares -= leaving * leaving
@@ -127,6 +140,7 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
         sum += entering
         sumOfSquares += entering * entering
         count += 1
+        if count > UInt32.max - 1 { count = count % UInt32(length) + UInt32(length) }
         if at == length - 1 {
             sum = 0
             sumOfSquares = 0
@@ -139,5 +153,5 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
     }
 
     /// True if the sums are finite (a check for restored state).
-    var isSane: Bool { last.isFinite && sum.isFinite && sumOfSquares.isFinite }
+    var isSane: Bool { last.isFinite && sum.isFinite && sumOfSquares.isFinite && lifeSquare.isFinite && lifeSquare >= 0 }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import TimeSeries
 import Testing
 
@@ -176,6 +177,44 @@ struct BehaviourTests {
         #expect(watch.alarms.last == 4000)
         let first = watch.bench.verdict.channels[0]
         #expect(first.contribution > 0.8, "share of the channel that moved: \(first.contribution)")
+    }
+
+    @Test("Where a machine usually rests it may rest; frozen elsewhere it is stuck after a run far shorter", arguments: profiles.indices)
+    func stuckElsewhere(index: Int) {
+        let watch = Watch(profiles[index])
+        for night in 0..<8 {
+            for i in 0..<300 { watch.feed(50 + 10 * Foundation.sin(Double(i) / 9) + 0.01 * Double((i * 7 + night * 3) % 11)) }
+            for _ in 0..<60 { watch.feed(0) }
+        }
+        let before = watch.kinds.count
+        for i in 0..<100 { watch.feed(50 + 10 * Foundation.sin(Double(i) / 9) + 0.01 * Double(i * 7 % 11)) }
+        #expect(!watch.kinds[before...].contains(.stuck))
+        for _ in 0..<60 { watch.feed(47.25) }
+        #expect(watch.kinds[before...].contains(.stuck))
+    }
+
+    @Test("After a long quiet time an ordinary burst is compared with the bursts of the channel's life, a large one stands out")
+    func jumpAfterQuiet() {
+        func evidence(lifeShare: Double, burst: Double) -> Double {
+            var jump = Jump<Float>()
+            var ring = [Float](repeating: 0, count: 300)
+            var age = 0.0
+            func step(_ value: Double) -> Double {
+                defer { age += 1 }
+                return jump.step(
+                    value, age: age, fresh: false, clip: age > 30 ? 1e6 : .infinity, lifeShare: lifeShare, ring: &ring, length: 300)
+            }
+            for round in 0..<40 {
+                for _ in 0..<100 { _ = step(0) }
+                _ = step(3 + Double(round % 3))
+            }
+            for _ in 0..<400 { _ = step(0) }
+            return step(burst)
+        }
+        #expect(evidence(lifeShare: 0, burst: 4) > 1e6)
+        let (usual, large) = (evidence(lifeShare: 0.6, burst: 4), evidence(lifeShare: 0.6, burst: 40))
+        #expect((5...20).contains(usual), "\(usual)")
+        #expect(large > 9.9 * usual)
     }
 
     @Test("A channel that freezes is called stuck once, also when it freezes again; a quiet one is not", arguments: profiles.indices)
