@@ -91,7 +91,9 @@ public struct Key: Sendable {
         Key(
             "future_max", .duration(0...year), "10min", reload: true,
             "A reading dated further ahead is refused as future and never moves a stream's clock."),
-        Key("queue_batches_max", .count(4...4096), "64", "Batches between the sockets and the detector; when full, senders wait."),
+        Key(
+            "queue_batches_max", .count(4...4096), "64",
+            "Full batches (512 readings) from the sockets to the journal; when so many are under way, senders wait."),
 
         Key("shards", .count(1...64), "1", "Detector threads; every stream belongs to one."),
         Key(

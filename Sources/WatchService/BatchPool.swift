@@ -2,34 +2,74 @@ import Ingest
 import Platform
 import Readings
 
-/// The fixed set of batches that go round: ingest, shard, writer, and back. When all are out, the ingest thread waits.
+/// The batches that go round: ingest, shard, writer, and back. When too much is under way, the ingest thread waits.
+///
+/// What counts is how full the delivered batches are: an even load makes many small ones, and those must not keep readings from the
+/// detector while the writer is busy with a commit. The batch given back last is lent first, so a quiet fleet touches the memory of a few.
 final class BatchPool: BatchCourier, Sendable {
-    private let free: BoundedQueue<ReadingBatch>
+    private struct State {
+        var free: [ReadingBatch] = []
+        var made = 0
+        /// Sum of `share` over the delivered batches.
+        var underWay = 0
+        var isClosed = false
+    }
+
+    private let state = Monitor(State())
     private let shards: [BoundedQueue<ShardInput>]
-    let size: Int
     private let entryCapacity: Int
     private let fieldCapacity: Int
+    /// Most under way, in full batches, and most batches.
+    private let fullMax: Int
+    let batchesMax: Int
+    /// Small batches for every full one.
+    static let batchesPerFull = 16
+    private static let full = 1024
 
-    init(size: Int, entryCapacity: Int, fieldCapacity: Int, shards: [BoundedQueue<ShardInput>]) {
-        (self.size, self.entryCapacity, self.fieldCapacity, self.shards) = (size, entryCapacity, fieldCapacity, shards)
-        free = BoundedQueue(capacity: size)
-        for _ in 0..<size { free.push(ReadingBatch(entryCapacity: entryCapacity, fieldCapacity: fieldCapacity)) }
+    /// - Parameter fullMax: full batches under way at most.
+    init(fullMax: Int, entryCapacity: Int, fieldCapacity: Int, shards: [BoundedQueue<ShardInput>]) {
+        (self.fullMax, self.entryCapacity, self.fieldCapacity, self.shards) = (fullMax, entryCapacity, fieldCapacity, shards)
+        // The ingest thread holds one open batch a shard while it waits for another.
+        batchesMax = max(fullMax * BatchPool.batchesPerFull, 2 * shards.count)
     }
 
     func borrow() -> ReadingBatch {
-        // After `close` there is nobody to wait for: the last lines go into a batch of their own.
-        guard let batch = free.pop() else { return ReadingBatch(entryCapacity: entryCapacity, fieldCapacity: fieldCapacity) }
+        let lent: ReadingBatch? = state.wait { state in
+            // After `close` there is nobody to wait for: the last lines go into a batch of their own.
+            if state.isClosed { return .some(nil) }
+            guard state.underWay < fullMax * BatchPool.full else { return nil }
+            if let batch = state.free.popLast() { return batch }
+            guard state.made < batchesMax else { return nil }
+            state.made += 1
+            return .some(nil)
+        }
+        guard let batch = lent else { return ReadingBatch(entryCapacity: entryCapacity, fieldCapacity: fieldCapacity) }
         batch.reset()
         return batch
     }
 
-    func deliver(_ batch: ReadingBatch) { shards[batch.shard].push(.batch(batch)) }
+    func deliver(_ batch: ReadingBatch) {
+        let share = share(batch)
+        state.change { $0.underWay += share }
+        shards[batch.shard].push(.batch(batch))
+    }
 
-    func giveBack(_ batch: ReadingBatch) { free.push(batch) }
+    func giveBack(_ batch: ReadingBatch) {
+        let share = share(batch)
+        state.change {
+            $0.underWay -= share
+            if $0.free.count < batchesMax { $0.free.append(batch) }
+        }
+    }
 
     /// Lets a waiting ingest thread go on.
-    func close() { free.close() }
+    func close() { state.change { $0.isClosed = true } }
 
-    /// Share of batches that are under way, 0 to 1.
-    var fill: Double { Double(size - free.count) / Double(size) }
+    /// How full it is, from 1 to `full`.
+    private func share(_ batch: ReadingBatch) -> Int {
+        max(1, BatchPool.full * batch.entryCount / entryCapacity, BatchPool.full * batch.fieldCount / fieldCapacity)
+    }
+
+    /// Share of what may be under way, 0 to 1.
+    var fill: Double { min(1, Double(state.read { $0.underWay }) / Double(fullMax * BatchPool.full)) }
 }

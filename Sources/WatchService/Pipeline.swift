@@ -56,16 +56,14 @@ final class Pipeline: @unchecked Sendable {
         let report = try Restorer.restore(reader, into: &set, batchCapacity: (entries: 4096, fields: 1 << 17), progress: progress)
         restored = report
         if !report.isIntact { try Pipeline.repair(store, report, set.snapshots(report.repaired), log) }
-        let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: Int(configuration.number("queue_batches_max"))) }
-        pool = BatchPool(
-            // The ingest thread holds one open batch a shard while it waits for another.
-            size: max(Int(configuration.number("queue_batches_max")), 2 * shardCount), entryCapacity: capacity.entries,
-            fieldCapacity: capacity.fields,
-            shards: inputs)
+        let fullMax = Int(configuration.number("queue_batches_max"))
+        let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: fullMax * BatchPool.batchesPerFull) }
+        pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
-        units = BoundedQueue(capacity: 256)
+        // The pool bounds the batches; checkpoints come besides.
+        units = BoundedQueue(capacity: pool.batchesMax + 256)
         let room = BlockRoom()
         runners = boxes.enumerated().map { [units] in
             ShardRunner(

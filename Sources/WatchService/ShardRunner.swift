@@ -49,9 +49,9 @@ final class ShardRunner: @unchecked Sendable {
         var openAlerts = 0
         var streams = 0
         var stateBytes = 0
-        /// Nanoseconds from the first byte of a batch to its scores, the newest and a slow maximum.
+        /// Nanoseconds from the first byte of the newest batch to its scores.
         var lag: Int64 = 0
-        var lagMax: Int64 = 0
+        var lags = LagHistogram()
         /// Monotonic time of the last sign of life.
         var aliveAt: Int64 = 0
         var sequence: Int64 = 0
@@ -100,7 +100,7 @@ final class ShardRunner: @unchecked Sendable {
             $0.batches += 1
             ($0.openAlerts, $0.streams, $0.stateBytes, $0.sequence, $0.aliveAt) = (open, streams, bytes, sequence, now)
             $0.lag = lag
-            $0.lagMax = max(lag, $0.lagMax - $0.lagMax / 256)
+            $0.lags.add(lag, readings: batch.entryCount, now: now)
         }
     }
 

@@ -27,6 +27,11 @@ struct StatusReport: Sendable {
     /// Readings a second since the start and lately.
     var readingsPerSecond: Double
 
+    /// Seconds from arrival to score that this share of the readings of the last minute kept within.
+    private func lag(_ share: Double) -> Double {
+        Double(LagHistogram.percentile(share, of: shards.map(\.lags), now: Clocks.monotonic())) * 1e-9
+    }
+
     var json: JSONValue {
         let refused = zip(LineError.Reason.allCases, ingest.refused).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         let dropped = zip(DropReason.allCases, ingest.dropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
@@ -38,9 +43,11 @@ struct StatusReport: Sendable {
             "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
             "readings_dropped": .object(dropped), "values_dropped": .object(values),
             "readings_per_second": .number((readingsPerSecond * 10).rounded() / 10),
+            "readings_scored": .integer(shards.map(\.readingsScored).reduce(0, +)),
             "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
             "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
+            "lag_p50_seconds": .number(lag(0.5)), "lag_p99_seconds": .number(lag(0.99)), "lag_p999_seconds": .number(lag(0.999)),
             "last_checkpoint": lastCheckpointAt.map { .string(TimeText.milliseconds($0)) } ?? .null,
             "checkpoint_blocks_written": .integer(writer.checkpoints), "commits": .integer(writer.commits),
             "bytes_received": .integer(ingest.bytesReceived), "bytes_written": .integer(writer.bytesWritten),
@@ -81,12 +88,14 @@ struct StatusReport: Sendable {
         family(
             "rnnwatchd_values_dropped_total", "counter", "Single values left out by reason.",
             zip(DropReason.allCases, ingest.valuesDropped).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
+        counter("rnnwatchd_readings_scored_total", "Readings judged.", shards.map(\.readingsScored).reduce(0, +))
         gauge("rnnwatchd_streams", "Streams known.", Double(streams))
         gauge("rnnwatchd_connections", "Ingest connections.", Double(connections))
         gauge("rnnwatchd_alerts_open", "Open alerts.", Double(alertsOpen))
         counter("rnnwatchd_alerts_opened_total", "Alerts opened since the start.", writer.alertsOpened)
         gauge("rnnwatchd_queue_fill_ratio", "Share of batches under way.", queueFill)
         gauge("rnnwatchd_lag_seconds", "From a line's arrival to its score, newest batch.", Double(shards.map(\.lag).max() ?? 0) * 1e-9)
+        histogram(&out)
         counter("rnnwatchd_written_bytes_total", "Payload bytes handed to the database since the start.", writer.payloadBytes)
         counter("rnnwatchd_device_written_bytes_total", "Bytes given to block devices since the start.", writer.bytesWritten)
         gauge("rnnwatchd_write_budget_stretch", "The write budget multiplies the intervals by this.", writer.stretch)
@@ -96,5 +105,17 @@ struct StatusReport: Sendable {
         gauge("rnnwatchd_resident_memory_bytes", "Resident memory.", Double(residentBytes))
         gauge("rnnwatchd_start_time_seconds", "Start time since 1970.", Double(startedAt) * 1e-9)
         return out
+    }
+
+    private func histogram(_ out: inout String) {
+        let name = "rnnwatchd_reading_lag_seconds"
+        out += "# HELP \(name) From the arrival of a reading to its score.\n# TYPE \(name) histogram\n"
+        var readings: Int64 = 0
+        for i in 0...LagHistogram.limits.count {
+            readings += shards.reduce(0) { $0 + $1.lags.counts[i] }
+            let limit = i < LagHistogram.limits.count ? "\(LagHistogram.limits[i])" : "+Inf"
+            out += "\(name)_bucket{le=\"\(limit)\"} \(readings)\n"
+        }
+        out += "\(name)_sum \(shards.reduce(0) { $0 + $1.lags.seconds })\n\(name)_count \(readings)\n"
     }
 }

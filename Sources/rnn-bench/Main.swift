@@ -6,7 +6,7 @@ import Glibc
 ///
 /// usage: rnn-bench [PART...] [--rounds N] [--daemon PROGRAM] [--docs FILE] [--streams N]
 ///
-/// Parts: kernels stages detector streams age models (in process), socket forward latency scale (a real daemon), allocations (a test).
+/// Parts: kernels stages detector streams age models (in process), socket shards forward lag latency scale (a real daemon), allocations (a test).
 /// Without parts everything but scale and allocations runs. `--docs` puts the tables into a document.
 @main
 struct Bench {
@@ -17,14 +17,15 @@ struct Bench {
         while let word = rest.popFirst() {
             if word == "--help" || word == "-h" {
                 print(
-                    "usage: rnn-bench [PART...] [--rounds N] [--daemon PROGRAM] [--docs FILE] [--streams N]\nparts: kernels stages detector streams age models socket forward latency scale allocations; without parts all but the last two"
+                    "usage: rnn-bench [PART...] [--rounds N] [--daemon PROGRAM] [--docs FILE] [--streams N]\nparts: kernels stages detector streams age models socket shards forward lag latency scale allocations; without parts all but the last two"
                 )
                 return
             }
             if word.hasPrefix("--") { options[word] = rest.popFirst() } else { parts.insert(word) }
         }
         let known: Set<String> = [
-            "kernels", "stages", "detector", "streams", "age", "models", "socket", "forward", "latency", "scale", "allocations",
+            "kernels", "stages", "detector", "streams", "age", "models", "socket", "shards", "forward", "lag", "latency", "scale",
+            "allocations",
         ]
         guard parts.isSubset(of: known) else {
             print("rnn-bench: unknown part \(parts.subtracting(known).sorted()), expected \(known.sorted())")
@@ -53,6 +54,8 @@ struct Bench {
         let load = SocketLoad(report: report, program: program, rounds: rounds)
         if wants("forward") { try load.forward() }
         if wants("socket") { try load.throughput() }
+        if wants("shards") { try load.shards() }
+        if wants("lag") { try Latency(report: report, program: program).lags(seconds: 15) }
         if wants("latency") { try Latency(report: report, program: program).measure(probes: 1000) }
         if wants("scale") {
             let most = options["--streams"].flatMap { Int($0) } ?? 1_000_000

@@ -111,6 +111,35 @@ struct SocketLoad {
         return Measure.median(times[0])
     }
 
+    /// One shard against two, by the clock, in interleaved rounds: the sender and the ingest thread share the cores with them.
+    func shards() throws {
+        report.begin(
+            "shards",
+            "One shard against two on \(Glibc.sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores, default detector and settings, lines a second by the clock; sender, ingest and writer run on the same cores:",
+            ["streams", "thousand lines/s, 1 shard", "2 shards", "x", "shards' share of the processor time"])
+        for (channels, lines) in [(1, 200_000), (4, 60_000), (16, 20_000)] {
+            let warm = max(1, 130_000 / lines)
+            let load = Workload(streams: 1000, channels: channels, lines: lines, segments: warm + rounds)
+            let daemons = try [1, 2].map { try TestedDaemon(program: program, settings: ["shards": "\($0)"]) }
+            var rates: [[Double]] = [[], []]
+            let began = daemons[1].cpu()
+            for round in 0..<(warm + rounds) {
+                for (i, daemon) in daemons.enumerated() {
+                    let start = Clocks.monotonic()
+                    try SocketLoad.send(load, round, clients: 1, path: daemon.ingestPath)
+                    try daemon.wait(lines: Int64((round + 1) * lines))
+                    if round >= warm { rates[i].append(Double(lines) / (Double(Clocks.monotonic() - start) * 1e-9)) }
+                }
+            }
+            let spent = daemons[1].cpu()
+            let (one, two) = (Measure.median(rates[0]), Measure.median(rates[1]))
+            report.row([
+                "1,000 of \(channels) channels", Report.number(one / 1000), Report.number(two / 1000), Report.number(two / one),
+                Report.number((spent.shard - began.shard) / (spent.all - began.all)),
+            ])
+        }
+    }
+
     /// The forward stage behind the daemon's own ingest loop on a real socket: one thread reads, parses, interns and judges.
     func forward() throws {
         report.begin(

@@ -75,9 +75,9 @@ final class TestedDaemon {
 
     func count(_ name: String) throws -> Int64 { try status()[name]?.integerValue ?? 0 }
 
-    /// Waits until so many lines were received and judged.
+    /// Waits until so many lines (of one reading each, since the daemon was new) were received and judged.
     func wait(lines: Int64) throws {
-        while try count("lines_received") < lines { Clocks.sleep(nanoseconds: 3_000_000) }
+        while try count("readings_scored") < lines { Clocks.sleep(nanoseconds: 2_000_000) }
     }
 
     /// CPU nanoseconds so far, by the kind of thread: ingest, shard, writer, and all of them.
