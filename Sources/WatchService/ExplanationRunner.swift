@@ -7,12 +7,14 @@ import Tabular
 
 /// The thread that explains new alerts while their readings are still in the journal, and has the writer store what it found.
 ///
-/// It is in nobody's way: low priority, at most a tenth of a processor, a bounded list. What it does not come to can be asked
-/// for as long as the journal holds it, and the next start looks for it.
+/// It is in nobody's way: low priority, at most a tenth of a processor in turns of a fraction of a millisecond, a bounded list. What it
+/// does not come to can be asked for as long as the journal holds it, and the next start looks for it.
 final class ExplanationRunner: @unchecked Sendable {
     // Safety: `waiting`, `limit` and `isStopping` are locked; the rest belongs to the thread.
     /// Alerts that may wait; then the oldest is left to whoever asks.
     static let waitingMax = 256
+    /// Nanoseconds at work before a rest.
+    private static let turn: Int64 = 200_000
 
     private let databasePath: String
     private let writer: WriterRunner
@@ -45,7 +47,7 @@ final class ExplanationRunner: @unchecked Sendable {
 
     func run() {
         // Of this thread alone (Linux). Not the lowest: a stop waits for it to notice.
-        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
+        WorkerThread.yieldToOthers(10)
         if let reader = try? StoreReader(path: databasePath), let ids = try? reader.unexplainedAlerts(limit: ExplanationRunner.waitingMax) {
             add(ids.reversed())
         }
@@ -54,25 +56,31 @@ final class ExplanationRunner: @unchecked Sendable {
                 Clocks.sleep(nanoseconds: 200_000_000)
                 continue
             }
-            let began = Clocks.monotonic()
             explain(id)
-            rest(max(100_000_000, 9 * (Clocks.monotonic() - began)))
+            if !isStopping.withLock({ $0 }) { Clocks.sleep(nanoseconds: 100_000_000) }
         }
     }
 
-    /// Sleeps, but hears that it must stop.
-    private func rest(_ nanoseconds: Int64) {
-        let until = Clocks.monotonic() + nanoseconds
-        while Clocks.monotonic() < until, !isStopping.withLock({ $0 }) { Clocks.sleep(nanoseconds: min(nanoseconds, 100_000_000)) }
+    /// Called often in an explanation: after a turn it rests nine times as long. True: it must stop.
+    private func breathe(_ turnBegan: inout Int64) -> Bool {
+        let turn = Clocks.monotonic() - turnBegan
+        let isStopping = isStopping.withLock { $0 }
+        if turn > ExplanationRunner.turn && !isStopping {
+            Clocks.sleep(nanoseconds: min(9 * turn, 100_000_000))
+            turnBegan = Clocks.monotonic()
+        }
+        return isStopping
     }
 
     private func explain(_ id: String) {
         let configuration = configuration.withLock { $0 }
         let keep = configuration.number("explanations_max")
         guard keep > 0 else { return }
+        let turnBegan = Locked(Clocks.monotonic())
         do {
             let content = try Explanations.make(
-                try StoreReader(path: databasePath), id, configuration, models, isCancelled: { self.isStopping.withLock { $0 } }
+                try StoreReader(path: databasePath), id, configuration, models,
+                isCancelled: { turnBegan.withLock { self.breathe(&$0) } }
             ).compact
             _ = writer.ask { store in
                 try? store.transaction { () throws(StoreError) in

@@ -164,10 +164,22 @@ final class Pipeline: @unchecked Sendable {
 
     /// Starts the threads. `sources` are read from now on.
     func start(sources: [IngestSource]) throws(PlatformError) {
-        threads.append(try WorkerThread("rnn-writer") { [writer] in writer.run() })
-        for (index, runner) in runners.enumerated() { threads.append(try WorkerThread("rnn-shard-\(index)") { runner.run() }) }
+        threads.append(
+            try WorkerThread("rnn-writer") { [writer] in
+                // A commit can wait for a reading, not the other way round.
+                WorkerThread.yieldToOthers(5)
+                writer.run()
+            })
+        for (index, runner) in runners.enumerated() {
+            threads.append(
+                try WorkerThread("rnn-shard-\(index)") {
+                    WorkerThread.takeShortTurns()
+                    runner.run()
+                })
+        }
         explanationThread = try WorkerThread("rnn-explain") { [explanations] in explanations.run() }
         ingestThread = try WorkerThread("rnn-ingest") { [self] in
+            WorkerThread.takeShortTurns()
             defer { hasIngestEnded.withLock { $0 = true } }
             guard let box = pendingIntake.withLock({ $0 }), let intake = box.intake.take() else { return }
             do {

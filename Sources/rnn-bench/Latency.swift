@@ -25,16 +25,18 @@ struct Latency {
     func lags(seconds: Double) throws {
         report.begin(
             "lag",
-            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.1 ms), 1,000 streams, default detector and settings, as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch):",
+            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch):",
             ["load", "p50", "p99", "p99.9"])
         let daemon = try TestedDaemon(program: program, settings: [:])
         let most = try highestRate(daemon)
+        var round = Self.roundsAtFirst
         for share in [0.1, 0.25, 0.5, 0.75] {
-            // The figures are of the last half to whole minute: start with a new daemon's empty ones.
+            // The figures are of the last half to whole minute: begin with a new process, whose are empty.
             daemon.stop()
             try daemon.start()
             let rate = most * share
-            let load = Workload(streams: 1000, channels: 1, lines: Int(rate * seconds), first: 200 + Int(share * 1e5))
+            let load = Workload(streams: 1000, channels: 1, lines: Int(rate * seconds), first: round)
+            round += load.lines / 1000 + 1
             Latency.feed(load, rate, daemon.ingestPath, Locked(false))
             let status = try daemon.status()
             let figures = ["lag_p50_seconds", "lag_p99_seconds", "lag_p999_seconds"].map { (status[$0]?.doubleValue ?? 0) * 1e3 }
@@ -42,16 +44,22 @@ struct Latency {
         }
     }
 
+    private static let roundsAtFirst = 500
+
+    /// Lines a second by the clock, the second half of so many that all streams are past their warm-up.
     private func highestRate(_ daemon: TestedDaemon) throws -> Double {
-        let load = Workload(streams: 1000, channels: 1, lines: 200_000)
-        let began = Clocks.monotonic()
+        let lines = Self.roundsAtFirst / 2 * 1000
+        let load = Workload(streams: 1000, channels: 1, lines: lines, segments: 2)
         try SocketLoad.send(load, 0, clients: 1, path: daemon.ingestPath)
-        try daemon.wait(lines: 200_000)
-        return 200_000 / (Double(Clocks.monotonic() - began) * 1e-9)
+        try daemon.wait(lines: Int64(lines))
+        let began = Clocks.monotonic()
+        try SocketLoad.send(load, 1, clients: 1, path: daemon.ingestPath)
+        try daemon.wait(lines: Int64(2 * lines))
+        return Double(lines) / (Double(Clocks.monotonic() - began) * 1e-9)
     }
 
     private func probe(_ daemon: TestedDaemon, _ name: String, rate: Double, _ probes: Int) throws {
-        let load = Workload(streams: 1000, channels: 1, lines: 1_000_000, first: 200)
+        let load = Workload(streams: 1000, channels: 1, lines: 1_000_000, first: Self.roundsAtFirst)
         let isOver = Locked(false)
         let path = daemon.ingestPath
         let feeder = rate > 0 ? try WorkerThread("load") { Latency.feed(load, rate, path, isOver) } : nil
@@ -87,7 +95,7 @@ struct Latency {
         ])
     }
 
-    /// Lines at an even rate, every tenth of a millisecond what is due.
+    /// Lines at an even rate, every quarter of a millisecond what is due.
     private static func feed(_ load: Workload, _ rate: Double, _ path: String, _ isOver: Locked<Bool>) {
         guard let socket = try? UnixSocket.connect(path: path) else { return }
         let began = Clocks.monotonic()
@@ -100,7 +108,7 @@ struct Latency {
                 guard (try? writeAll(socket.raw, Array(bytes[sent..<due]), object: path)) != nil else { return }
                 sent = due
             }
-            Clocks.sleep(nanoseconds: 100_000)
+            Clocks.sleep(nanoseconds: 200_000)
         }
     }
 }

@@ -27,5 +27,6 @@ int rw_set_blocking(int fd, int blocking);
 void rw_release_code(void);                        // unmaps pages of code until they are used again
 int rw_is_unix_socket(int fd, int *is_datagram);
 int rw_pthread_set_name(const char *name);
+int rw_set_time_slice(int64_t nanoseconds);        // of the calling thread; -1 where the system does not let it
 void rw_ignore_sigpipe(void);
 int rw_open(const char *path, int flags, unsigned mode);
