@@ -68,6 +68,7 @@ CORPORA ?=
 bench-quality: deps  ## false alarms asked against realised, and what each piece is worth, into docs/DETECTION.md; CORPORA="DIR..." for recorded series
 	swift build $(RELEASE) --product rnn-quality
 	$(BIN)/rnn-quality --families "" --seeds 6
+	$(BIN)/rnn-quality --pieces --write docs/DETECTION.md
 	[ -z "$(CORPORA)" ] || $(BIN)/rnn-quality --ablation --seeds 2 --write docs/DETECTION.md $(CORPORA)
 	$(BIN)/rnn-quality --budget 20 --write docs/DETECTION.md $(CORPORA)
 

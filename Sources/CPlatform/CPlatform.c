@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -100,6 +101,11 @@ static int release_code(struct dl_phdr_info *object, size_t size, void *unused) 
 }
 
 void rw_release_code(void) { dl_iterate_phdr(release_code, NULL); }
+void rw_release_heap(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
 
 int rw_set_blocking(int fd, int blocking) {
     int f = fcntl(fd, F_GETFL);

@@ -445,7 +445,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
 
     /// The damped clock head: its memory is that of the readouts.
     @inline(__always)
-    private mutating func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double)
+    mutating func ridgeClockHead(_ p: UnsafeMutableRawPointer, _ c: UnsafeMutablePointer<Channel>, _ x: Double, _ age: Double)
         -> Double
     {
         let head = ClockHead(memory: array(p, layout.clockHeadAt))

@@ -167,7 +167,8 @@ struct StreamTable: ~Copyable {
         let offset = store(name)
         let index = Int(infos[Int(stream)].channelCount)
         if index == Int(infos[Int(stream)].channelCapacity) {
-            let capacity = max(4, index * 2)
+            // Most streams have one channel; with a million of them every byte counts.
+            let capacity = index == 0 ? 1 : max(4, index * 2)
             let grown = UnsafeMutablePointer<ChannelInfo>.allocate(capacity: capacity)
             if let old = infos[Int(stream)].channels {
                 grown.update(from: old, count: index)

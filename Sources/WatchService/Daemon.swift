@@ -108,6 +108,7 @@ public final class Daemon: @unchecked Sendable {
             throw PlatformError.refused(
                 verb: "start", object: "rnn-watchd", reason: "no ingest socket is configured and --stdin is not given")
         }
+        ProcessMemory.releaseStartupHeap()
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])

@@ -494,6 +494,8 @@ public struct ShardWatch: ~Copyable {
         if slots[local].channels.isEmpty { places[local].channel = state }
         slots[local].channels.append(state)
         slots[local].names.append(name)
+        // Streams of one kind share one list.
+        if local > 0, slots[local - 1].names == slots[local].names { slots[local].names = slots[local - 1].names }
     }
 
     private mutating func remove(_ local: Int) {

@@ -1,5 +1,6 @@
 import Detection
 import Evaluation
+import TimeSeries
 
 /// What each piece of the rule is worth: quality without it, and what it costs in bytes and time where removing it saves any.
 struct AblationBench {
@@ -53,5 +54,36 @@ struct AblationBench {
         }
         row.nab /= Double(max(1, row.numenta))
         return row
+    }
+}
+
+/// What each piece costs by itself.
+struct PieceBench {
+    let profile: DetectorProfile
+
+    func run(into document: String?) throws {
+        var random = SeededRandom(seed: 1)
+        let values = (0..<4096).map { _ in random.gaussian() }
+        let pieces = Pieces(profile, values: values, readings: 20_000)
+        let costs = pieces.costs
+        var times = [[Double]](repeating: [], count: costs.count)
+        var sum = 0.0
+        for _ in 0..<9 {
+            for i in costs.indices {
+                let began = Speed.now()
+                for _ in 0..<10 { sum += pieces.run(i, values) }
+                times[i].append((Speed.now() - began) / Double(10 * values.count) * 1e9)
+            }
+        }
+        precondition(!sum.isNaN)
+        let medians = times.map { $0.sorted()[$0.count / 2] }
+        let bank = medians.last ?? 0
+        var text = "| piece | ns by itself | of the calibrators | bytes of a univariate stream |\n|---|---:|---:|---:|\n"
+        for (cost, own) in zip(costs, medians) {
+            let share = bank * Double(cost.sides) / Double(PieceCost.sides)
+            text += "| \(cost.name) | \(fixed(own, 0)) | \(cost.sides > 0 ? fixed(share, 0) : "-") | \(cost.bytes) |\n"
+        }
+        print(text, terminator: "")
+        if let document { try Document.replace("pieces", with: text, in: document) }
     }
 }

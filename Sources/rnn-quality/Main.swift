@@ -6,6 +6,7 @@ import Glibc
 ///
 /// usage: rnn-quality [--profile NAME] [--seeds N] [--no-clock] [--events MERGE,BEFORE,AFTER] [--threshold X] [--set WEIGHT=X] CORPUS...
 ///        rnn-quality --ablation [--seeds N] [--write FILE] CORPUS...   every piece removed in turn
+///        rnn-quality --pieces [--write FILE]   what every piece costs by itself
 ///        rnn-quality --families NAME      synthetic families: false alarms, and what is found of injected faults ("" for all)
 ///        CORPUS is a folder, with :MERGE,BEFORE,AFTER behind it if its events are matched otherwise than --events says
 ///        rnn-quality --budget 20 [--write FILE] [CORPUS...]   false alarms asked against realised, tables into a document
@@ -47,6 +48,7 @@ struct Options {
     var printsWeights = false
     var families: String?
     var isAblation = false
+    var isPieces = false
 
     init(_ arguments: [String]) throws {
         var rest = arguments[...]
@@ -71,6 +73,7 @@ struct Options {
             case "--print-weights": printsWeights = true
             case "--speed": isSpeed = true
             case "--ablation": isAblation = true
+            case "--pieces": isPieces = true
             case "--families": families = try value()
             case "--set":
                 let pair = try value().split(separator: "=")
@@ -92,12 +95,13 @@ struct Options {
             default: corpora.append(a)
             }
         }
-        if isSpeed || printsWeights || families != nil || budgetSeeds > 0 { return }
+        if isSpeed || isPieces || printsWeights || families != nil || budgetSeeds > 0 { return }
         guard !corpora.isEmpty else { throw Problem.usage("rnn-quality [options] CORPUS...") }
     }
 
     func run() throws {
         if isSpeed { return speed() }
+        if isPieces { return try PieceBench(profile: profile).run(into: document) }
         if printsWeights { return printWeights() }
         if let families { return FamilyBench(profile: profile, seeds: seeds).printTable(filter: families) }
         if budgetSeeds > 0 { return try BudgetBench(profile: profile, seeds: budgetSeeds).run(corpora, into: document) }

@@ -11,7 +11,7 @@ import Testing
         let text = try String(contentsOf: root.appendingPathComponent("docs/CONTROL.md"), encoding: .utf8)
         let section = try #require(text.components(separatedBy: "\n## ").first { $0.hasPrefix(heading) }, "\(heading)")
         return section.split(separator: "\n").filter { $0.hasPrefix("| `") }.flatMap { row in
-            row.split(separator: "|")[0].matches(of: /`([a-z_]+)`/).map { String($0.1) }
+            row.split(separator: "|")[0].matches(of: /`([a-z0-9_]+)`/).map { String($0.1) }
         }
     }
 
