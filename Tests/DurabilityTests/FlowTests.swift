@@ -1,0 +1,85 @@
+import Platform
+import Readings
+import Testing
+
+@testable import WatchService
+
+@Suite("Between sockets and journal")
+struct FlowTests {
+    private func pool(_ shards: [BoundedQueue<ShardInput>]) -> BatchPool {
+        BatchPool(fullMax: 4, entryCapacity: 8, fieldCapacity: 16, shards: shards)
+    }
+
+    private func fill(_ batch: ReadingBatch, readings: Int) {
+        for reading in 0..<readings {
+            batch.append(channel: 0, value: 1)
+            batch.endReading(stream: 1, time: Int64(reading), clock: 0)
+        }
+    }
+
+    @Test func `small batches go on while full ones would have to wait`() {
+        let queue = BoundedQueue<ShardInput>(capacity: 1000)
+        let small = pool([queue])
+        // Eight times as many batches as full ones may be under way.
+        for _ in 0..<31 {
+            let batch = small.borrow()
+            fill(batch, readings: 1)
+            small.deliver(batch)
+        }
+        #expect(queue.count == 31)
+        #expect(small.fill > 0.95 && small.fill < 1)
+        let full = pool([queue])
+        for _ in 0..<4 {
+            let batch = full.borrow()
+            fill(batch, readings: 8)
+            full.deliver(batch)
+        }
+        #expect(full.fill == 1)
+    }
+
+    @Test func `a full pool lets the ingest thread wait until a batch comes back`() throws {
+        let queue = BoundedQueue<ShardInput>(capacity: 1000)
+        let pool = pool([queue])
+        var lent: [ReadingBatch] = []
+        for _ in 0..<4 {
+            let batch = pool.borrow()
+            fill(batch, readings: 8)
+            pool.deliver(batch)
+            lent.append(batch)
+        }
+        let isThrough = Locked(false)
+        let thread = try WorkerThread("borrower") {
+            let batch = pool.borrow()
+            #expect(batch.isEmpty)
+            isThrough.withLock { $0 = true }
+        }
+        Clocks.sleep(nanoseconds: 20_000_000)
+        #expect(!isThrough.withLock { $0 })
+        pool.giveBack(lent[2])
+        thread.join()
+        #expect(isThrough.withLock { $0 })
+        #expect(pool.fill == 0.75)
+    }
+
+    @Test func `lag percentiles are upper edges of their bins, of the last minute`() {
+        var lags = LagHistogram()
+        let second: Int64 = 1_000_000_000
+        lags.add(100_000, readings: 990, now: second)
+        lags.add(3_000_000, readings: 10, now: second)
+        func percentile(_ share: Double, at now: Int64) -> Double {
+            Double(LagHistogram.percentile(share, of: [lags], now: now)) * 1e-6
+        }
+        #expect((0.1...0.125).contains(percentile(0.5, at: 2 * second)))
+        #expect((0.1...0.125).contains(percentile(0.98, at: 2 * second)))
+        #expect((3...3.75).contains(percentile(0.999, at: 2 * second)))
+        // Two windows later nothing of it is recent; the metrics keep it.
+        #expect(percentile(0.5, at: 100 * second) == 0)
+        lags.add(50_000_000, readings: 1, now: 100 * second)
+        #expect((50...62.5).contains(percentile(0.5, at: 100 * second)))
+        #expect(lags.counts[0] == 990 && lags.counts[5] == 10)
+        // A clock that stands still and an absurd wait stay in range.
+        lags.add(0, readings: 1, now: 100 * second)
+        lags.add(.max, readings: 1, now: 100 * second)
+        #expect(percentile(1, at: 100 * second) > 60_000)
+    }
+}
