@@ -4,6 +4,8 @@
  *   RK_U4    unit blocks of a tile of a single stream with four accumulators each, RK_U1 with one
  *   RK_P     streams of a tile of two unit blocks with one accumulator each; rows of a tile of two vectors of a matrix product
  *   RK_FUSED 1 if a product and a sum are rounded once
+ *   RK_M4P   RK_M4 where pairs of hidden units are multiplied (see paired_products); RK_HAS_PAIRS 1 if this set has such kernels
+ *   RK_AVX512 1 if instructions of AVX-512 may be named
  *   RK_S     floats of a layer's weights that stay in a near cache however often a tile passes over them: the first, or with six streams a
  *            tile the second
  * Legend: recurrent_kernels.h. */
@@ -15,6 +17,18 @@ typedef float RK(vu) __attribute__((ext_vector_type(RK_V), aligned(4)));
 #define LOAD(p) ((vf)(*(const RK(vu) *)(p)))
 #define STORE(p, v) (*(RK(vu) *)(p) = (v))
 #define SPLAT(s) ((vf)(s))
+/* A value of memory in all lanes. */
+#if RK_AVX512
+/* AMD's Zen 4 loads with vpbroadcastd at no cost, while vbroadcastss, which compilers choose, takes a turn of an adder or multiplier. */
+static inline __attribute__((always_inline)) vf RK(splat_at)(const float *p) {
+    vf x;
+    __asm__("vpbroadcastd %1, %0" : "=v"(x) : "m"(*p));
+    return x;
+}
+#define SPLAT_AT(p) RK(splat_at)(p)
+#else
+#define SPLAT_AT(p) SPLAT(*(p))
+#endif
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("clang loop unroll(full)")
 
@@ -24,16 +38,25 @@ INLINE vf RK(clamp)(vf x, float lo, float hi) {
     return x > SPLAT(lo) ? x : SPLAT(lo);
 }
 
-/* exp(y) = 2^k exp(r), k whole, |r| <= ln 2 / 2; returns k in the bits of an exponent. A fused step of reduction is exact enough, ln 2
- * being a float to 2e-9. Needs |y| < 87. */
-INLINE RK(vi) RK(exp_parts)(vf y, vf *r) {
+/* x in -bound...bound, a NaN anywhere in it. */
+INLINE vf RK(limit)(vf x, float bound) {
+#if RK_AVX512
+    return (vf)_mm512_range_ps((__m512)x, (__m512)SPLAT(bound), 2); /* the smaller magnitude with the sign of x; of a NaN the bound */
+#else
+    return RK(clamp)(x, -bound, bound);
+#endif
+}
+
+/* exp(times x) = 2^k exp(times r), k whole, |times r| <= ln 2 / 2; returns k in the bits of an exponent. A fused step of reduction is exact
+ * enough, ln 2 being a float to 2e-9. Needs |times x| < 87. */
+INLINE RK(vi) RK(exp_parts)(vf x, const int times, vf *r) {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer, which is then in the low bits */
-    vf shifted = y * SPLAT(1.44269504088896341f) + SPLAT(magic);
+    vf shifted = x * SPLAT(1.44269504088896341f * (float)times) + SPLAT(magic);
     vf k = shifted - SPLAT(magic);
 #if RK_FUSED
-    *r = y - k * SPLAT(0.693147180559945309f);
+    *r = x - k * SPLAT(0.693147180559945309f / (float)times);
 #else
-    *r = (y - k * SPLAT(0.693359375f)) - k * SPLAT(-2.12194440e-4f);
+    *r = (x - k * SPLAT(0.693359375f / (float)times)) - k * SPLAT(-2.12194440e-4f / (float)times);
 #endif
     return (RK(vi))shifted << 23;
 }
@@ -42,27 +65,43 @@ INLINE RK(vi) RK(exp_parts)(vf y, vf *r) {
  * of degree 5. The rational form of Eigen (13/6) errs by 2.5e-7 just below 1, which spoils 1 - tanh^2 of saturated units (gradients off
  * by 2e-5). */
 INLINE vf RK(tanh)(vf x) {
-    x = RK(clamp)(x, -RK_TANH_BOUND, RK_TANH_BOUND);
-    vf r, scale = (vf)(RK(exp_parts)(x + x, &r) + 0x3F800000);
-    vf p = SPLAT(1.3888872529e-03f);
-    p = p * r + SPLAT(8.3690687255e-03f);
-    p = p * r + SPLAT(4.1667136218e-02f);
-    p = p * r + SPLAT(1.6666506218e-01f);
-    p = p * r + SPLAT(4.9999998125e-01f);
-    p = p * r + SPLAT(1.0000000106e+00f);
+    vf r, scale = (vf)(RK(exp_parts)(RK(limit)(x, RK_TANH_BOUND), 2, &r) + 0x3F800000);
+    vf p = SPLAT(1.3888872529e-03f * 64); /* r is half of what the polynomial is in */
+    p = p * r + SPLAT(8.3690687255e-03f * 32);
+    p = p * r + SPLAT(4.1667136218e-02f * 16);
+    p = p * r + SPLAT(1.6666506218e-01f * 8);
+    p = p * r + SPLAT(4.9999998125e-01f * 4);
+    p = p * r + SPLAT(1.0000000106e+00f * 2);
     vf m = (scale * r) * p + (scale - SPLAT(1.0f));
     return m / (m + SPLAT(2.0f));
 }
 
-/* 1 / (1 + exp(-x)), |error| < 1e-7: exp(r) = (even + odd) / (even - odd), the Padé form of degree 3 over 3 (to 6e-9); 2^k by adding to
- * the bits. */
+#if RK_AVX512
+/* 1 / (1 + exp(-x)), |error| < 1e-7. -x = (k/32) ln 2 - r, k whole, and exp(-x) = 2^(k/32) (a - r) / (a + r), to 3e-8 with an a that is a
+ * trifle above 2. 2^(k/32) from a table of the 32 fractions in two registers, less what k's low bits
+ * add when it moves into the exponent. */
+INLINE vf RK(sigmoid)(vf x) {
+    const float magic = 12582912.0f; /* see exp_parts */
+    x = RK(limit)(x, RK_SIGMOID_BOUND);
+    vf shifted = x * SPLAT(-46.166241308446828f) + SPLAT(magic);
+    vf r = (shifted - SPLAT(magic)) * SPLAT(0.021660849392498291f) + x;
+    RK(vi) k = (RK(vi))shifted;
+    const float *table = (const float *)rk_fractions;
+    RK(vi) fraction = (RK(vi))_mm512_permutex2var_ps(_mm512_load_ps(table), (__m512i)k, _mm512_load_ps(table + 16));
+    vf power = (vf)(fraction + (k << 18)), below = SPLAT(2.0000147f) + r;
+    return below / (power * (SPLAT(2.0000147f) - r) + below);
+}
+#else
+/* 1 / (1 + exp(-x)), |error| < 1e-7: exp(-r) = (even - odd) / (even + odd), the Padé form of degree 3 over 3 (to 6e-9); 2^-k by taking k
+ * from the bits. */
 INLINE vf RK(sigmoid)(vf x) {
     vf r;
-    RK(vi) k = RK(exp_parts)(SPLAT(0.0f) - RK(clamp)(x, -RK_SIGMOID_BOUND, RK_SIGMOID_BOUND), &r);
+    RK(vi) k = RK(exp_parts)(RK(limit)(x, RK_SIGMOID_BOUND), 1, &r);
     vf square = r * r, even = square * SPLAT(0.1f) + SPLAT(1.0f), odd = r * (square * SPLAT(1.0f / 120) + SPLAT(0.5f));
-    vf below = even - odd, above = (vf)((RK(vi))(even + odd) + k);
+    vf below = even + odd, above = (vf)((RK(vi))(even - odd) - k);
     return below / (below + above);
 }
+#endif
 
 INLINE vf RK(act)(int32_t kind, float slope, float offset, vf x) {
     switch (kind) {
@@ -74,10 +113,22 @@ INLINE vf RK(act)(int32_t kind, float slope, float offset, vf x) {
     }
 }
 
+INLINE float RK(sum)(vf x) {
+#if RK_V == 16
+    const __typeof__(x.lo) eight = x.lo + x.hi;
+    const __typeof__(eight.lo) four = eight.lo + eight.hi;
+#elif RK_V == 8
+    const __typeof__(x.lo) four = x.lo + x.hi;
+#else
+    const vf four = x;
+#endif
+    return (four.x + four.z) + (four.y + four.w);
+}
+
 /* acc[s][g] += sum_k w[k][g] x[s][k] for one stream; gate 2 goes to accumulator `third`. */
 INLINE void RK(products)(const int G, const int third, int32_t K, const float *w, const float *x, vf *acc) {
     for (int32_t k = 0; k < K; k++, w += G * RK_V) {
-        const vf xs = SPLAT(x[k]);
+        const vf xs = SPLAT_AT(x + k);
         UNROLL for (int g = 0; g < G; g++) {
             const int a = g == 2 ? third : g;
             acc[a] = LOAD(w + g * RK_V) * xs + acc[a];
@@ -93,13 +144,13 @@ INLINE void RK(panel_products)(const int M, const int Q, const int G, const int 
             vf ws[2];
             UNROLL for (int a = 0; a < Q * G; a++) ws[a] = LOAD(w + a / G * size + a % G * RK_V);
             UNROLL for (int s = 0; s < M; s++) {
-                const vf xs = SPLAT(rows ? rows[s][k] : x[k * M + s]);
+                const vf xs = SPLAT_AT(rows ? &rows[s][k] : &x[k * M + s]);
                 UNROLL for (int a = 0; a < Q * G; a++) acc[s][a] = ws[a] * xs + acc[s][a];
             }
             continue;
         }
         vf xs[RK_M4];
-        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(rows ? rows[s][k] : x[k * M + s]);
+        UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT_AT(rows ? &rows[s][k] : &x[k * M + s]);
         UNROLL for (int a = 0; a < Q * G; a++) {
             const vf wg = LOAD(w + a / G * size + a % G * RK_V);
             UNROLL for (int s = 0; s < M; s++) acc[s][a % G == 2 ? third : a] = wg * xs[s] + acc[s][a % G == 2 ? third : a];
@@ -107,13 +158,78 @@ INLINE void RK(panel_products)(const int M, const int Q, const int G, const int 
     }
 }
 
+#if RK_HAS_PAIRS
+/* n <= V values, zeros behind them. */
+INLINE vf RK(first_lanes)(const float *p, int32_t n) {
+#if RK_AVX512
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#else
+    float part[RK_V] __attribute__((aligned(64))) = {0};
+    for (int32_t i = 0; i < n; i++) part[i] = p[i];
+    return LOAD(part);
+#endif
+}
+
+/* What the products of pairs have too much, sum_i x[i] x[pairs + i]: one number a stream. */
+INLINE float RK(pair_excess)(int32_t pairs, const float *x) {
+    vf acc = SPLAT(0.0f);
+    for (int32_t i = 0; i < pairs; i += RK_V) {
+        const int32_t n = pairs - i < RK_V ? pairs - i : RK_V;
+        acc = RK(first_lanes)(x + i, n) * RK(first_lanes)(x + pairs + i, n) + acc;
+    }
+    return RK(sum)(acc);
+}
+#else
+INLINE float RK(pair_excess)(int32_t pairs, const float *x) { return 0 * (float)pairs * *x; }
+#endif
+
+/* The recurrent part by Winograd's inner product (A new algorithm for inner products, 1968): for a pair of units
+ *     w1 x1 + w2 x2 = (w1 + x2) (w2 + x1) - w1 w2 - x1 x2,
+ * one fused product and two sums instead of two fused products. It pays on processors whose adders stand beside the multipliers (AMD from
+ * Zen 2 on), best mixed with plain products two to one. Pairs are the units i and pairs + i, i < pairs; a plain product, units
+ * 2 pairs + i, follows each pair until there are no more. sum w1 w2 is in the packed bias, sum x1 x2 taken off before. */
+INLINE void RK(paired_products)(const int M, const int Q, const int G, const int third, int32_t K, int32_t pairs, const float *w,
+                                ptrdiff_t size, const float *x, const float *const *rows, vf acc[][RK_TILE_MAX]) {
+    const int few = Q * G <= 2; /* as in panel_products */
+    for (int32_t i = 0; i < pairs; i++) {
+#define RK_AT(s, k) SPLAT_AT(rows ? &rows[s][k] : &x[(k) * M + s])
+        if (few) {
+            vf ws[2][2];
+            UNROLL for (int a = 0; a < Q * G; a++)
+                UNROLL for (int j = 0; j < 2; j++) ws[a][j] = LOAD(w + a / G * size + (j * G + a % G) * RK_V);
+            UNROLL for (int s = 0; s < M; s++) {
+                const vf one = RK_AT(s, i), two = RK_AT(s, pairs + i);
+                UNROLL for (int a = 0; a < Q * G; a++) acc[s][a] = (ws[a][0] + two) * (ws[a][1] + one) + acc[s][a];
+            }
+        } else {
+            vf one[RK_M4], two[RK_M4];
+            UNROLL for (int s = 0; s < M; s++) { one[s] = RK_AT(s, i); two[s] = RK_AT(s, pairs + i); }
+            UNROLL for (int a = 0; a < Q * G; a++) {
+                const float *at = w + a / G * size + a % G * RK_V;
+                const vf w1 = LOAD(at), w2 = LOAD(at + G * RK_V);
+                const int to = a % G == 2 ? third : a;
+                UNROLL for (int s = 0; s < M; s++) acc[s][to] = (w1 + two[s]) * (w2 + one[s]) + acc[s][to];
+            }
+        }
+        w += 2 * G * RK_V;
+        if (2 * pairs + i >= K) continue;
+        UNROLL for (int a = 0; a < Q * G; a++) {
+            const vf wg = LOAD(w + a / G * size + a % G * RK_V);
+            const int to = a % G == 2 ? third : a;
+            UNROLL for (int s = 0; s < M; s++) acc[s][to] = wg * RK_AT(s, 2 * pairs + i) + acc[s][to];
+        }
+        w += G * RK_V;
+#undef RK_AT
+    }
+}
+
 /* Activates the accumulators first..<first + A of V units, those at `u`, of the first `valid` of M streams. Gate by gate, so that the
  * streams hide each other's latencies. h may be out. */
-INLINE void RK(finish)(const int cell, const int plain, const int M, const rk_layer *L, vf acc[][RK_TILE_MAX], const int first, int32_t u,
+INLINE void RK(finish)(const int cell, const int form, const int M, const rk_layer *L, vf acc[][RK_TILE_MAX], const int first, int32_t u,
                        int32_t valid, const float *const *h, float *const *out, const float *const *c_in, float *const *c_out, float *tape,
                        ptrdiff_t tape_stride) {
-    const int32_t ga = plain ? RK_SIGMOID : L->gate_activation, ca = plain ? RK_TANH : L->candidate_activation;
-    const int32_t oa = plain ? RK_TANH : L->output_activation, Hp = rk_round(L->hidden);
+    const int32_t ga = form ? RK_SIGMOID : L->gate_activation, ca = form ? RK_TANH : L->candidate_activation;
+    const int32_t oa = form ? RK_TANH : L->output_activation, Hp = rk_round(L->hidden);
     const float hs = L->hard_slope, ho = L->hard_offset;
     if (cell == RK_ELMAN) {
         UNROLL for (int s = 0; s < M; s++) acc[s][first] = RK(act)(ca, hs, ho, acc[s][first]);
@@ -140,29 +256,39 @@ INLINE void RK(finish)(const int cell, const int plain, const int M, const rk_la
     }
 }
 
+/* Streams of a tile, and unit blocks. */
+#define RK_TILE_STREAMS(cell, form) ((cell) == RK_ELMAN ? RK_P : (form) == RK_PAIRED ? RK_M4P : RK_M4)
+#define RK_TILE_BLOCKS(cell) ((cell) == RK_ELMAN ? 2 : 1)
+
 /* Q blocks of V units for the first `valid` of M streams whose inputs and states are packed in `panel` [I + H][M], or lie where x and h_in
  * tell if that is NULL. `out` may be h_in if they are packed: a unit's old state is read before its new one is written. */
-INLINE void RK(panel_tile)(const int cell, const int plain, const int M, const int Q, const rk_layer *L, int32_t u, const float *w,
-                           ptrdiff_t size, const float *panel, int32_t valid, const float *const *x, const float *const *h_in,
-                           float *const *out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
+INLINE void RK(panel_tile)(const int cell, const int form, const int M, const int Q, const rk_layer *L, int32_t u, const float *w,
+                           ptrdiff_t size, const float *panel, const float *excess, int32_t valid, const float *const *x,
+                           const float *const *h_in, float *const *out, const float *const *c_in, float *const *c_out, float *tape,
+                           ptrdiff_t tape_stride) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
+    const int third = cell == RK_GRU ? 3 : 2;
     vf acc[RK_P > RK_M4 ? RK_P : RK_M4][RK_TILE_MAX];
     UNROLL for (int b = 0; b < Q; b++) UNROLL for (int a = 0; a < A; a++) {
         const vf bias = LOAD(w + b * size + a * RK_V);
-        UNROLL for (int s = 0; s < M; s++) acc[s][b * A + a] = bias;
+        const int paired = form == RK_PAIRED && !(cell == RK_GRU && a == 2);
+        UNROLL for (int s = 0; s < M; s++) acc[s][b * A + a] = paired ? bias - SPLAT(excess[s]) : bias;
     }
     w += A * RK_V;
     RK(panel_products)(M, Q, G, 2, L->inputs, w, size, panel, panel ? NULL : x, acc);
     w += (ptrdiff_t)L->inputs * G * RK_V;
     if (panel) panel += (ptrdiff_t)L->inputs * M;
-    RK(panel_products)(M, Q, G, cell == RK_GRU ? 3 : 2, L->hidden, w, size, panel, panel ? NULL : h_in, acc);
+    const float *const *states = panel ? NULL : h_in;
+    if (form == RK_PAIRED) RK(paired_products)(M, Q, G, third, L->hidden, L->pairs, w, size, panel, states, acc);
+    else RK(panel_products)(M, Q, G, third, L->hidden, w, size, panel, states, acc);
     UNROLL for (int b = 0; b < Q; b++)
-        RK(finish)(cell, plain, M, L, acc, b * A, u + b * RK_V, valid, h_in, out, c_in, c_out, tape, tape_stride);
+        RK(finish)(cell, form, M, L, acc, b * A, u + b * RK_V, valid, h_in, out, c_in, c_out, tape, tape_stride);
 }
 
 /* [tiles][I + H][M]: neighbouring streams side by side, the last tile filled up with zeros. Rows of state lie a power of two apart; read
  * in place, a tile would keep hitting the same few cache sets. */
-INLINE void RK(pack_panels)(const int M, const rk_layer *L, int32_t n, const float *const *x, const float *const *h, float *panel) {
+INLINE void RK(pack_panels)(const int form, const int M, const rk_layer *L, int32_t n, const float *const *x, const float *const *h,
+                            float *panel, float *excess) {
     const int32_t I = L->inputs, H = L->hidden;
     for (int32_t s = 0; s < n; s += M, panel += (ptrdiff_t)(I + H) * M) {
         const int32_t valid = n - s < M ? n - s : M;
@@ -172,59 +298,68 @@ INLINE void RK(pack_panels)(const int M, const rk_layer *L, int32_t n, const flo
             for (int32_t k = 0; k < I; k++, p += M) *p = x[s + i][k];
             /* One by one: scatter instructions take several times as long. */
             _Pragma("clang loop vectorize(disable)") for (int32_t k = 0; k < H; k++, p += M) *p = h[s + i][k];
+            if (form == RK_PAIRED) excess[s + i] = RK(pair_excess)(L->pairs, h[s + i]);
         }
     }
 }
 
 /* A layer whose weights all stay in a near cache: tile by tile, inputs and states read where they lie, new states staged in
  * `scratch` until every unit of the tile has seen the old ones. */
-INLINE void RK(small_batch)(const int cell, const int plain, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
+INLINE void RK(small_batch)(const int cell, const int form, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
                             float *const *h_out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride,
                             float *scratch) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     enum { M_MAX = RK_P > RK_M4 ? RK_P : RK_M4 };
-    const int M = cell == RK_ELMAN ? RK_P : RK_M4, Q = cell == RK_ELMAN ? 2 : 1;
+    const int M = RK_TILE_STREAMS(cell, form), Q = RK_TILE_BLOCKS(cell);
     const int32_t Hp = rk_round(L->hidden);
     const ptrdiff_t size = ((ptrdiff_t)A + ((ptrdiff_t)L->inputs + L->hidden) * G) * RK_V;
     for (int32_t at = 0; at < n; at += M) {
         const int32_t valid = n - at < M ? n - at : M;
         const float *xs[M_MAX], *hs[M_MAX];
-        float *out[M_MAX];
+        float *out[M_MAX], excess[M_MAX];
         UNROLL for (int s = 0; s < M; s++) { /* the last tile is filled up with its first stream */
             xs[s] = x[at + (s < valid ? s : 0)];
             hs[s] = h_in[at + (s < valid ? s : 0)];
             out[s] = scratch + s * Hp;
+            if (form == RK_PAIRED) excess[s] = RK(pair_excess)(L->pairs, hs[s]);
         }
         const float *const *ci = cell == RK_LSTM ? c_in + at : NULL;
         float *const *co = cell == RK_LSTM ? c_out + at : NULL;
         float *tp = tape ? tape + at * tape_stride : NULL;
         const float *w = L->packed;
+        int32_t staged = 0; /* the last units need no staging: nobody reads old ones after them */
         for (int32_t u = 0; u < L->hidden;) {
             const int wide = Q == 2 && u + RK_V < L->hidden;
-            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, NULL, valid, xs, hs, out, ci, co, tp, tape_stride);
-            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, NULL, valid, xs, hs, out, ci, co, tp, tape_stride);
+            if (u + (wide + 1) * RK_V >= L->hidden) {
+                staged = u;
+                UNROLL for (int s = 0; s < M; s++)
+                    if (s < valid) out[s] = h_out[at + s];
+            }
+            if (wide) RK(panel_tile)(cell, form, M, Q, L, u, w, size, NULL, excess, valid, xs, hs, out, ci, co, tp, tape_stride);
+            else RK(panel_tile)(cell, form, M, 1, L, u, w, size, NULL, excess, valid, xs, hs, out, ci, co, tp, tape_stride);
             u += (wide + 1) * RK_V;
             w += (wide + 1) * size;
         }
         for (int32_t s = 0; s < valid; s++)
-            for (int32_t u = 0; u < L->hidden; u += RK_V) STORE(h_out[at + s] + u, LOAD(out[s] + u));
+            for (int32_t u = 0; u < staged; u += RK_V) STORE(h_out[at + s] + u, LOAD(scratch + s * Hp + u));
     }
 }
 
 /* A batch: unit blocks outermost, so that the weights of one stay in the first cache for all tiles of the chunk. */
-INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
+INLINE void RK(batch)(const int cell, const int form, const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in,
                       float *const *h_out, const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride,
                       float *panels) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
-    const int M = cell == RK_ELMAN ? RK_P : RK_M4, Q = cell == RK_ELMAN ? 2 : 1;
+    const int M = RK_TILE_STREAMS(cell, form), Q = RK_TILE_BLOCKS(cell);
     const int32_t K = L->inputs + L->hidden;
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)K * G) * RK_V;
     const float *w = L->packed;
     if (L->hidden * size <= RK_S * RK_V) {
-        RK(small_batch)(cell, plain, L, n, x, h_in, h_out, c_in, c_out, tape, tape_stride, panels);
+        RK(small_batch)(cell, form, L, n, x, h_in, h_out, c_in, c_out, tape, tape_stride, panels);
         return;
     }
-    RK(pack_panels)(M, L, n, x, h_in, panels);
+    float excess[RK_PANEL_FLOATS];
+    RK(pack_panels)(form, M, L, n, x, h_in, panels, excess);
     for (int32_t u = 0; u < L->hidden;) {
         const int wide = Q == 2 && u + RK_V < L->hidden;
         for (int32_t s = 0; s < n; s += M) {
@@ -233,8 +368,9 @@ INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_
             float *const *co = cell == RK_LSTM ? c_out + s : NULL;
             float *tp = tape ? tape + s * tape_stride : NULL;
             const float *panel = panels + (ptrdiff_t)s * K;
-            if (wide) RK(panel_tile)(cell, plain, M, Q, L, u, w, size, panel, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
-            else RK(panel_tile)(cell, plain, M, 1, L, u, w, size, panel, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
+            const float *over = excess + s;
+            if (wide) RK(panel_tile)(cell, form, M, Q, L, u, w, size, panel, over, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
+            else RK(panel_tile)(cell, form, M, 1, L, u, w, size, panel, over, valid, NULL, h_in + s, h_out + s, ci, co, tp, tape_stride);
         }
         u += (wide + 1) * RK_V;
         w += (wide + 1) * size;
@@ -242,39 +378,61 @@ INLINE void RK(batch)(const int cell, const int plain, const rk_layer *L, int32_
 }
 
 /* U blocks of V units for a single stream: enough independent sums to hide the latency of an addition. `size`: floats of a block. */
-INLINE void RK(tile_wide)(const int cell, const int plain, const int U, const rk_layer *L, int32_t u, const float *w, ptrdiff_t size,
-                          const float *x, const float *h, float *scratch, const float *c_in, float *c_out, float *tape) {
+INLINE void RK(tile_wide)(const int cell, const int form, const int U, const rk_layer *L, int32_t u, const float *w, ptrdiff_t size,
+                          const float *x, const float *h, float excess, float *scratch, const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     vf acc[RK_U1 > RK_U4 ? RK_U1 : RK_U4][RK_TILE_MAX];
-    UNROLL for (int b = 0; b < U; b++) UNROLL for (int a = 0; a < A; a++) acc[b][a] = LOAD(w + b * size + a * RK_V);
+    UNROLL for (int b = 0; b < U; b++) UNROLL for (int a = 0; a < A; a++) {
+        acc[b][a] = LOAD(w + b * size + a * RK_V);
+        if (form == RK_PAIRED && !(cell == RK_GRU && a == 2)) acc[b][a] = acc[b][a] - SPLAT(excess);
+    }
     w += A * RK_V;
     for (int32_t k = 0; k < L->inputs; k++, w += G * RK_V) {
-        const vf xs = SPLAT(x[k]);
+        const vf xs = SPLAT_AT(x + k);
         UNROLL for (int b = 0; b < U; b++)
             UNROLL for (int g = 0; g < G; g++) acc[b][g] = LOAD(w + b * size + g * RK_V) * xs + acc[b][g];
     }
-    for (int32_t k = 0; k < L->hidden; k++, w += G * RK_V) {
-        const vf xs = SPLAT(h[k]);
+    int32_t k = 0;
+    for (int32_t i = 0; form == RK_PAIRED && i < L->pairs; i++) { /* as paired_products */
+        const vf one = SPLAT_AT(h + i), two = SPLAT_AT(h + L->pairs + i);
+        UNROLL for (int b = 0; b < U; b++) UNROLL for (int g = 0; g < G; g++) {
+            const int a = cell == RK_GRU && g == 2 ? 3 : g;
+            const float *at = w + b * size + g * RK_V;
+            acc[b][a] = (LOAD(at) + two) * (LOAD(at + G * RK_V) + one) + acc[b][a];
+        }
+        w += 2 * G * RK_V;
+        k = 2 * L->pairs + i;
+        if (k >= L->hidden) continue;
+        const vf xs = SPLAT_AT(h + k);
+        UNROLL for (int b = 0; b < U; b++) UNROLL for (int g = 0; g < G; g++) {
+            const int a = cell == RK_GRU && g == 2 ? 3 : g;
+            acc[b][a] = LOAD(w + b * size + g * RK_V) * xs + acc[b][a];
+        }
+        w += G * RK_V;
+    }
+    for (; form != RK_PAIRED && k < L->hidden; k++, w += G * RK_V) {
+        const vf xs = SPLAT_AT(h + k);
         UNROLL for (int b = 0; b < U; b++) UNROLL for (int g = 0; g < G; g++) {
             const int a = cell == RK_GRU && g == 2 ? 3 : g;
             acc[b][a] = LOAD(w + b * size + g * RK_V) * xs + acc[b][a];
         }
     }
     UNROLL for (int b = 0; b < U; b++)
-        RK(finish)(cell, plain, 1, L, acc + b, 0, u + b * RK_V, 1, &h, &scratch, &c_in, &c_out, tape, 0);
+        RK(finish)(cell, form, 1, L, acc + b, 0, u + b * RK_V, 1, &h, &scratch, &c_in, &c_out, tape, 0);
 }
 
 /* A single stream; the new state goes to `scratch`, since every unit needs all of the old one. */
-INLINE void RK(single)(const int cell, const int plain, const rk_layer *L, const float *x, const float *h, float *scratch,
+INLINE void RK(single)(const int cell, const int form, const rk_layer *L, const float *x, const float *h, float *scratch,
                        const float *c_in, float *c_out, float *tape) {
     const int A = cell == RK_ELMAN ? 1 : 4, G = cell == RK_ELMAN ? 1 : cell == RK_LSTM ? 4 : 3;
     const int U = cell == RK_ELMAN ? RK_U1 : RK_U4;
     const ptrdiff_t size = ((ptrdiff_t)A + (ptrdiff_t)(L->inputs + L->hidden) * G) * RK_V;
     const float *w = L->packed;
+    const float excess = form == RK_PAIRED ? RK(pair_excess)(L->pairs, h) : 0;
     int32_t u = 0;
     for (; u + (U - 1) * RK_V < L->hidden; u += U * RK_V, w += U * size)
-        RK(tile_wide)(cell, plain, U, L, u, w, size, x, h, scratch, c_in, c_out, tape);
-    for (; u < L->hidden; u += RK_V, w += size) RK(tile_wide)(cell, plain, 1, L, u, w, size, x, h, scratch, c_in, c_out, tape);
+        RK(tile_wide)(cell, form, U, L, u, w, size, x, h, excess, scratch, c_in, c_out, tape);
+    for (; u < L->hidden; u += RK_V, w += size) RK(tile_wide)(cell, form, 1, L, u, w, size, x, h, excess, scratch, c_in, c_out, tape);
 }
 
 /* GRU with the reset before the product needs r of every unit before n of any: two passes.
@@ -303,66 +461,75 @@ static void RK(reset_before)(const rk_layer *L, const float *x, const float *h, 
     }
 }
 
+static int RK(form)(const rk_layer *L) {
+    if (L->cell == RK_GRU_RESET_BEFORE) return RK_GENERAL;
+    return RK_HAS_PAIRS && L->pairs ? RK_PAIRED : rk_plain(L) ? RK_PLAIN : RK_GENERAL;
+}
+
+/* One case for each form and cell there is. */
+#define RK_CELLS(FORM) RK_FORM(FORM, RK_ELMAN); RK_FORM(FORM, RK_LSTM); RK_FORM(FORM, RK_GRU)
+#if RK_HAS_PAIRS
+#define RK_FORMS RK_CELLS(RK_GENERAL); RK_CELLS(RK_PLAIN); RK_CELLS(RK_PAIRED)
+#else
+#define RK_FORMS RK_CELLS(RK_GENERAL); RK_CELLS(RK_PLAIN)
+#endif
+
 static void RK(step_batch)(const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
                            const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride, float *panels) {
-    const int plain = L->gate_activation == RK_SIGMOID && L->candidate_activation == RK_TANH && L->output_activation == RK_TANH;
-#define RK_BATCH(CELL, PLAIN) RK(batch)(CELL, PLAIN, L, n, x, h_in, h_out, c_in, c_out, tape, tape_stride, panels)
-    switch (L->cell) {
-    case RK_ELMAN:
-        tape = NULL; /* an Elman cell's gate is its state */
-        if (plain) RK_BATCH(RK_ELMAN, 1);
-        else RK_BATCH(RK_ELMAN, 0);
-        break;
-    case RK_LSTM:
-        if (plain) RK_BATCH(RK_LSTM, 1);
-        else RK_BATCH(RK_LSTM, 0);
-        break;
-    default:
-        if (plain) RK_BATCH(RK_GRU, 1);
-        else RK_BATCH(RK_GRU, 0);
+    const int form = RK(form)(L);
+#define RK_FORM(FORM, CELL) \
+    case FORM * 4 + CELL: \
+        RK(batch)(CELL, FORM, L, n, x, h_in, h_out, c_in, c_out, CELL == RK_ELMAN ? NULL : tape, tape_stride, panels); \
+        break
+    switch (form * 4 + L->cell) { /* an Elman cell's gate is its state: no tape */
+        RK_FORMS;
     }
-#undef RK_BATCH
+#undef RK_FORM
 }
 
 static void RK(step_single)(const rk_layer *L, const float *x, const float *h_in, float *h_out, const float *c_in, float *c_out,
                             float *tape, float *scratch) {
-    const int plain = L->gate_activation == RK_SIGMOID && L->candidate_activation == RK_TANH && L->output_activation == RK_TANH;
-    switch (L->cell) {
-    case RK_ELMAN:
-        if (plain) RK(single)(RK_ELMAN, 1, L, x, h_in, scratch, NULL, NULL, NULL);
-        else RK(single)(RK_ELMAN, 0, L, x, h_in, scratch, NULL, NULL, NULL);
-        break;
-    case RK_LSTM:
-        if (plain) RK(single)(RK_LSTM, 1, L, x, h_in, scratch, c_in, c_out, tape);
-        else RK(single)(RK_LSTM, 0, L, x, h_in, scratch, c_in, c_out, tape);
-        break;
-    case RK_GRU:
-        if (plain) RK(single)(RK_GRU, 1, L, x, h_in, scratch, NULL, NULL, tape);
-        else RK(single)(RK_GRU, 0, L, x, h_in, scratch, NULL, NULL, tape);
-        break;
+    const int form = RK(form)(L);
+#define RK_FORM(FORM, CELL) \
+    case FORM * 4 + CELL: \
+        RK(single)(CELL, FORM, L, x, h_in, scratch, c_in, c_out, CELL == RK_ELMAN ? NULL : tape); \
+        break
+    switch (form * 4 + L->cell) {
+        RK_FORMS;
     default: RK(reset_before)(L, x, h_in, scratch, tape);
     }
+#undef RK_FORM
     for (int32_t u = 0; u < L->hidden; u += RK_V) STORE(h_out + u, LOAD(scratch + u));
+}
+
+/* Padding stays zero: products by pairs leave the rounding of their sums there. */
+static void RK(clear_padding)(int32_t hidden, int32_t n, float *const *rows) {
+    for (int32_t s = 0; s < n; s++)
+        for (int32_t u = hidden; u % RK_V; u++) rows[s][u] = 0;
 }
 
 static void RK(layer_step)(const rk_layer *L, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
                            const float *const *c_in, float *const *c_out, float *tape, ptrdiff_t tape_stride) {
     float scratch[RK_SCRATCH] __attribute__((aligned(64)));
-    const int32_t K = L->inputs + L->hidden, M = L->cell == RK_ELMAN ? RK_P : RK_M4;
+    const int32_t K = L->inputs + L->hidden, M = RK_TILE_STREAMS(L->cell, RK(form)(L));
     if (n == 1 || L->cell == RK_GRU_RESET_BEFORE || K > RK_SCRATCH / M) {
         for (int32_t s = 0; s < n; s++)
             RK(step_single)(L, x[s], h_in[s], h_out[s], c_in ? c_in[s] : NULL, c_out ? c_out[s] : NULL,
                             tape ? tape + s * tape_stride : NULL, scratch);
-        return;
+    } else {
+        /* Panels of a chunk beside the weights of a unit block in the first cache; weights of a layer once per chunk from the second. */
+        int32_t tiles = RK_PANEL_FLOATS / (K * M);
+        if (tiles < 2) tiles = 2;
+        if (tiles > RK_SCRATCH / (K * M)) tiles = RK_SCRATCH / (K * M);
+        const int32_t most = tiles * M;
+        for (int32_t from = 0; from < n; from += most)
+            RK(step_batch)(L, n - from < most ? n - from : most, x + from, h_in + from, h_out + from, c_in ? c_in + from : NULL,
+                           c_out ? c_out + from : NULL, tape ? tape + from * tape_stride : NULL, tape_stride, scratch);
     }
-    /* Panels of a chunk beside the weights of a unit block in the first cache; weights of a layer once per chunk from the second. */
-    int32_t tiles = RK_PANEL_FLOATS / (K * M);
-    if (tiles < 2) tiles = 2;
-    if (tiles > RK_SCRATCH / (K * M)) tiles = RK_SCRATCH / (K * M);
-    const int32_t most = tiles * M;
-    for (int32_t from = 0; from < n; from += most)
-        RK(step_batch)(L, n - from < most ? n - from : most, x + from, h_in + from, h_out + from, c_in ? c_in + from : NULL,
-                       c_out ? c_out + from : NULL, tape ? tape + from * tape_stride : NULL, tape_stride, scratch);
+    if (L->pairs && L->hidden % RK_V) {
+        RK(clear_padding)(L->hidden, n, h_out);
+        if (c_out) RK(clear_padding)(L->hidden, n, c_out);
+    }
 }
 
 /* M rows by Q blocks of V outputs. Two sums per output, over even and odd k, added at the end: a single row would otherwise wait for
@@ -379,7 +546,7 @@ INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t 
     for (; k + 2 <= D->inputs; k += 2, w += 2 * RK_V) {
         UNROLL for (int odd = 0; odd < 2; odd++) {
             vf xs[RK_MD];
-            UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT(x[s][k + odd]);
+            UNROLL for (int s = 0; s < M; s++) xs[s] = SPLAT_AT(x[s] + k + odd);
             UNROLL for (int b = 0; b < Q; b++) {
                 const vf wb = LOAD(w + b * size + odd * RK_V);
                 UNROLL for (int s = 0; s < M; s++) acc[s][b][odd] = wb * xs[s] + acc[s][b][odd];
@@ -388,7 +555,7 @@ INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t 
     }
     if (k < D->inputs)
         UNROLL for (int b = 0; b < Q; b++)
-            UNROLL for (int s = 0; s < M; s++) acc[s][b][0] = LOAD(w + b * size) * SPLAT(x[s][k]) + acc[s][b][0];
+            UNROLL for (int s = 0; s < M; s++) acc[s][b][0] = LOAD(w + b * size) * SPLAT_AT(x[s] + k) + acc[s][b][0];
     UNROLL for (int s = 0; s < M; s++) UNROLL for (int b = 0; b < Q; b++) {
         const int32_t at = q + b * RK_V, left = D->outputs - at;
         float *o = out[s] + at;
@@ -407,15 +574,7 @@ INLINE void RK(dense_tile)(const int M, const int Q, const rk_dense *D, int32_t 
 INLINE float RK(row_sum)(const float *w, const float *x, int32_t K) {
     vf acc = LOAD(w) * LOAD(x);
     for (int32_t k = RK_V; k < K; k += RK_V) acc = LOAD(w + k) * LOAD(x + k) + acc;
-#if RK_V == 16
-    const __typeof__(acc.lo) eight = acc.lo + acc.hi;
-    const __typeof__(eight.lo) four = eight.lo + eight.hi;
-#elif RK_V == 8
-    const __typeof__(acc.lo) four = acc.lo + acc.hi;
-#else
-    const vf four = acc;
-#endif
-    return (four.x + four.z) + (four.y + four.w);
+    return RK(sum)(acc);
 }
 
 static void RK(thin_dense)(const rk_dense *D, int32_t n, const float *const *x, float *const *out) {
@@ -663,17 +822,30 @@ static void RK(activate)(int32_t kind, float slope, float offset, size_t n, cons
     }
 }
 
-static const rk_table RK(table) = {RK_LABEL,      RK_V,         RK(layer_step), RK(dense),   RK(layer_backward),
-                                   RK(outer_sum), RK(thin_sum), RK(gemm),       RK(activate)};
+#define RK_TABLE(label, pairs) \
+    {label, RK_V, pairs, RK(layer_step), RK(dense), RK(layer_backward), RK(outer_sum), RK(thin_sum), RK(gemm), RK(activate)}
+static const rk_table RK(table) = RK_TABLE(RK_LABEL, 0);
+#if RK_HAS_PAIRS
+static const rk_table RK(paired_table) = RK_TABLE(RK_LABEL "-paired", 1);
+#endif
+#undef RK_TABLE
 
 #undef vf
 #undef LOAD
 #undef STORE
 #undef SPLAT
+#undef SPLAT_AT
+#undef RK_AVX512
 #undef INLINE
 #undef UNROLL
 #undef RK_V
 #undef RK_M4
+#undef RK_M4P
+#undef RK_HAS_PAIRS
+#undef RK_TILE_STREAMS
+#undef RK_TILE_BLOCKS
+#undef RK_CELLS
+#undef RK_FORMS
 #undef RK_MD
 #undef RK_U1
 #undef RK_U4

@@ -11,30 +11,61 @@ size_t rk_layer_pack_size(int32_t cell, int32_t inputs, int32_t hidden, int32_t 
     return (size_t)blocks(hidden, lanes) * (size_t)lanes * ((size_t)rk_accumulators(cell) + K * (size_t)rk_gates(cell));
 }
 
+int32_t rk_layer_pairs(const rk_table *table, const rk_layer *layer, const float *w_hh) {
+    const int32_t H = layer->hidden;
+    const size_t count = (size_t)rk_gates(layer->cell) * (size_t)H * (size_t)H;
+    if (!table->paired || layer->cell == RK_GRU_RESET_BEFORE || !rk_plain(layer)) return 0;
+    if (H <= (layer->cell == RK_ELMAN ? 48 : 16)) return 0; /* too few products to pay for it */
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(w_hh[i]) <= RK_PAIR_WEIGHT)) return 0;
+    /* Two products by pairs for every plain one; no more plain ones than pairs. */
+    return (H + 2) / 3;
+}
+
+/* The hidden unit whose weights are the i-th of the pack: pairs and plain ones in turn, then what is left of the pairs. */
+static int32_t unit_at(int32_t i, int32_t hidden, int32_t pairs) {
+    if (!pairs) return i;
+    const int32_t plain = hidden - 2 * pairs, turn = i < 3 * plain ? i / 3 : plain + (i - 3 * plain) / 2;
+    const int32_t place = i < 3 * plain ? i % 3 : (i - 3 * plain) % 2;
+    return place * pairs + turn;
+}
+
 /* [K][count][lanes] of gate rows first..<first+count of unit block u. */
-static float *pack_part(float *out, const float *w, int32_t K, int32_t hidden, int32_t first, int32_t count, int32_t u, int32_t lanes) {
-    for (int32_t k = 0; k < K; k++)
+static float *pack_part(float *out, const float *w, int32_t K, int32_t hidden, int32_t pairs, int32_t first, int32_t count, int32_t u,
+                        int32_t lanes) {
+    for (int32_t i = 0; i < K; i++) {
+        const int32_t k = unit_at(i, K, pairs);
         for (int32_t g = 0; g < count; g++)
-            for (int32_t i = 0; i < lanes; i++)
-                *out++ = u + i < hidden ? w[((size_t)(first + g) * (size_t)hidden + (size_t)(u + i)) * (size_t)K + (size_t)k] : 0.0f;
+            for (int32_t j = 0; j < lanes; j++)
+                *out++ = u + j < hidden ? w[((size_t)(first + g) * (size_t)hidden + (size_t)(u + j)) * (size_t)K + (size_t)k] : 0.0f;
+    }
     return out;
 }
 
-static float *pack_bias(float *out, const float *bias, int32_t hidden, int32_t first, int32_t count, int32_t u, int32_t lanes) {
-    for (int32_t a = first; a < first + count; a++)
-        for (int32_t i = 0; i < lanes; i++) *out++ = u + i < hidden ? bias[(size_t)a * (size_t)hidden + (size_t)(u + i)] : 0.0f;
-    return out;
+/* sum_i w1 w2 over the pairs of one row of w_hh. */
+static double pair_excess(const float *row, int32_t pairs) {
+    double sum = 0;
+    for (int32_t i = 0; i < pairs; i++) sum += (double)row[i] * (double)row[pairs + i];
+    return sum;
 }
 
-void rk_pack_layer(int32_t cell, int32_t inputs, int32_t hidden, int32_t lanes, const float *w_ih, const float *w_hh, const float *bias,
-                   float *out) {
+void rk_pack_layer(int32_t cell, int32_t inputs, int32_t hidden, int32_t pairs, int32_t lanes, const float *w_ih, const float *w_hh,
+                   const float *bias, float *out) {
     const int32_t split = cell == RK_GRU_RESET_BEFORE, G = rk_gates(cell), A = rk_accumulators(cell);
     for (int32_t pass = 0; pass <= split; pass++) {
         const int32_t first = pass ? 2 : 0, gates = split ? (pass ? 1 : 2) : G, sums = split ? gates : A;
         for (int32_t u = 0; u < hidden; u += lanes) {
-            out = pack_bias(out, bias, hidden, first, sums, u, lanes);
-            out = pack_part(out, w_ih, inputs, hidden, first, gates, u, lanes);
-            out = pack_part(out, w_hh, hidden, hidden, first, gates, u, lanes);
+            for (int32_t a = first; a < first + sums; a++) {
+                /* The gate whose product with the state ends in this accumulator. */
+                const int32_t gate = cell != RK_GRU ? a : a == 3 ? 2 : a == 2 ? -1 : a;
+                for (int32_t j = u; j < u + lanes; j++) {
+                    const size_t row = ((size_t)(gate < 0 ? 0 : gate) * (size_t)hidden + (size_t)(j < hidden ? j : 0)) * (size_t)hidden;
+                    const double excess = gate < 0 ? 0 : pair_excess(w_hh + row, pairs);
+                    *out++ = j < hidden ? (float)((double)bias[(size_t)a * (size_t)hidden + (size_t)j] - excess) : 0.0f;
+                }
+            }
+            out = pack_part(out, w_ih, inputs, hidden, 0, first, gates, u, lanes);
+            out = pack_part(out, w_hh, hidden, hidden, pairs, first, gates, u, lanes);
         }
     }
 }

@@ -85,7 +85,7 @@ final class LayerWorkspace {
         take(&parameters.recurrentBias)
         let (code, i, h) = (Int32(cell.rawValue), Int32(inputSize), Int32(hiddenSize))
         rk_pack_layer(
-            code, i, h, lanes, parameters.inputWeights, parameters.recurrentWeights, parameters.kernelBias, forwardPack.pointer)
+            code, i, h, 0, lanes, parameters.inputWeights, parameters.recurrentWeights, parameters.kernelBias, forwardPack.pointer)
         packBack(parameters.recurrentWeights, columns: hiddenSize, gate: recurrentGate, lanes, recurrentBackPack)
         if let inputBackPack { packBack(parameters.inputWeights, columns: inputSize, gate: inputGate, lanes, inputBackPack) }
     }

@@ -3,7 +3,7 @@ import CRecurrentKernels
 /// A validated model packed for this processor's vector width: what computes. Immutable, shared by all threads.
 ///
 /// A stream's numbers are the same bits whatever the batch, its size and its neighbours, in any split of its readings into calls.
-/// They differ in the last bits between processors with and without fused multiply-add.
+/// They differ in the last bits between processors with other instruction sets.
 ///
 /// A state row of one stream holds `stateStride` floats: per layer h (padded to 16 floats) and, for LSTM, c. Zero is the start.
 public final class RecurrentEngine: @unchecked Sendable {
@@ -17,7 +17,7 @@ public final class RecurrentEngine: @unchecked Sendable {
     public let outputSize: Int
     /// Floats of a state row, a multiple of 16.
     public let stateStride: Int
-    /// The instruction set in use: "avx512", "avx2", "sse2" or "neon".
+    /// The kernels in use: "avx512-paired", "avx512", "avx2", "sse2" or "neon".
     public let instructionSet: String
 
     let table: UnsafePointer<rk_table>
@@ -61,7 +61,7 @@ public final class RecurrentEngine: @unchecked Sendable {
         var packed: [AlignedFloats] = []
         var layers: [rk_layer] = []
         for layer in model.layers {
-            let (native, floats) = Self.pack(layer, lanes: lanes)
+            let (native, floats) = Self.pack(layer, table)
             layers.append(native)
             packed.append(floats)
         }
@@ -164,14 +164,17 @@ public final class RecurrentEngine: @unchecked Sendable {
 }
 
 extension RecurrentEngine {
-    static func pack(_ layer: RecurrentLayer, lanes: Int32) -> (rk_layer, AlignedFloats) {
+    static func pack(_ layer: RecurrentLayer, _ table: UnsafePointer<rk_table>) -> (rk_layer, AlignedFloats) {
+        let lanes = table.pointee.lanes
         let cell = Int32(layer.cell.rawValue)
         let (inputs, hidden) = (Int32(layer.inputSize), Int32(layer.hiddenSize))
         let floats = AlignedFloats(zeros: rk_layer_pack_size(cell, inputs, hidden, lanes))
+        var native = native(layer, packed: floats.pointer)
+        native.pairs = rk_layer_pairs(table, &native, layer.recurrentWeights)
         rk_pack_layer(
-            cell, inputs, hidden, lanes, layer.inputWeights, layer.recurrentWeights, layer.kernelBias,
+            cell, inputs, hidden, native.pairs, lanes, layer.inputWeights, layer.recurrentWeights, layer.kernelBias,
             floats.pointer)
-        return (native(layer, packed: floats.pointer), floats)
+        return (native, floats)
     }
 
     static func native(_ layer: RecurrentLayer, packed: UnsafePointer<Float>) -> rk_layer {
@@ -182,7 +185,7 @@ extension RecurrentEngine {
             hidden: Int32(layer.hiddenSize),
             gate_activation: activations[0].code, candidate_activation: activations[1].code,
             output_activation: activations[2].code,
-            hard_slope: hard.slope, hard_offset: hard.offset, packed: packed)
+            hard_slope: hard.slope, hard_offset: hard.offset, pairs: 0, packed: packed)
     }
 
     static func pack(_ dense: DenseLayer, lanes: Int32) -> (rk_dense, AlignedFloats) {

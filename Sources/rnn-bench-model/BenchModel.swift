@@ -70,12 +70,13 @@ enum Forward {
         var outputs = [Float](repeating: 0, count: batch)
         var states = RecurrentState(for: engine, streamCount: batch)
         var naive = NaiveCell(engine.model, streamCount: batch)
-        let repeats = max(1, 6_000_000 / (hidden * hidden * engine.model.layers[0].cell.gateCount * batch))
+        let repeats = max(1, 2_000_000 / (hidden * hidden * engine.model.layers[0].cell.gateCount * batch))
         var fast: [Double] = []
         var slow: [Double] = []
         let warm = BenchModel.seconds() + 0.05
         while BenchModel.seconds() < warm { naive.step(inputs) }
-        for _ in 0..<9 {
+        let end = BenchModel.seconds() + 0.25
+        while BenchModel.seconds() < end || fast.count < 9 {
             var start = BenchModel.processorSeconds()
             states.withRows { rows in
                 guard let base = rows.baseAddress else { return }
@@ -84,6 +85,7 @@ enum Forward {
                 }
             }
             fast.append(BenchModel.processorSeconds() - start)
+            guard fast.count <= 9 else { continue }
             let naiveRepeats = max(1, repeats / 20)
             start = BenchModel.processorSeconds()
             for _ in 0..<naiveRepeats { naive.step(inputs) }

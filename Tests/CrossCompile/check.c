@@ -65,8 +65,9 @@ static double check_cell(const rk_table *t, int cell, int I, int H, int n) {
     float *wi = values((size_t)(G * H * I)), *wh = values((size_t)(G * H * H)), *b = values((size_t)(A * H));
     for (int i = 0; i < G * H * H; i++) wh[i] /= sqrtf((float)H);
     float *packed = values(rk_layer_pack_size(cell, I, H, t->lanes));
-    rk_pack_layer(cell, I, H, t->lanes, wi, wh, b, packed);
-    rk_layer layer = {cell, I, H, RK_SIGMOID, RK_TANH, RK_TANH, 0, 0, packed};
+    rk_layer layer = {cell, I, H, RK_SIGMOID, RK_TANH, RK_TANH, 0, 0, 0, packed};
+    layer.pairs = rk_layer_pairs(t, &layer, wh);
+    rk_pack_layer(cell, I, H, layer.pairs, t->lanes, wi, wh, b, packed);
     float *x = values((size_t)(n * I)), *h = values((size_t)(n * Hp)), *c = values((size_t)(n * Hp)), *ho = values((size_t)(n * Hp)), *co = values((size_t)(n * Hp));
     rk_layer_rows(t, &layer, n, x, I, h, ho, cell == RK_LSTM ? c : NULL, cell == RK_LSTM ? co : NULL, Hp, NULL, 0);
     double worst = 0, *out = malloc(sizeof(double) * (size_t)H), *cell_out = malloc(sizeof(double) * (size_t)H);

@@ -24,6 +24,8 @@
 #define RK_LAYERS_MAX 8
 /* Most hidden units of a layer (bounds the stack scratch of a step). */
 #define RK_HIDDEN_MAX 4096
+/* Largest weight of the state in a layer with products by pairs. */
+#define RK_PAIR_WEIGHT 2.0f
 /* Most dense layers of one network, and most outputs of one that is not the last. */
 #define RK_DENSE_MAX 5
 #define RK_DENSE_WIDTH_MAX 4096
@@ -40,6 +42,7 @@ typedef struct rk_layer {
     int32_t cell, inputs, hidden;
     int32_t gate_activation, candidate_activation, output_activation;
     float hard_slope, hard_offset; /* hard sigmoid: clamp(slope * x + offset, 0, 1) */
+    int32_t pairs;                 /* hidden units 0..<pairs and pairs..<2*pairs are multiplied as pairs; from rk_layer_pairs, or 0 */
     const float *packed;
 } rk_layer;
 
@@ -74,7 +77,7 @@ typedef struct rk_backward_rows {
 
 typedef struct rk_table {
     const char *name;
-    int32_t lanes;
+    int32_t lanes, paired; /* paired: 1 if layers packed for this table should be so (rk_layer_pairs) */
     /* One step of one layer for n streams; h_in == h_out and c_in == c_out are allowed.
      * tape: NULL, or rows of tape_stride floats that take the A*Hp activated gates. */
     void (*layer_step)(const rk_layer *layer, int32_t n, const float *const *x, const float *const *h_in, float *const *h_out,
@@ -105,10 +108,18 @@ const rk_table *rk_best(void);
 const rk_table *rk_table_at(int32_t index);
 int32_t rk_table_usable(int32_t index);
 
-/* Packing. w_ih [G*H][I], w_hh [G*H][H] (PyTorch's rows), bias [A][H] in accumulator order. Sizes in floats. */
+/* 1 if every activation of the layer is the usual one: sigmoid gates, tanh elsewhere. */
+static inline int32_t rk_plain(const rk_layer *layer) {
+    return layer->gate_activation == RK_SIGMOID && layer->candidate_activation == RK_TANH && layer->output_activation == RK_TANH;
+}
+/* How many pairs of hidden units `table` should multiply as pairs, 0 if none: states must be bounded by tanh and no weight of the state
+ * larger than RK_PAIR_WEIGHT, so that a product by pairs rounds like a plain one. w_hh [G*H][H]. */
+int32_t rk_layer_pairs(const rk_table *table, const rk_layer *layer, const float *w_hh);
+
+/* Packing. pairs as in rk_layer. w_ih [G*H][I], w_hh [G*H][H] (PyTorch's rows), bias [A][H] in accumulator order. Sizes in floats. */
 size_t rk_layer_pack_size(int32_t cell, int32_t inputs, int32_t hidden, int32_t lanes);
-void rk_pack_layer(int32_t cell, int32_t inputs, int32_t hidden, int32_t lanes, const float *w_ih, const float *w_hh, const float *bias,
-                   float *out);
+void rk_pack_layer(int32_t cell, int32_t inputs, int32_t hidden, int32_t pairs, int32_t lanes, const float *w_ih, const float *w_hh,
+                   const float *bias, float *out);
 /* w(k, q) = w[k*k_stride + q*q_stride], k < inputs, q < outputs; bias NULL means 0. */
 size_t rk_dense_pack_size(int32_t inputs, int32_t outputs, int32_t lanes);
 void rk_pack_dense(int32_t inputs, int32_t outputs, int32_t lanes, const float *w, ptrdiff_t k_stride, ptrdiff_t q_stride,
