@@ -106,6 +106,13 @@ void rw_release_heap(void) {
     malloc_trim(0);
 #endif
 }
+void rw_return_large_blocks(size_t bytes) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, (int)bytes);
+#else
+    (void)bytes;
+#endif
+}
 
 int rw_set_blocking(int fd, int blocking) {
     int f = fcntl(fd, F_GETFL);

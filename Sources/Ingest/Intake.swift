@@ -211,14 +211,15 @@ public struct Intake: ~Copyable {
                 batch.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
                 channel = added
             }
-            guard let channel, let channels = table.infos[Int(stream)].channels else { continue }
+            guard let channel else { continue }
             guess = channel + 1
-            if channels[channel].lastTime == time {
+            let known = table.channel(stream, at: channel)
+            if known.pointee.lastTime == time {
                 left(.duplicate)
                 lastReason = .duplicate
                 continue
             }
-            channels[channel].lastTime = time
+            known.pointee.lastTime = time
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
         let values = batch.pendingCount

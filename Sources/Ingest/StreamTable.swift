@@ -10,12 +10,16 @@ struct ChannelInfo {
 
 /// One stream as the ingest side knows it.
 struct StreamInfo {
+    /// The first channel, in place: most streams have one, and with a million of them every byte counts. It lies at offset 0.
+    var first = ChannelInfo(nameOffset: 0, nameLength: 0, lastTime: .min)
     /// Time of the newest accepted reading; Int64.min before the first.
     var lastTime: Int64 = .min
     /// The fleet clock of the newest accepted reading, for eviction.
     var lastClock: Int64 = 0
-    var channels: UnsafeMutablePointer<ChannelInfo>?
+    /// The channels after the first.
+    var others: UnsafeMutablePointer<ChannelInfo>?
     var channelCount: UInt16 = 0
+    /// Room in `others`.
     var channelCapacity: UInt16 = 0
     /// Other spellings of the key that are in the table.
     var aliasCount: UInt8 = 0
@@ -73,7 +77,7 @@ struct StreamTable: ~Copyable {
     }
 
     deinit {
-        for id in 0..<infoCapacity { infos[id].channels?.deallocate() }
+        for id in 0..<infoCapacity { infos[id].others?.deallocate() }
         infos.deallocate()
         slots.deallocate()
         arena.deallocate()
@@ -129,7 +133,7 @@ struct StreamTable: ~Copyable {
         for place in 0...slotMask where slots[place].key != 0 && slots[place].key != .max {
             if keys[Int(slots[place].key) - 1].stream == stream { slots[place].key = .max }
         }
-        infos[Int(stream)].channels?.deallocate()
+        infos[Int(stream)].others?.deallocate()
         infos[Int(stream)] = StreamInfo()
         infos[Int(stream)].isPresent = false
         count -= 1
@@ -144,21 +148,26 @@ struct StreamTable: ~Copyable {
         return best
     }
 
+    /// What is known about a channel of a stream, below its `channelCount`.
+    @inline(__always)
+    func channel(_ stream: UInt32, at index: Int) -> UnsafeMutablePointer<ChannelInfo> {
+        if index > 0, let others = infos[Int(stream)].others { return others + (index - 1) }
+        return UnsafeMutableRawPointer(infos + Int(stream)).assumingMemoryBound(to: ChannelInfo.self)
+    }
+
     /// The channel of that name, trying `guess` first; nil when the stream has none.
     @inline(__always)
     func channel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, guess: Int) -> Int? {
-        let info = infos[Int(stream)]
-        guard let channels = info.channels, let base = name.baseAddress else { return nil }
-        let count = Int(info.channelCount)
-        if guess < count, Int(channels[guess].nameLength) == name.count,
-            memcmp(arena + Int(channels[guess].nameOffset), base, name.count) == 0
-        {
-            return guess
-        }
-        for index in 0..<count where Int(channels[index].nameLength) == name.count {
-            if memcmp(arena + Int(channels[index].nameOffset), base, name.count) == 0 { return index }
-        }
+        guard let base = name.baseAddress else { return nil }
+        let count = Int(infos[Int(stream)].channelCount)
+        if guess < count, isNamed(channel(stream, at: guess), base, name.count) { return guess }
+        for index in 0..<count where isNamed(channel(stream, at: index), base, name.count) { return index }
         return nil
+    }
+
+    @inline(__always)
+    private func isNamed(_ channel: UnsafeMutablePointer<ChannelInfo>, _ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+        Int(channel.pointee.nameLength) == count && memcmp(arena + Int(channel.pointee.nameOffset), name, count) == 0
     }
 
     /// Adds a channel. nil when the name arena is full (4 GiB).
@@ -166,18 +175,18 @@ struct StreamTable: ~Copyable {
         guard arenaUsed + name.count < Int(UInt32.max) else { return nil }
         let offset = store(name)
         let index = Int(infos[Int(stream)].channelCount)
-        if index == Int(infos[Int(stream)].channelCapacity) {
-            // Most streams have one channel; with a million of them every byte counts.
-            let capacity = index == 0 ? 1 : max(4, index * 2)
+        if index > 0, index > Int(infos[Int(stream)].channelCapacity) {
+            let capacity = max(3, (index - 1) * 2)
             let grown = UnsafeMutablePointer<ChannelInfo>.allocate(capacity: capacity)
-            if let old = infos[Int(stream)].channels {
-                grown.update(from: old, count: index)
+            if let old = infos[Int(stream)].others {
+                grown.update(from: old, count: index - 1)
                 old.deallocate()
             }
-            infos[Int(stream)].channels = grown
+            infos[Int(stream)].others = grown
             infos[Int(stream)].channelCapacity = UInt16(clamping: capacity)
         }
-        infos[Int(stream)].channels?[index] = ChannelInfo(nameOffset: UInt32(offset), nameLength: UInt32(name.count), lastTime: lastTime)
+        channel(stream, at: index).pointee = ChannelInfo(
+            nameOffset: UInt32(offset), nameLength: UInt32(name.count), lastTime: lastTime)
         infos[Int(stream)].channelCount += 1
         return index
     }

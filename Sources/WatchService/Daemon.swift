@@ -54,6 +54,8 @@ public final class Daemon: @unchecked Sendable {
     private let log: Log
     private let startedAt = Clocks.wall()
     private let rate = Locked((readings: Int64(0), at: Int64(0), perSecond: 0.0))
+    /// Streams at the last look and when free memory was given back last.
+    private let growth = Locked((seen: 0, released: 0))
     private var pipeline: Pipeline?
     private var databasePath = ""
 
@@ -74,6 +76,7 @@ public final class Daemon: @unchecked Sendable {
     /// Runs until a signal says stop or standard input ended.
     /// - Errors: what kept it from starting.
     public func run() throws {
+        ProcessMemory.returnLargeBlocks()
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         let configuration = configuration.withLock { $0 }
         let directory = configuration.text("state_dir")
@@ -108,7 +111,7 @@ public final class Daemon: @unchecked Sendable {
             throw PlatformError.refused(
                 verb: "start", object: "rnn-watchd", reason: "no ingest socket is configured and --stdin is not given")
         }
-        ProcessMemory.releaseStartupHeap()
+        ProcessMemory.releaseFreeHeap()
         try pipeline.start(sources: sockets.ingest)
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
@@ -291,6 +294,7 @@ public final class Daemon: @unchecked Sendable {
             if now - statusAt > 5_000_000_000 {
                 statusAt = now
                 measureRate(pipeline, now)
+                releaseAfterGrowth(pipeline)
                 Systemd.notify("STATUS=\(statusLine())")
             }
             let configuration = configuration.withLock { $0 }
@@ -307,6 +311,20 @@ public final class Daemon: @unchecked Sendable {
         let isHeldBack = pipeline.writer.statistics.problem != nil
         let signs = pipeline.runners.map { $0.statistics.aliveAt } + [ingest]
         return now - pipeline.writer.statistics.aliveAt < within && (isHeldBack || signs.allSatisfy { now - $0 < within })
+    }
+
+    /// Once a fleet of new streams has settled, what their arrival needed is given back.
+    private func releaseAfterGrowth(_ pipeline: Pipeline) {
+        let streams = Int(pipeline.ingest.snapshot.withLock { $0.streams })
+        let hasSettled = growth.withLock { growth in
+            let settled = streams == growth.seen
+            growth.seen = streams
+            let known = max(growth.released, pipeline.restored.streams)
+            guard settled, streams - known >= max(10_000, known / 8) else { return false }
+            growth.released = streams
+            return true
+        }
+        if hasSettled { ProcessMemory.releaseFreeHeap() }
     }
 
     private func measureRate(_ pipeline: Pipeline, _ now: Int64) {

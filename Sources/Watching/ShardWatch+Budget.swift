@@ -26,7 +26,7 @@ extension ShardWatch {
             guard let state = slot.state, slot.id != 0, isWanted(slot.key) else { return nil }
             let extra = extra(local).pointee
             return StreamBudget(
-                id: slot.id, key: slot.key, group: slot.policy.budgetGroup, sharedBy: extra.budgetShare,
+                id: slot.id, key: slot.key, group: slot.budgetGroup, sharedBy: extra.budgetShare,
                 secondsBetween: extra.budgetSeconds > 0 ? Double(extra.budgetSeconds) : nil,
                 judgedFrom: extra.judgedFrom == .min ? nil : extra.judgedFrom, lastTime: extra.lastTime,
                 threshold: Double(extra.threshold), report: detector.budgetReport(stream: state, since: since))

@@ -17,8 +17,8 @@ public struct ShardWatch: ~Copyable {
     var streamSlab: StateSlab
     var channelSlab: StateSlab
     var slots: [StreamSlot] = []
-    /// Per slot where its state is, without references to count.
-    var places: [StatePlace] = []
+    /// The policies of all slots, few: those that the configuration tells apart.
+    private var policies: [PolicyInForce] = []
     /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
     var deadlines: [Int64] = []
     var blocks: [BlockRecord] = []
@@ -73,7 +73,8 @@ public struct ShardWatch: ~Copyable {
         momentsOffset = (streamExtraOffset + MemoryLayout<StreamExtra>.stride + 7) / 8 * 8
         historyBlocks = max(1, settings.historyBlocks)
         streamSlab = StateSlab(blockBytes: momentsOffset + historyBlocks * MemoryLayout<StreamMoment>.stride)
-        channelSlab = StateSlab(blockBytes: detector.channelStateBytes + MemoryLayout<ChannelExtra>.stride)
+        // The kernels of a channel work on groups of 32 bytes.
+        channelSlab = StateSlab(blockBytes: detector.channelStateBytes + MemoryLayout<ChannelExtra>.stride, alignment: 32)
         nowhere = .allocate(byteCount: streamSlab.blockBytes, alignment: 64)
         nowhere.initializeMemory(as: UInt8.self, repeating: 0, count: streamSlab.blockBytes)
         inputCapacity = max(1, channelsMax)
@@ -81,6 +82,7 @@ public struct ShardWatch: ~Copyable {
     }
 
     deinit {
+        for slot in slots { slot.storedKey.deallocate() }
         inputs.deallocate()
         nowhere.deallocate()
     }
@@ -95,10 +97,8 @@ public struct ShardWatch: ~Copyable {
         settings = new
         settings.profile = profile
         book.rules = new.rules
-        for index in slots.indices where slots[index].state != nil {
-            slots[index].policy = new.policy(slots[index].key)
-            slots[index].clockOffsetUntil = .min
-        }
+        policies.removeAll()
+        for index in slots.indices where slots[index].state != nil { setPolicy(index, new.policy(slots[index].key)) }
     }
 
     // MARK: - Batches
@@ -130,10 +130,10 @@ public struct ShardWatch: ~Copyable {
         guard index < batch.entryCount else { return }
         let entry = batch.entries[index]
         let local = local(entry.stream)
-        guard local < places.count, let state = places[local].state else { return }
+        guard local < slots.count, let state = slots[local].state else { return }
         // Of the channels the first that is present; the detector looks after the others.
         let channel = Int(batch.channels[Int(entry.fieldStart)])
-        detector.expect(stream: state, channel: entry.fieldCount > 0 && channel == 0 ? places[local].channel : nil)
+        detector.expect(stream: state, channel: entry.fieldCount > 0 && channel == 0 ? slots[local].channels.first : nil)
     }
 
     /// A batch tells the time to the streams of its own shard only, as it was when it was applied first: with another number
@@ -186,7 +186,7 @@ public struct ShardWatch: ~Copyable {
     /// Tells streams how many share their group's budget.
     private mutating func share(_ group: UInt16, _ stream: UInt32, _ streams: UInt32, _ sequence: Int64, _ isReplay: Bool) {
         let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
-        for local in wanted where slots[local].state != nil && slots[local].policy.budgetGroup == group {
+        for local in wanted where slots[local].state != nil && slots[local].budgetGroup == group {
             guard extra(local).pointee.budgetShare != streams else { continue }
             let block = local / ShardWatch.streamsPerBlock
             if isReplay, sequence <= blocks[block].newestGeneration { continue }
@@ -230,11 +230,12 @@ public struct ShardWatch: ~Copyable {
             count += 1
         }
         guard let state = slots[local].state else { return }
-        if entry.time < slots[local].clockOffsetFrom || entry.time >= slots[local].clockOffsetUntil { setClock(local, entry.time) }
+        let policy = Int(slots[local].policy)
+        if entry.time < policies[policy].clockOffsetFrom || entry.time >= policies[policy].clockOffsetUntil { setClock(policy, entry.time) }
         if let seat = slots[local].seat { drive(seat, local, count) }
         let settings = StreamSettings(
-            secondsBetweenFalseAlarms: slots[local].policy.secondsBetween(sharedBy: extra.pointee.budgetShare),
-            quietSeconds: Double(self.settings.rules.closeAfter) * 1e-9, clockOffsetSeconds: slots[local].clockOffset)
+            secondsBetweenFalseAlarms: policies[policy].policy.secondsBetween(sharedBy: extra.pointee.budgetShare),
+            quietSeconds: Double(self.settings.rules.closeAfter) * 1e-9, clockOffsetSeconds: policies[policy].clockOffset)
         extra.pointee.budgetSeconds = settings.secondsBetweenFalseAlarms.isFinite ? Float(settings.secondsBetweenFalseAlarms) : 0
         detector.step(
             stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
@@ -243,20 +244,33 @@ public struct ShardWatch: ~Copyable {
         readingsScored += 1
         extra.pointee.readings += 1
         extra.pointee.lastTime = entry.time
-        let silence = extra.pointee.silenceMax(after: slots[local].policy.staleAfter, min: self.settings.staleMin)
+        let silence = extra.pointee.silenceMax(after: policies[policy].policy.staleAfter, min: self.settings.staleMin)
         deadlines[local] = silence > Int64.max - entry.clock ? .max : entry.clock + silence
         nextScan = min(nextScan, deadlines[local])
         if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
         if let observer { observer(entry, verdict) }
     }
 
-    /// Looks up the stream's clock at a moment, and until when it holds.
-    private mutating func setClock(_ local: Int, _ time: Int64) {
+    /// Looks up the clock of a policy's zone at a moment, and until when it holds.
+    private mutating func setClock(_ policy: Int, _ time: Int64) {
         let second: Int64 = 1_000_000_000
-        let found = slots[local].policy.zone.span(at: time / second - (time % second < 0 ? 1 : 0))
-        slots[local].clockOffset = found.offset
-        slots[local].clockOffsetFrom = found.from > Int64.min / second ? found.from * second : .min
-        slots[local].clockOffsetUntil = found.until < Int64.max / second ? found.until * second : .max
+        let found = policies[policy].policy.zone.span(at: time / second - (time % second < 0 ? 1 : 0))
+        policies[policy].clockOffset = found.offset
+        policies[policy].clockOffsetFrom = found.from > Int64.min / second ? found.from * second : .min
+        policies[policy].clockOffsetUntil = found.until < Int64.max / second ? found.until * second : .max
+    }
+
+    /// The policy of a present stream.
+    private func policy(_ local: Int) -> StreamPolicy { policies[Int(slots[local].policy)].policy }
+
+    private mutating func setPolicy(_ local: Int, _ wanted: StreamPolicy) {
+        var wanted = wanted
+        slots[local].budgetGroup = wanted.budgetGroup
+        wanted.budgetGroup = 0
+        // The newest first: streams of one kind come one after another.
+        let place = policies.lastIndex { $0.policy == wanted } ?? policies.count
+        if place == policies.count { policies.append(PolicyInForce(policy: wanted)) }
+        slots[local].policy = UInt32(place)
     }
 
     /// Keeps what later questions ask for: newest values, bands, the ring for the picture in an alert.
@@ -295,7 +309,7 @@ public struct ShardWatch: ~Copyable {
         guard isAlarm || slots[local].hasAnomaly else { return }
         let stream = slots[local].id
         let observed = slots[local].hasAnomaly ? mainObservation(local) : nil
-        let severityMin = slots[local].policy.severityMin
+        let severityMin = policy(local).severityMin
         let isCritical = verdict.score >= verdict.threshold + settings.rules.criticalMargin
         if !slots[local].hasAnomaly, severityMin == .critical, !isCritical { return }
         let slot = slots[local]
@@ -353,7 +367,7 @@ public struct ShardWatch: ~Copyable {
     private mutating func begin(
         _ kind: AlertKind, _ severity: Severity, _ local: Int, _ time: Int64, _ facts: () -> AlertFacts
     ) -> AlertAction? {
-        guard severity >= slots[local].policy.severityMin else { return nil }
+        guard severity >= policy(local).severityMin else { return nil }
         let slot = slots[local]
         let extra = extra(local)
         var book = takeBook()
@@ -382,7 +396,7 @@ public struct ShardWatch: ~Copyable {
 
     private mutating func beginSilence(_ local: Int, _ actions: inout [AlertAction]) {
         let extra = extra(local)
-        let silence = extra.pointee.silenceMax(after: slots[local].policy.staleAfter, min: settings.staleMin)
+        let silence = extra.pointee.silenceMax(after: policy(local).staleAfter, min: settings.staleMin)
         slots[local].isStale = true
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
@@ -462,7 +476,6 @@ public struct ShardWatch: ~Copyable {
         let local = local(id)
         while slots.count <= local {
             slots.append(StreamSlot())
-            places.append(StatePlace())
             deadlines.append(.max)
         }
         while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
@@ -470,8 +483,9 @@ public struct ShardWatch: ~Copyable {
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
         (state + momentsOffset).initializeMemory(as: StreamMoment.self, repeating: StreamMoment(), count: historyBlocks)
-        slots[local] = StreamSlot(id: id, key: key, state: state, policy: settings.policy(key))
-        places[local] = StatePlace(state: state)
+        slots[local].storedKey.deallocate()
+        slots[local] = StreamSlot(id: id, key: key, state: state)
+        setPolicy(local, settings.policy(key))
         if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
         if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
@@ -491,7 +505,6 @@ public struct ShardWatch: ~Copyable {
         let state = channelSlab.allocate()
         detector.initializeChannel(state)
         (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)
-        if slots[local].channels.isEmpty { places[local].channel = state }
         slots[local].channels.append(state)
         slots[local].names.append(name)
         // Streams of one kind share one list.
@@ -504,8 +517,8 @@ public struct ShardWatch: ~Copyable {
         if let state = slots[local].state { streamSlab.deallocate(state) }
         if slots[local].id != 0 { streamCount -= 1 }
         setSeat(local, nil)
+        slots[local].storedKey.deallocate()
         slots[local] = StreamSlot()
-        places[local] = StatePlace()
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
     }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Equal blocks of 64-byte aligned memory in chunks that never move: a pointer stays valid until its block is freed.
+/// Equal blocks of aligned memory in chunks that never move: a pointer stays valid until its block is freed.
 ///
 /// The first chunk is small; later ones ask the kernel for large pages, because with thousands of streams finding a page costs as much as
 /// reading it.
@@ -17,7 +17,8 @@ struct StateSlab: ~Copyable {
     private static let firstBytes = 256 << 10
     private static let largePage = 2 << 20
 
-    init(blockBytes: Int) { self.blockBytes = (blockBytes + 63) / 64 * 64 }
+    /// - Parameter alignment: of a block, at most 64.
+    init(blockBytes: Int, alignment: Int = 64) { self.blockBytes = (blockBytes + alignment - 1) / alignment * alignment }
 
     deinit { for chunk in chunks { chunk.deallocate() } }
 

@@ -66,29 +66,81 @@ struct StreamExtra {
     }
 }
 
-/// Where the state of a slot's stream and of its first channel is; nil: nowhere.
-struct StatePlace {
-    var state: UnsafeMutableRawPointer?
-    var channel: UnsafeMutableRawPointer?
+/// The blocks of a stream's channels. Most streams have one channel; with a million of them a list on the heap for it would be felt.
+struct ChannelBlocks: RandomAccessCollection {
+    private var first: UnsafeMutableRawPointer?
+    private var others: [UnsafeMutableRawPointer] = []
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { first == nil ? 0 : 1 + others.count }
+
+    subscript(index: Int) -> UnsafeMutableRawPointer {
+        @inline(__always) get {
+            if index == 0, let first { return first }
+            return others[index - 1]
+        }
+    }
+
+    mutating func append(_ block: UnsafeMutableRawPointer) {
+        if first == nil { first = block } else { others.append(block) }
+    }
+}
+
+/// A stream's key as bytes of exactly its length; its owner frees them.
+struct StreamKey {
+    private let bytes: UnsafeMutableBufferPointer<UInt8>?
+
+    init() { bytes = nil }
+
+    init(_ text: String) {
+        var text = text
+        bytes = text.withUTF8 { source in
+            let copy = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: source.count)
+            _ = copy.initialize(from: source)
+            return copy
+        }
+    }
+
+    var text: String { bytes.map { String(decoding: $0, as: UTF8.self) } ?? "" }
+
+    func deallocate() { bytes?.deallocate() }
 }
 
 /// A stream in a shard.
 struct StreamSlot {
     var id: UInt32 = 0
-    var key = ""
+    /// Place in the shard's table of policies.
+    var policy: UInt32 = 0
+    let storedKey: StreamKey
     var names: [String] = []
     /// The detector's block with the extra behind it; nil: the slot is free.
     var state: UnsafeMutableRawPointer?
-    var channels: [UnsafeMutableRawPointer] = []
-    var policy = StreamPolicy()
+    var channels = ChannelBlocks()
+    /// On a trained model; nil: the built-in network.
+    var seat: ModelSeat?
+    /// The group whose false-alarm budget it shares; 0 for none.
+    var budgetGroup: UInt16 = 0
+    /// The main channel of the open anomaly.
+    var anomalyChannel: UInt16 = 0
+    var hasAnomaly = false
+    var isStale = false
+
+    var key: String { storedKey.text }
+
+    /// A free slot.
+    init() { storedKey = StreamKey() }
+
+    init(id: UInt32, key: String, state: UnsafeMutableRawPointer) {
+        (self.id, storedKey, self.state) = (id, StreamKey(key), state)
+    }
+}
+
+/// A policy that streams of a shard have, with the clock of its zone as it was looked up last.
+struct PolicyInForce {
+    /// Without the group, which each stream has for itself.
+    let policy: StreamPolicy
     /// Seconds east of UTC, and the times (nanoseconds since 1970) between which it holds.
     var clockOffset: Int32 = 0
     var clockOffsetFrom: Int64 = .max
     var clockOffsetUntil: Int64 = .min
-    var hasAnomaly = false
-    /// The main channel of the open anomaly.
-    var anomalyChannel: UInt16 = 0
-    var isStale = false
-    /// On a trained model; nil: the built-in network.
-    var seat: ModelSeat?
 }
