@@ -139,7 +139,7 @@ let package = Package(
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
         // Runs the built programs.
-        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "Platform", "Tabular"]),
+        .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "CSQLite", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
         .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
         .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),

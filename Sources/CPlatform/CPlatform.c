@@ -106,6 +106,11 @@ void rw_release_heap(void) {
     malloc_trim(0);
 #endif
 }
+int rw_processors(void) {
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 void rw_return_large_blocks(size_t bytes) {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, (int)bytes);

@@ -43,3 +43,9 @@ public final class WorkerThread: @unchecked Sendable {
     /// Waits for its end. Call once.
     public func join() { pthread_join(handle, nil) }
 }
+
+/// The processors of the machine.
+public enum Processors {
+    /// How many this process may run on.
+    public static var count: Int { Int(rw_processors()) }
+}

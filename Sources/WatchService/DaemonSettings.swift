@@ -74,8 +74,14 @@ enum DaemonSettings {
         limits.evicts = configuration.flag("streams_evict")
         limits.channelsMax = Int(configuration.number("channels_max"))
         limits.futureMax = configuration.number("future_max")
-        limits.shards = Int(configuration.number("shards"))
+        limits.shards = shards(configuration)
         return limits
+    }
+
+    /// Detector threads: as many as asked for; of 0 one for each processor but one, which ingest and writer share.
+    static func shards(_ configuration: Configuration) -> Int {
+        let asked = Int(configuration.number("shards"))
+        return asked > 0 ? asked : max(1, min(8, Processors.count - 1))
     }
 
     static func isIgnored(_ configuration: Configuration) -> @Sendable (String) -> Bool {

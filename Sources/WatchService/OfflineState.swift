@@ -1,4 +1,5 @@
 import Configuration
+import Control
 import Models
 import Platform
 import Readings
@@ -52,11 +53,18 @@ public enum OfflineState {
         var configuration = configuration
         let models = ModelShelf(databasePath: reader.path)
         // The profile is part of the stored layout.
+        let stored = try reader.layouts()
+        var isKnown = stored.isEmpty
         for profile in ["default", "light"] {
             var trial = configuration
             _ = trial.set("profile", to: profile)
             let layout = ShardSet(settings: DaemonSettings.watch(trial, models: models), shards: 1, channelsMax: 1).layout
-            if try reader.layouts().contains(layout) { configuration = trial }
+            if stored.contains(layout) { (configuration, isKnown) = (trial, true) }
+        }
+        guard isKnown else {
+            throw ControlError.failed(
+                "the learned state in \(reader.path) was written by another version of the detector, which would have to judge the reading: ask its rnnctl, or start this version's daemon, whose streams learn anew"
+            )
         }
         return try WhyNot.answer(reader, DaemonSettings.watch(configuration, models: models), arguments)
     }

@@ -43,7 +43,7 @@ final class Pipeline: @unchecked Sendable {
         self.log = log
         let durability = Durability(rawValue: configuration.text("durability")) ?? .interval
         let store = try StoreWriter(path: databasePath, durability: durability, now: Clocks.wall())
-        let shardCount = Int(configuration.number("shards"))
+        let shardCount = DaemonSettings.shards(configuration)
         let channelsMax = Int(configuration.number("channels_max"))
         let capacity = DaemonSettings.batchCapacity(configuration)
         self.databasePath = databasePath

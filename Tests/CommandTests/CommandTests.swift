@@ -1,3 +1,4 @@
+import CSQLite
 import Configuration
 import Foundation
 import Glibc
@@ -18,10 +19,10 @@ private func accounted(_ status: JSONValue) -> Int64 {
 @Suite(.serialized) struct DaemonCommandTests {
     @Test func `a broken configuration is told completely, with exit code 3 and without side effects`() throws {
         let shop = Workshop()
-        let file = try shop.write("bad.toml", "state_dir = \"\(shop.state)\"\nstrems_max = 5\nshards = 0\nstuck = 7\n")
+        let file = try shop.write("bad.toml", "state_dir = \"\(shop.state)\"\nstrems_max = 5\nshards = 65\nstuck = 7\n")
         let outcome = try shop.run("rnn-watchd", "--config", file, "--check")
         #expect(outcome.status == 3)
-        for place in [":2:1: unknown key \"strems_max\"; did you mean \"streams_max\"?", ":3:10: shards: got 0", ":4:9: stuck: got 7"] {
+        for place in [":2:1: unknown key \"strems_max\"; did you mean \"streams_max\"?", ":3:10: shards: got 65", ":4:9: stuck: got 7"] {
             #expect(outcome.errors.contains(place), "\(outcome.errors)")
         }
         #expect(!FileManager.default.fileExists(atPath: shop.state))
@@ -198,6 +199,13 @@ private func accounted(_ status: JSONValue) -> Int64 {
         #expect(old.status == 1 && old.errors.contains("too old"), "\(old.errors)")
         let unknown = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", "nobody", "--at", until)
         #expect(unknown.status == 1 && unknown.errors.contains("no stream nobody"))
+        // As after an upgrade that changed what a detector remembers.
+        var database: OpaquePointer?
+        #expect(sqlite3_open(shop.state + "/rnn-watchd.db", &database) == SQLITE_OK)
+        #expect(sqlite3_exec(database, "UPDATE checkpoints SET layout = 7", nil, nil, nil) == SQLITE_OK)
+        sqlite3_close(database)
+        let other = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", key, "--at", until, "--config", file)
+        #expect(other.status == 1 && other.errors.contains("another version of the detector"), "\(other.errors)")
     }
 
     @Test func `a zone that the system does not know is a problem of the configuration`() throws {

@@ -25,6 +25,7 @@ int rw_unix_bind(int fd, const char *path);        // -1 and errno; ENAMETOOLONG
 int rw_unix_connect(int fd, const char *path);
 int rw_set_blocking(int fd, int blocking);
 void rw_release_heap(void);                        // gives free memory back to the system
+int rw_processors(void);                           // that this process may run on
 void rw_return_large_blocks(size_t bytes);         // blocks from so many bytes on go back to the system as soon as they are freed
 void rw_release_code(void);                        // unmaps pages of code until they are used again
 int rw_is_unix_socket(int fd, int *is_datagram);
