@@ -172,7 +172,10 @@ final class WriterRunner: @unchecked Sendable {
             statisticsBox.withLock { $0.aliveAt = now }
             let settings = stretchedIntervals(now)
             let wait = min(200_000_000, commitDue(settings) - now, syncDue(settings) - now)
-            if let unit = input.pop(timeoutNanoseconds: max(0, wait)) { take(unit) }
+            if let unit = input.pop(timeoutNanoseconds: max(0, wait)) {
+                take(unit)
+                gather(settings)
+            }
             let isLate = Clocks.monotonic() >= commitDue(settings)
             if !pending.isEmpty, isLate || isLarge || ended == shards {
                 persist(settings)
@@ -231,6 +234,19 @@ final class WriterRunner: @unchecked Sendable {
     }
 
     // MARK: - Gathering
+
+    /// Takes what waits and, when nothing is due, sleeps a moment before it looks again: a shard that hands over a batch need not wake
+    /// the writer every time, nor share its processor with it.
+    private func gather(_ settings: Intervals) {
+        while !isLarge, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
+        let moment = min(WriterRunner.momentMax, settings.commit / 8)
+        guard !isLarge, ended < shards, input.count == 0, min(commitDue(settings), syncDue(settings)) - Clocks.monotonic() > moment
+        else { return }
+        Clocks.sleep(nanoseconds: moment)
+    }
+
+    /// The writer's longest sleep between two looks at its queue (nanoseconds).
+    static let momentMax: Int64 = 2_000_000
 
     private func take(_ unit: CommitUnit) {
         if pending.isEmpty { pending.since = Clocks.monotonic() }

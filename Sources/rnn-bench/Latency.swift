@@ -25,8 +25,8 @@ struct Latency {
     func lags(seconds: Double) throws {
         report.begin(
             "lag",
-            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch):",
-            ["load", "p50", "p99", "p99.9"])
+            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: two bare threads under the same load, one that reads the socket and one that is busy as long per line as the shard was:",
+            ["load", "shard, ns a line", "p50", "p99", "p99.9", "reference p50", "p99", "p99.9", "x p99"])
         let daemon = try TestedDaemon(program: program, settings: [:])
         let most = try highestRate(daemon)
         var round = Self.roundsAtFirst
@@ -37,10 +37,18 @@ struct Latency {
             let rate = most * share
             let load = Workload(streams: 1000, channels: 1, lines: Int(rate * seconds), first: round)
             round += load.lines / 1000 + 1
+            let before = daemon.cpu().shard
             Latency.feed(load, rate, daemon.ingestPath, Locked(false))
+            let perLine = (daemon.cpu().shard - before) / Double(load.lines)
             let status = try daemon.status()
             let figures = ["lag_p50_seconds", "lag_p99_seconds", "lag_p999_seconds"].map { (status[$0]?.doubleValue ?? 0) * 1e3 }
-            report.row(["\(Report.number(share)) of \(Report.number(most / 1000)) k lines/s"] + figures.map(Report.number))
+            daemon.stop()
+            let reference = try LagReference.measure(bytesPerLine: Double(load.bytes.count) / Double(load.lines), nanoseconds: perLine) {
+                Latency.feed(load, rate, $0, Locked(false))
+            }
+            report.row(
+                ["\(Report.number(share)) of \(Report.number(most / 1000)) k lines/s"]
+                    + ([perLine] + figures + reference + [figures[1] / max(1e-6, reference[1])]).map(Report.number))
         }
     }
 
