@@ -199,27 +199,28 @@ public struct Intake: ~Copyable {
         let batch = batch(shard, fields: fields, now, arrival)
         var guess = 0
         var lastReason = DropReason.duplicate
+        var known = table.channels(of: stream)
         for field in 0..<fields {
             let name = readings.fieldName(index, field)
-            var channel = table.channel(stream, name, guess: guess)
+            var channel = known.find(name, guess: guess)
             if channel == nil {
-                guard Int(table.infos[Int(stream)].channelCount) < limits.channelsMax, let added = table.addChannel(stream, name) else {
+                guard known.count < limits.channelsMax, let added = table.addChannel(stream, name) else {
                     left(.channels_max)
                     lastReason = .channels_max
                     continue
                 }
                 batch.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
                 channel = added
+                known = table.channels(of: stream)
             }
             guard let channel else { continue }
             guess = channel + 1
-            let known = table.channel(stream, at: channel)
-            if known.pointee.lastTime == time {
+            if known[channel].pointee.lastTime == time {
                 left(.duplicate)
                 lastReason = .duplicate
                 continue
             }
-            known.pointee.lastTime = time
+            known[channel].pointee.lastTime = time
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
         let values = batch.pendingCount

@@ -29,6 +29,33 @@ struct StreamInfo {
     var isPresent = true
 }
 
+/// The channels of one stream.
+struct ChannelList {
+    fileprivate let first: UnsafeMutablePointer<ChannelInfo>
+    fileprivate let others: UnsafeMutablePointer<ChannelInfo>
+    let count: Int
+    fileprivate let names: UnsafeMutablePointer<UInt8>
+
+    subscript(index: Int) -> UnsafeMutablePointer<ChannelInfo> {
+        @inline(__always) get { index == 0 ? first : others + (index - 1) }
+    }
+
+    /// The channel of that name, trying `guess` first; nil when the stream has none.
+    @inline(__always)
+    func find(_ name: UnsafeBufferPointer<UInt8>, guess: Int) -> Int? {
+        guard let base = name.baseAddress else { return nil }
+        if guess < count, isNamed(guess, base, name.count) { return guess }
+        for index in 0..<count where isNamed(index, base, name.count) { return index }
+        return nil
+    }
+
+    @inline(__always)
+    private func isNamed(_ index: Int, _ name: UnsafePointer<UInt8>, _ length: Int) -> Bool {
+        let channel = self[index].pointee
+        return Int(channel.nameLength) == length && memcmp(names + Int(channel.nameOffset), name, length) == 0
+    }
+}
+
 /// From the bytes that name a stream to its number: open addressing over interned keys, no allocation on a hit.
 ///
 /// Ids start at 1 and are never used twice. A stream may be known by several spellings (tags in another order), at most
@@ -148,26 +175,12 @@ struct StreamTable: ~Copyable {
         return best
     }
 
-    /// What is known about a channel of a stream, below its `channelCount`.
+    /// The channels of a stream, until one is added or the stream goes.
     @inline(__always)
-    func channel(_ stream: UInt32, at index: Int) -> UnsafeMutablePointer<ChannelInfo> {
-        if index > 0, let others = infos[Int(stream)].others { return others + (index - 1) }
-        return UnsafeMutableRawPointer(infos + Int(stream)).assumingMemoryBound(to: ChannelInfo.self)
-    }
-
-    /// The channel of that name, trying `guess` first; nil when the stream has none.
-    @inline(__always)
-    func channel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, guess: Int) -> Int? {
-        guard let base = name.baseAddress else { return nil }
-        let count = Int(infos[Int(stream)].channelCount)
-        if guess < count, isNamed(channel(stream, at: guess), base, name.count) { return guess }
-        for index in 0..<count where isNamed(channel(stream, at: index), base, name.count) { return index }
-        return nil
-    }
-
-    @inline(__always)
-    private func isNamed(_ channel: UnsafeMutablePointer<ChannelInfo>, _ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-        Int(channel.pointee.nameLength) == count && memcmp(arena + Int(channel.pointee.nameOffset), name, count) == 0
+    func channels(of stream: UInt32) -> ChannelList {
+        let info = infos + Int(stream)
+        let first = UnsafeMutableRawPointer(info).assumingMemoryBound(to: ChannelInfo.self)
+        return ChannelList(first: first, others: info.pointee.others ?? first, count: Int(info.pointee.channelCount), names: arena)
     }
 
     /// Adds a channel. nil when the name arena is full (4 GiB).
@@ -185,7 +198,7 @@ struct StreamTable: ~Copyable {
             infos[Int(stream)].others = grown
             infos[Int(stream)].channelCapacity = UInt16(clamping: capacity)
         }
-        channel(stream, at: index).pointee = ChannelInfo(
+        channels(of: stream)[index].pointee = ChannelInfo(
             nameOffset: UInt32(offset), nameLength: UInt32(name.count), lastTime: lastTime)
         infos[Int(stream)].channelCount += 1
         return index
