@@ -1,8 +1,9 @@
 /* Forward and backward kernels of recurrent cells, float32, one template compiled per instruction set.
  *
  * Aims, in order: the same bits whatever the batch; correct against a double-precision reference; fast.
- * Every gate is one chain acc = bias; acc += w[k] * x[k] for k = 0, 1, ... (input part, then recurrent part), every dense output a
- * fixed few of them, so neither the number of streams in a call nor their neighbours can change a result.
+ * Every gate is one chain acc = bias; acc += w[k] * x[k] for k = 0, 1, ... (input part, then recurrent part, which takes pairs of
+ * hidden units at once in layers with `pairs`), every dense output a fixed few of them, so neither the number of streams in a call nor
+ * their neighbours can change a result.
  *
  * Legend (used in all comments below)
  *   B  streams in a call            I  inputs of a layer         H  hidden units
