@@ -78,8 +78,8 @@ INLINE vf RK(tanh)(vf x) {
 
 #if RK_AVX512
 /* 1 / (1 + exp(-x)), |error| < 1e-7. -x = (k/32) ln 2 - r, k whole, and exp(-x) = 2^(k/32) (a - r) / (a + r), to 3e-8 with an a that is a
- * trifle above 2. 2^(k/32) from a table of the 32 fractions in two registers, less what k's low bits
- * add when it moves into the exponent. */
+ * trifle above 2. 2^(k/32) from a table of the 32 fractions in two registers, less what k's low bits add when
+ * it moves into the exponent. */
 INLINE vf RK(sigmoid)(vf x) {
     const float magic = 12582912.0f; /* see exp_parts */
     x = RK(limit)(x, RK_SIGMOID_BOUND);
@@ -180,13 +180,16 @@ INLINE float RK(pair_excess)(int32_t pairs, const float *x) {
     return RK(sum)(acc);
 }
 #else
-INLINE float RK(pair_excess)(int32_t pairs, const float *x) { return 0 * (float)pairs * *x; }
+INLINE float RK(pair_excess)(int32_t pairs, const float *x) { /* never asked for */
+    (void)pairs, (void)x;
+    return 0;
+}
 #endif
 
 /* The recurrent part by Winograd's inner product (A new algorithm for inner products, 1968): for a pair of units
  *     w1 x1 + w2 x2 = (w1 + x2) (w2 + x1) - w1 w2 - x1 x2,
- * one fused product and two sums instead of two fused products. It pays on processors whose adders stand beside the multipliers (AMD from
- * Zen 2 on), best mixed with plain products two to one. Pairs are the units i and pairs + i, i < pairs; a plain product, units
+ * one fused product and two sums instead of two fused products. It pays on processors whose adders stand beside the multipliers and with
+ * registers enough (measured on AMD's Zen 4: with AVX-512, not with AVX2), best mixed with plain products two to one. Pairs are the units i and pairs + i, i < pairs; a plain product, units
  * 2 pairs + i, follows each pair until there are no more. sum w1 w2 is in the packed bias, sum x1 x2 taken off before. */
 INLINE void RK(paired_products)(const int M, const int Q, const int G, const int third, int32_t K, int32_t pairs, const float *w,
                                 ptrdiff_t size, const float *x, const float *const *rows, vf acc[][RK_TILE_MAX]) {

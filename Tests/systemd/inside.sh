@@ -340,7 +340,7 @@ holds "manual pages are there" sh -c 'man -w rnn-watchd && man -w rnnctl && man 
 is "manual pages have no warnings" "$(for page in rnn-watchd rnnctl rnn-watchd.toml; do man --warnings -E UTF-8 -l -Tutf8 -Z "$(man -w $page)" 2>&1 > /dev/null; done)" ""
 rm -f /tmp/backup.db
 has "a backup that lands in the service's own /tmp is an error that says what to do" "$(rnnctl backup /tmp/backup.db 2>&1; echo $?)" '(--state-dir|backed up to /tmp/backup.db \([1-9])'
-holds "a backup works as the help says" rnnctl --state-dir /var/lib/rnn-watchd backup /root/backup.db
+holds "a backup works as the help says" rnnctl --state-dir /var/lib/rnn-watchd backup /var/lib/backup.db
 
 note "completions"
 is "bash loads them and completes" "$(bash -c '. /usr/share/bash-completion/bash_completion; . /usr/share/bash-completion/completions/rnnctl; COMP_WORDS=(rnnctl al); COMP_CWORD=1; COMP_LINE="rnnctl al"; COMP_POINT=9; COMP_TYPE=9; _rnnctl rnnctl al rnnctl; echo ${COMPREPLY[*]}' 2>&1)" alerts
