@@ -41,6 +41,10 @@ public struct Detector: ~Copyable {
         (engine.nextStream, engine.nextChannel) = (stream, channel)
     }
 
+    /// Brings `bytes` at `p` nearer to the processor, for reading and writing a few microseconds later.
+    @inlinable @inline(__always)
+    public static func bringNearer(_ p: UnsafeRawPointer, bytes: Int) { cdk_fetch(p, bytes) }
+
     /// One reading of one stream: the channels present in it, each at most once.
     ///
     /// - Parameters:

@@ -1,3 +1,4 @@
+import CDetectionKernels
 import TimeSeries
 
 extension Engine {
@@ -37,12 +38,7 @@ extension Engine {
             if takes && states.measures { measuring += 1 }
             count += 1
         }
-        if let p = nextStream {
-            fetch(p + layout.bankTablesAt, layout.budgetAt - layout.bankTablesAt)
-            // The thresholds under an ordinary score.
-            fetch(p + layout.budgetAt, 24 * MemoryLayout<Scalar>.stride)
-            fetch(p + layout.budgetLastAt, 24 * MemoryLayout<UInt32>.stride)
-        }
+        if let p = nextStream { fetchHistograms(p) }
         if s.pointee.restarts > 0 {
             // The only channel of a stream shows something else now: the old ranks say nothing about it.
             s.pointee.restarts = 0
@@ -71,6 +67,23 @@ extension Engine {
         // States that switch together are no disturbance.
         let spreads = profile.knowsStates ? measuring >= 3 : s.pointee.channelsSeen > 1
         return fuseCombined(stream, s, up, down, count, hasClock, spreads, &verdict)
+    }
+
+    /// Brings nearer what a stream's next reading needs of its histograms and budget.
+    @inline(__always)
+    private mutating func fetchHistograms(_ p: UnsafeRawPointer) {
+        let tables = p + layout.bankTablesAt
+        if (p.assumingMemoryBound(to: Stream.self).pointee.age + 1) % 25 == 0 {
+            // The end of a block goes through all of them.
+            fetch(tables, layout.budgetAt - layout.bankTablesAt)
+        } else {
+            cdk_fetch_bins(
+                tables.assumingMemoryBound(to: UInt16.self), (p + layout.bankSidesAt).assumingMemoryBound(to: cdk_sides.self),
+                bankScratch.grids.pointee.row)
+        }
+        // The thresholds under an ordinary score.
+        fetch(p + layout.budgetAt, 40 * MemoryLayout<Scalar>.stride)
+        fetch(p + layout.budgetLastAt, 40 * MemoryLayout<UInt32>.stride)
     }
 
     /// True if channel j of the reading counts in statistic i.

@@ -46,17 +46,26 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     @discardableResult
     public func push(_ element: Element) -> Bool {
         pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
         while used == capacity && !isClosed { pthread_cond_wait(notFull, mutex) }
-        guard !isClosed else { return false }
-        slots[(head + used) % capacity] = element
-        used += 1
-        pthread_cond_signal(notEmpty)
-        return true
+        let isOpen = !isClosed
+        if isOpen {
+            slots[(head + used) % capacity] = element
+            used += 1
+        }
+        pthread_mutex_unlock(mutex)
+        // With the lock free, so that who wakes need not wait for it.
+        if isOpen { pthread_cond_signal(notEmpty) }
+        return isOpen
     }
 
     /// Waits at most `timeoutNanoseconds` (negative: for ever) for an element. nil: timeout, or closed and drained.
     public func pop(timeoutNanoseconds: Int64 = -1) -> Element? {
+        let element = popLocked(timeoutNanoseconds)
+        if element != nil { pthread_cond_signal(notFull) }
+        return element
+    }
+
+    private func popLocked(_ timeoutNanoseconds: Int64) -> Element? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         if timeoutNanoseconds < 0 {
@@ -76,7 +85,6 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         slots[head] = nil
         head = (head + 1) % capacity
         used -= 1
-        pthread_cond_signal(notFull)
         return element
     }
 

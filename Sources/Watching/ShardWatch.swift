@@ -116,6 +116,7 @@ public struct ShardWatch: ~Copyable {
             if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
             blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
             expect(batch, index + 1)
+            expectRings(local)
             score(entry, batch, local, &actions)
         }
         sequence = max(sequence, batch.sequence)
@@ -134,6 +135,24 @@ public struct ShardWatch: ~Copyable {
         // Of the channels the first that is present; the detector looks after the others.
         let channel = Int(batch.channels[Int(entry.fieldStart)])
         detector.expect(stream: state, channel: entry.fieldCount > 0 && channel == 0 ? slots[local].channels.first : nil)
+        Detector.bringNearer(state + streamExtraOffset, bytes: StreamExtra.scalarBytes)
+    }
+
+    /// What is written when a reading has been scored is on its way meanwhile.
+    @inline(__always)
+    private func expectRings(_ local: Int) {
+        let extra = extra(local)
+        let place = Int(extra.pointee.readings % UInt64(StreamExtra.ring))
+        let moment = Int(extra.pointee.readings / StreamMoment.readings % UInt64(historyBlocks))
+        if let state = slots[local].state {
+            Detector.bringNearer(moments(state) + moment, bytes: MemoryLayout<StreamMoment>.stride)
+            Detector.bringNearer(UnsafeRawPointer(extra) + StreamExtra.scalarBytes + place * MemoryLayout<Int64>.stride, bytes: 1)
+        }
+        for channel in slots[local].channels {
+            let kept = UnsafeRawPointer(channelExtra(channel))
+            Detector.bringNearer(kept, bytes: 1)
+            Detector.bringNearer(kept + ChannelExtra.scalarBytes + place * MemoryLayout<Float>.stride, bytes: 1)
+        }
     }
 
     /// A batch tells the time to the streams of its own shard only, as it was when it was applied first: with another number

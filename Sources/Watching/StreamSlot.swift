@@ -12,6 +12,9 @@ struct ChannelExtra {
     var reserved: Float = 0
     /// The newest values, a ring shared with the stream's times: a slot is NaN when the channel had no value then.
     var recent: InlineArray<32, Float> = InlineArray(repeating: .nan)
+
+    /// What lies before the ring.
+    static let scalarBytes = MemoryLayout<ChannelExtra>.size - MemoryLayout<InlineArray<32, Float>>.size
 }
 
 /// What is kept per stream beside the detector's block: plain bytes, stored as they are.
@@ -45,6 +48,8 @@ struct StreamExtra {
     var recentTimes: InlineArray<32, Int64> = InlineArray(repeating: .min)
 
     static let ring = 32
+    /// What lies before the ring.
+    static let scalarBytes = MemoryLayout<StreamExtra>.size - MemoryLayout<InlineArray<32, Int64>>.size
     /// Readings before a stream can be stale.
     static let staleReadingsMin: UInt64 = 10
 
@@ -58,7 +63,8 @@ struct StreamExtra {
         lastClock = clock
     }
 
-    /// Fleet time of silence that is still usual (nanoseconds).
+    /// Fleet time of silence that is still usual (nanoseconds). Inlined: a call would be given a copy with the whole ring.
+    @inline(__always)
     func silenceMax(after intervals: Int64, min: Int64) -> Int64 {
         guard readings >= StreamExtra.staleReadingsMin else { return .max }
         let limit = Swift.max(Double(min), Swift.max(meanGap * Double(intervals), longestGap * 3))

@@ -122,6 +122,16 @@ static inline void cdk_fetch(const void *p, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)p + at, 0, 2);
 }
 
+/* Brings the part of every histogram nearer that the next reading most likely falls into: about the highest bin of the present block, or below it. */
+static inline void cdk_fetch_bins(const uint16_t *tables, const cdk_sides *sides, const int32_t *row) {
+#pragma clang loop unroll_count(3)
+  for (int i = 0; i < CDK_RANKS + CDK_TAILS; i++) {
+    const uint16_t *most = tables + row[i] + sides->block_high[i];
+    __builtin_prefetch(most, 0, 2);
+    __builtin_prefetch(most - 24, 0, 2);
+  }
+}
+
 /* Slot with the smallest entry of a[0..<n] (lowest slot on a tie). */
 int32_t cdk_oldest_u32(const uint32_t *a, int32_t n);
 
