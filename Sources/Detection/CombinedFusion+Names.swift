@@ -49,7 +49,10 @@ extension DetectorProfile {
             ("knowledge of states", with { $0.knowsStates = false }),
             ("memory of what follows a switch", with { $0.expectsSwitches = false }),
             ("stuck", with { $0.stuckAlarms = false }),
-            ("half of the units (24)", with { $0.weights = ReservoirWeights(seed: 1, units: 24, noveltyUnits: weights.novelty.units) }),
+            (
+                "a third of the units (24 left)",
+                with { $0.weights = ReservoirWeights(seed: 1, units: 24, noveltyUnits: weights.novelty.units) }
+            ),
             ("horizons of 4 and 16", with { $0.horizons = [1] }),
             ("most remembered states (8)", with { $0.prototypes = 8 }),
             (

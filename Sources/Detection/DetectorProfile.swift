@@ -94,9 +94,9 @@ public struct DetectorProfile: Sendable {
         self.stuckAlarms = stuckAlarms
     }
 
-    /// The profile a user gets: the combined rule with 48 units.
+    /// The profile a user gets: the combined rule with 36 units, which with the other features of the readouts make six whole groups of eight.
     public static let standard = DetectorProfile(
-        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 48, noveltyUnits: 16), fusion: .standard,
+        name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 36, noveltyUnits: 16), fusion: .standard,
         threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true)
 
     /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
