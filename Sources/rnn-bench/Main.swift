@@ -21,7 +21,15 @@ struct Bench {
                 )
                 return
             }
-            if word.hasPrefix("--") { options[word] = rest.popFirst() } else { parts.insert(word) }
+            if !word.hasPrefix("--") {
+                parts.insert(word)
+                continue
+            }
+            guard ["--rounds", "--daemon", "--docs", "--streams"].contains(word), let value = rest.popFirst() else {
+                print("rnn-bench: unknown option or one without a value: \(word); see rnn-bench --help")
+                exit(2)
+            }
+            options[word] = value
         }
         let known: Set<String> = [
             "kernels", "stages", "detector", "streams", "age", "models", "socket", "shards", "forward", "lag", "latency", "scale",

@@ -115,18 +115,24 @@ struct SocketLoad {
     func shards() throws {
         report.begin(
             "shards",
-            "One shard against two on \(Glibc.sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores, default detector and settings, lines a second by the clock; sender, ingest and writer run on the same cores:",
+            "One shard against two on \(Glibc.sysconf(Int32(_SC_NPROCESSORS_ONLN))) cores, default detector and settings, lines a second by the clock. Alone: two shards' threads on batches in memory, as the daemon's would be with cores of their own; in the daemon sender, ingest and writer run on the same cores:",
             [
-                "streams", "thousand lines/s, 1 shard", "2 shards", "x", "ns of a shard's thread a line, 1 shard", "2 shards",
-                "x if cores were free",
+                "streams", "alone, thousand lines/s, 1 shard", "2 shards", "x", "daemon, thousand lines/s, 1 shard", "2 shards", "x",
+                "ns of a shard's thread a line, 1 shard", "2 shards",
             ])
         for (channels, lines) in [(1, 200_000), (4, 60_000), (16, 20_000)] {
             let warm = max(1, 130_000 / lines)
             let load = Workload(streams: 1000, channels: channels, lines: lines, segments: warm + rounds)
             let daemons = try [1, 2].map { try TestedDaemon(program: program, settings: ["shards": "\($0)"]) }
+            let pairs = [1, 2].map { ShardPair($0, channels: channels) }
             var rates: [[Double]] = [[], []]
-            var costs: [[Double]] = [[], []]
+            var alone = rates
+            var costs = rates
             for round in 0..<(warm + rounds) {
+                for (i, pair) in pairs.enumerated() {
+                    let nanoseconds = try pair.run(load, round)
+                    if round >= warm { alone[i].append(Double(lines) / (nanoseconds * 1e-9)) }
+                }
                 for (i, daemon) in daemons.enumerated() {
                     let (start, before) = (Clocks.monotonic(), daemon.cpu().shard)
                     try SocketLoad.send(load, round, clients: 1, path: daemon.ingestPath)
@@ -136,12 +142,12 @@ struct SocketLoad {
                     costs[i].append((daemon.cpu().shard - before) / Double(lines))
                 }
             }
-            let (one, two) = (Measure.median(rates[0]), Measure.median(rates[1]))
-            let (costOne, costTwo) = (Measure.median(costs[0]), Measure.median(costs[1]))
-            report.row([
-                "1,000 of \(channels) channels", Report.number(one / 1000), Report.number(two / 1000), Report.number(two / one),
-                Report.number(costOne), Report.number(costTwo), Report.number(2 * costOne / costTwo),
-            ])
+            func middle(_ values: [[Double]]) -> [Double] { values.map { Measure.median($0.sorted()) } }
+            let (own, clock) = (middle(alone), middle(rates))
+            report.row(
+                ["1,000 of \(channels) channels"]
+                    + ([own[0] / 1000, own[1] / 1000, own[1] / own[0], clock[0] / 1000, clock[1] / 1000, clock[1] / clock[0]]
+                    + middle(costs)).map(Report.number))
         }
     }
 
