@@ -31,17 +31,32 @@ public enum OfflineState {
         return best
     }
 
-    public static func streams(_ reader: StoreReader, matching glob: String) throws -> RecordTable {
+    /// - Parameter notice: told when part of what was learned could not be read.
+    public static func streams(_ reader: StoreReader, matching glob: String, notice: (String) -> Void) throws -> RecordTable {
         let state = try restore(reader)
+        tell(state.report, notice)
         let rows = state.shards.flatMap { $0.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
         return RecordTable(columns: ShardWatch.streamColumns, rows: rows)
     }
 
-    /// `rnnctl budget` without a daemon. `arguments`: `since`, `stream`; `configuration`: for the groups that share a budget.
-    public static func budget(_ reader: StoreReader, _ arguments: JSONValue, _ configuration: Configuration) throws -> RecordTable {
+    private static func tell(_ report: RestoreReport, _ notice: (String) -> Void) {
+        guard let first = report.problems.first else { return }
+        let others = report.problems.count > 1 ? ", and \(report.problems.count - 1) more: see `rnnctl check`" : ""
+        notice(
+            "part of what was learned cannot be read (\(first.what): \(first.reason)\(others)); shown is what the rest and the journal tell"
+        )
+    }
+
+    /// `rnnctl budget` without a daemon. `arguments`: `since`, `stream`; `configuration`: for the groups that share a budget; `notice`: as for
+    /// `streams`.
+    public static func budget(
+        _ reader: StoreReader, _ arguments: JSONValue, _ configuration: Configuration, notice: (String) -> Void
+    ) throws -> RecordTable {
         let glob = arguments["stream"]?.text ?? "*"
         let since = arguments["since"]?.integerValue
-        let found = try restore(reader, configuration).shards.flatMap {
+        let state = try restore(reader, configuration)
+        tell(state.report, notice)
+        let found = state.shards.flatMap {
             $0.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min)
         }
         return BudgetAudit.table(
@@ -69,8 +84,11 @@ public enum OfflineState {
         return try WhyNot.answer(reader, DaemonSettings.watch(configuration, models: models), arguments)
     }
 
-    public static func stream(_ reader: StoreReader, key: String) throws -> JSONValue? {
-        try restore(reader).shards.compactMap { $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }.first
+    /// - Parameter notice: as for `streams`.
+    public static func stream(_ reader: StoreReader, key: String, notice: (String) -> Void) throws -> JSONValue? {
+        let state = try restore(reader)
+        tell(state.report, notice)
+        return state.shards.compactMap { $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }.first
     }
 
     /// The persistent part of `rnnctl status`.

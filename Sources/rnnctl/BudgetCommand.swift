@@ -46,7 +46,7 @@ struct Budget: ParsableCommand {
     func run() throws {
         let arguments = JSONValue.object(["since": .optional(since?.nanoseconds), "stream": .string(stream)])
         let result = try target.ask("budget", arguments) {
-            ControlProtocol.result(try OfflineState.budget($0, arguments, try settings.configuration()))
+            ControlProtocol.result(try OfflineState.budget($0, arguments, try settings.configuration(), notice: FileOutput.error))
         }
         guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
         if table.rows.isEmpty { return FileOutput.error("no streams") }

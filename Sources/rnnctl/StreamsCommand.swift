@@ -23,7 +23,7 @@ struct Streams: ParsableCommand {
 
         func run() throws {
             let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
-                ControlProtocol.result(try OfflineState.streams(reader, matching: stream))
+                ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
             try format.printRows(result)
         }
@@ -39,7 +39,7 @@ struct Streams: ParsableCommand {
 
         func run() throws {
             let result = try target.ask("streams.show", .object(["stream": .string(stream)])) { reader in
-                guard let detail = try OfflineState.stream(reader, key: stream) else {
+                guard let detail = try OfflineState.stream(reader, key: stream, notice: FileOutput.error) else {
                     throw ControlError.failed("no stream \(stream); `rnnctl streams list` shows all")
                 }
                 return detail

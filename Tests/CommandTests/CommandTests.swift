@@ -206,6 +206,10 @@ private func accounted(_ status: JSONValue) -> Int64 {
         sqlite3_close(database)
         let other = try shop.run("rnnctl", "--state-dir", shop.state, "why-not", key, "--at", until, "--config", file)
         #expect(other.status == 1 && other.errors.contains("another version of the detector"), "\(other.errors)")
+        for words in [["streams", "list", "--stream=*"], ["streams", "show", key], ["budget", "--config", file]] {
+            let answer = try shop.run("rnnctl", "--state-dir", shop.state, words[0], words[1], words[2])
+            #expect(answer.status == 0 && answer.errors.contains("part of what was learned cannot be read"), "\(words): \(answer.errors)")
+        }
     }
 
     @Test func `a zone that the system does not know is a problem of the configuration`() throws {
