@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Clocks that step, a machine that sleeps, a daemon that was off for a week: nothing is lost and no flood of alerts follows.
 
-usage: clock.py BINDIR
+usage: clock.py BINDIR [--hour H]
 
 The daemon runs with clock.c preloaded, so its wall clock and its suspended time are this script's. A fleet of twenty streams that
 is well reports once a second of its own time, faster than real.
@@ -17,16 +17,21 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from torture import Daemon, Failure, compiled, facts
 
 STREAMS = 20
+# The hour is the same in every run (--hour): what young streams make of a clock that jumps depends on it.
+START = 1768435200  # 2026-01-15, midnight UTC
 
 
 class Fleet:
-    def __init__(self, bindir, root, library):
+    def __init__(self, bindir, root, library, hour):
         self.bindir, self.root = bindir, root
+        self.base = START + 3600 * hour - int(time.time())
         self.clock = os.path.join(root, "clock")
         self.environment = {"LD_PRELOAD": library, "RNN_CLOCK_FILE": self.clock}
         self.random = random.Random(1)
         self.sent = 0
         self.count = 0
+        # Alerts told before the present step, but for silence.
+        self.others = 0
         self.set(0)
         self.start()
 
@@ -37,11 +42,11 @@ class Fleet:
         self.socket = self.daemon.connect(self.daemon.ingest)
 
     def set(self, seconds, slept=0):
-        """The daemon's wall clock, in seconds from the true one; `slept`: suspended time."""
+        """The daemon's wall clock, in seconds from this run's true time; `slept`: suspended time."""
         mode = "r+b" if os.path.exists(self.clock) else "wb"
         with open(self.clock, mode) as f:
-            f.write(struct.pack("<qq", seconds, slept))
-        self.offset = seconds
+            f.write(struct.pack("<qq", self.base + seconds, slept))
+        self.offset = self.base + seconds
 
     def wall(self):
         return time.time() + self.offset
@@ -78,8 +83,10 @@ class Fleet:
         if kinds.get("stale", 0) != stale:
             raise Failure(f"{what}: {kinds.get('stale', 0)} streams were called silent, expected {stale}")
         others = sum(kinds.values()) - kinds.get("stale", 0)
-        if others > 3:
-            raise Failure(f"{what}: alerts {kinds}")
+        # A flood is many streams at once. Single ones come by chance: up to 8 in 10,000 readings of young streams (docs/DETECTION.md).
+        if others - self.others > STREAMS // 5 or others > max(3, accepted / 1000):
+            raise Failure(f"{what}: alerts {kinds}, {others - self.others} of them new")
+        self.others = others
         print(f"{what:46} {accepted} of {self.sent} accepted, dropped {got}, alerts {kinds}", flush=True)
 
     def newest(self):
@@ -105,7 +112,7 @@ def host_clock(fleet):
             time.sleep(0.005)
         fleet.expect(f"host clock, {name}")
     # What was dated ahead by a wrong clock does not hold a stream back once the clock is right.
-    ahead = [t for t in fleet.newest() if not t.startswith(time.strftime("%Y", time.gmtime()))]
+    ahead = [t for t in fleet.newest() if not t.startswith(time.strftime("%Y", time.gmtime(fleet.wall())))]
     if ahead:
         raise Failure(f"host clock: streams still live in {ahead[:2]}")
 
@@ -151,16 +158,17 @@ def device_clock(fleet):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bindir")
+    parser.add_argument("--hour", type=int, default=10)
     arguments = parser.parse_args()
     root = tempfile.mkdtemp(prefix="rnn-clock.")
     library = compiled("clock.c", root)
     try:
         os.makedirs(os.path.join(root, "host"))
-        fleet = Fleet(arguments.bindir, os.path.join(root, "host"), library)
+        fleet = Fleet(arguments.bindir, os.path.join(root, "host"), library, arguments.hour)
         host_clock(fleet)
         fleet.stop()
         os.makedirs(os.path.join(root, "device"))
-        fleet = Fleet(arguments.bindir, os.path.join(root, "device"), library)
+        fleet = Fleet(arguments.bindir, os.path.join(root, "device"), library, arguments.hour)
         at, dropped = device_clock(fleet)
         # Suspended for eight hours.
         fleet.daemon.process.send_signal(signal.SIGSTOP)
