@@ -58,12 +58,7 @@ final class Pipe: BatchCourier {
     /// All lines of a segment.
     func run(_ load: Workload, _ segment: Int) {
         guard var intake = intake.take() else { return }
-        load.forEachLine(segment) { line in
-            intake.received(bytes: line.count + 1, now: Workload.now)
-            if (try? parser.parse(line)) != nil { _ = intake.accept(&parser.readings, now: Workload.now, arrival: 0) }
-            if intake.isNearlyFull { intake.flush(now: Workload.now) }
-        }
-        intake.flush(now: Workload.now)
+        load.feed(segment, &parser, &intake)
         self.intake = consume intake
     }
 }

@@ -26,12 +26,7 @@ final class ShardPair: BatchCourier {
     /// Makes the batches of a segment, then lets all shards judge them at once. Returns the nanoseconds of that by the clock.
     func run(_ load: Workload, _ segment: Int) throws -> Double {
         guard var intake = intake.take() else { return 0 }
-        load.forEachLine(segment) { line in
-            intake.received(bytes: line.count + 1, now: Workload.now)
-            if (try? parser.parse(line)) != nil { _ = intake.accept(&parser.readings, now: Workload.now, arrival: 0) }
-            if intake.isNearlyFull { intake.flush(now: Workload.now) }
-        }
-        intake.flush(now: Workload.now)
+        load.feed(segment, &parser, &intake)
         self.intake = consume intake
         let began = Clocks.monotonic()
         let threads = try shards.map { shard in try WorkerThread("bench-shard") { shard.judge() } }

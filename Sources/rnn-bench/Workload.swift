@@ -1,4 +1,5 @@
 import Glibc
+import Ingest
 import LineFormats
 
 /// Lines of a fleet, made before any clock runs: a daily rhythm with noise per stream and channel, a reading every ten seconds.
@@ -83,5 +84,17 @@ struct Workload {
                 at = end + 1
             }
         }
+    }
+}
+
+extension Workload {
+    /// All lines of a segment through parser and intake.
+    func feed(_ segment: Int, _ parser: inout LineParser, _ intake: inout Intake) {
+        forEachLine(segment) { line in
+            intake.received(bytes: line.count + 1, now: Workload.now)
+            if (try? parser.parse(line)) != nil { _ = intake.accept(&parser.readings, now: Workload.now, arrival: 0) }
+            if intake.isNearlyFull { intake.flush(now: Workload.now) }
+        }
+        intake.flush(now: Workload.now)
     }
 }
