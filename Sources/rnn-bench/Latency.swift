@@ -25,7 +25,7 @@ struct Latency {
     func lags(seconds: Double) throws {
         report.begin(
             "lag",
-            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, after five seconds at the highest rate; as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: two bare threads under the same load, one that reads the socket and one that is busy as long per line as the shard was:",
+            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, after three seconds or so at the highest rate; as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: two bare threads under the same load, one that reads the socket and one that is busy as long per line as the shard was:",
             ["load", "shard, ns a line", "p50", "p99", "p99.9", "reference p50", "p99", "p99.9", "x p99"])
         let daemon = try TestedDaemon(program: program, settings: [:])
         _ = try highestRate(daemon)
@@ -69,7 +69,7 @@ struct Latency {
         return Double(lines) / (Double(Clocks.monotonic() - began) * 1e-9)
     }
 
-    /// Lines a second by the clock over five seconds or so of streams past their warm-up.
+    /// Lines a second by the clock over three seconds or so of streams past their warm-up.
     private func sustainedRate(_ daemon: TestedDaemon, _ round: inout Int) throws -> Double {
         let load = Workload(streams: 1000, channels: 1, lines: 1_500_000, first: round)
         round += load.lines / 1000 + 1
