@@ -95,7 +95,7 @@ public struct Key: Sendable {
             "queue_batches_max", .count(4...4096), "64",
             "Full batches (512 readings) from the sockets to the journal; when so many are under way, senders wait."),
 
-        Key("shards", .count(0...64), "0", "Detector threads; every stream belongs to one. 0: one for each processor but one, 1 to 8."),
+        Key("shards", .count(0...64), "0", "Detector threads; every stream belongs to one. 0: one for each processor, 8 at most."),
         Key(
             "profile", .choice(["default", "light"]), "default",
             "Size of the recurrent network per channel: default, or light for very many streams."),

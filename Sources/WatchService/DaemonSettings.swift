@@ -78,10 +78,11 @@ enum DaemonSettings {
         return limits
     }
 
-    /// Detector threads: as many as asked for; of 0 one for each processor but one, which ingest and writer share.
+    /// Detector threads: as many as asked for; of 0 one for each processor. Ingest and writer need little beside them, and short turns see
+    /// to it that they get it.
     static func shards(_ configuration: Configuration) -> Int {
         let asked = Int(configuration.number("shards"))
-        return asked > 0 ? asked : max(1, min(8, Processors.count - 1))
+        return asked > 0 ? asked : max(1, min(8, Processors.count))
     }
 
     static func isIgnored(_ configuration: Configuration) -> @Sendable (String) -> Bool {

@@ -25,8 +25,8 @@ struct Latency {
     func lags(seconds: Double) throws {
         report.begin(
             "lag",
-            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, after three seconds or so at the highest rate; as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: two bare threads under the same load, one that reads the socket and one that is busy as long per line as the shard was:",
-            ["load", "shard, ns a line", "p50", "p99", "p99.9", "reference p50", "p99", "p99.9", "x p99"])
+            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, after three seconds or so at the highest rate; as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: bare threads under the same load, one that reads the socket and one for each shard that is busy as long per line as the shards were:",
+            ["load", "shards, ns a line", "p50", "p99", "p99.9", "reference p50", "p99", "p99.9", "x p99"])
         let daemon = try TestedDaemon(program: program, settings: [:])
         _ = try highestRate(daemon)
         var round = Self.roundsAtFirst
@@ -45,8 +45,11 @@ struct Latency {
             let perLine = (daemon.cpu().shard - before) / Double(load.lines)
             let status = try daemon.status()
             let figures = ["lag_p50_seconds", "lag_p99_seconds", "lag_p999_seconds"].map { (status[$0]?.doubleValue ?? 0) * 1e3 }
+            let shards = max(1, daemon.cpu().shards)
             daemon.stop()
-            let reference = try LagReference.measure(bytesPerLine: Double(load.bytes.count) / Double(load.lines), nanoseconds: perLine) {
+            let reference = try LagReference.measure(
+                bytesPerLine: Double(load.bytes.count) / Double(load.lines), nanoseconds: perLine, workers: shards
+            ) {
                 Latency.feed(load, rate, $0, Locked(false))
             }
             report.row(

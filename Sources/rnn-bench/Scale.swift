@@ -9,7 +9,7 @@ struct Scale {
     func measure(_ cases: [(profile: String, streams: Int)]) throws {
         report.begin(
             "scale",
-            "Many univariate streams in one daemon with one shard: three readings each through the socket, every state written (`checkpoints write`), an orderly stop, a start on that state. Seconds by the clock; resident twelve seconds after the last line:",
+            "Many univariate streams in one daemon: three readings each through the socket, every state written (`checkpoints write`), an orderly stop, a start on that state. Seconds by the clock; resident twelve seconds after the last line:",
             [
                 "fleet", "fed", "resident", "bytes a stream", "checkpoint", "database", "stop", "start", "resident then",
             ])

@@ -80,9 +80,9 @@ final class TestedDaemon {
         while try count("readings_scored") < lines { Clocks.sleep(nanoseconds: 2_000_000) }
     }
 
-    /// CPU nanoseconds so far, by the kind of thread: ingest, shard, writer, and all of them.
-    func cpu() -> (ingest: Double, shard: Double, writer: Double, all: Double) {
-        var result = (ingest: 0.0, shard: 0.0, writer: 0.0, all: 0.0)
+    /// CPU nanoseconds so far, by the kind of thread: ingest, shards, writer, and all of them; and how many shards there are.
+    func cpu() -> (ingest: Double, shard: Double, writer: Double, all: Double, shards: Int) {
+        var result = (ingest: 0.0, shard: 0.0, writer: 0.0, all: 0.0, shards: 0)
         guard let folder = opendir("/proc/\(pid)/task") else { return result }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
@@ -96,7 +96,10 @@ final class TestedDaemon {
             let comm = String(decoding: title, as: UTF8.self)
             result.all += ran
             if comm.hasPrefix("rnn-ingest") { result.ingest += ran }
-            if comm.hasPrefix("rnn-shard") { result.shard += ran }
+            if comm.hasPrefix("rnn-shard") {
+                result.shard += ran
+                result.shards += 1
+            }
             if comm.hasPrefix("rnn-writer") { result.writer += ran }
         }
         return result
