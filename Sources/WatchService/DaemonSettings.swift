@@ -78,8 +78,7 @@ enum DaemonSettings {
         return limits
     }
 
-    /// Detector threads: as many as asked for; of 0 one for each processor. Ingest and writer need little beside them, and short turns see
-    /// to it that they get it.
+    /// Detector threads: as many as asked for; of 0 one for each processor. Ingest and writer need little beside them.
     static func shards(_ configuration: Configuration) -> Int {
         let asked = Int(configuration.number("shards"))
         return asked > 0 ? asked : max(1, min(8, Processors.count))
