@@ -111,6 +111,10 @@ int rw_processors(void) {
     return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 }
 
+int rw_processor(void) {
+    return sched_getcpu();
+}
+
 void rw_return_large_blocks(size_t bytes) {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, (int)bytes);

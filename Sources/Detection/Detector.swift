@@ -61,6 +61,22 @@ public struct Detector: ~Copyable {
         engine.step(stream: stream, channels: channels, time: time, hasClock: hasClock, settings: settings, verdict: &verdict)
     }
 
+    /// True if the stream's newest reading has left work behind that can be done any time before its next one: `settle`. `step` does it
+    /// else, with the same results.
+    @inline(__always)
+    public func owes(stream: UnsafeRawPointer) -> Bool {
+        stream.assumingMemoryBound(to: StreamScalars<Float>.self).pointee.owedHalves > 0
+    }
+
+    /// Does what is left (about as long as a reading takes); nothing if nothing is.
+    public func settle(stream: UnsafeMutableRawPointer) { engine.settle(stream) }
+
+    /// Brings what `settle` works on nearer to the processor.
+    public func expectToSettle(stream: UnsafeRawPointer) {
+        Detector.bringNearer(stream, bytes: MemoryLayout<StreamScalars<Float>>.size)
+        Detector.bringNearer(stream + engine.layout.bankSidesAt, bytes: engine.layout.budgetAt - engine.layout.bankSidesAt)
+    }
+
     /// What a stream's false-alarm budget knows, and the moments since `since` (nanoseconds since 1970) that other settings would have told.
     public func budgetReport(stream: UnsafeMutableRawPointer, since: Int64) -> BudgetReport {
         engine.budgetReport(stream, since: since)

@@ -69,12 +69,27 @@ extension Engine {
         return fuseCombined(stream, s, up, down, count, hasClock, spreads, &verdict)
     }
 
+    /// Counts the block that ended with the newest reading, if that is still owed.
+    ///
+    /// It goes through all histograms, which takes as long as a reading, and streams that began together end their blocks together: the
+    /// reading that ends a block leaves it to the time until the stream's next one, which would settle it at the latest. So nobody sees when
+    /// it was done: not the scores, and not what is stored, as whoever copies a state settles it first.
+    @inline(__always)
+    func settle(_ stream: UnsafeMutableRawPointer) {
+        let s = stream.assumingMemoryBound(to: Stream.self)
+        guard s.pointee.owedHalves > 0, profile.rule == .combinedRanks else { return }
+        (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank(stream).closeBlock(
+            rankBlocks: s.pointee.rankBlocks, tailBlocks: s.pointee.tailBlocks, t: s.pointee.age - 1,
+            weight: 0.5 * Double(s.pointee.owedHalves))
+        s.pointee.owedHalves = 0
+    }
+
     /// Brings nearer what a stream's next reading needs of its histograms and budget.
     @inline(__always)
     private mutating func fetchHistograms(_ p: UnsafeRawPointer) {
         let tables = p + layout.bankTablesAt
-        if (p.assumingMemoryBound(to: Stream.self).pointee.age + 1) % 25 == 0 {
-            // The end of a block goes through all of them.
+        if p.assumingMemoryBound(to: Stream.self).pointee.owedHalves > 0 {
+            // To settle goes through all of them.
             fetch(tables, layout.budgetAt - layout.bankTablesAt)
         } else {
             cdk_fetch_bins(
@@ -259,8 +274,7 @@ extension Engine {
         if (t + 1) % 25 == 0 {
             let weight = s.pointee.incident.closeBlock(
                 t: Int64(t), readings: f.incidentReadings, limit: profile.threshold - f.incidentMargin, share: f.incidentShare)
-            (s.pointee.rankBlocks, s.pointee.tailBlocks) = bank.closeBlock(
-                rankBlocks: blocks.0, tailBlocks: blocks.1, t: t, weight: weight)
+            s.pointee.owedHalves = UInt32(2 * weight)
         }
         if keepsTrace {
             trace = [

@@ -13,6 +13,7 @@ extension Engine {
                 guard calibrators[i].isSane(grid) else { throw .outOfRange("calibrator") }
             }
         }
+        guard s.pointee.owedHalves <= min(2, s.pointee.age) else { throw .outOfRange("block owed") }
         guard s.pointee.rankBlocks.isFinite, s.pointee.rankBlocks >= 0, s.pointee.tailBlocks.isFinite, s.pointee.tailBlocks >= 0,
             s.pointee.habituation.isSane, s.pointee.incident.isSane(t: Int64(s.pointee.age)), s.pointee.switching.isSane
         else { throw .outOfRange("calibrator blocks") }

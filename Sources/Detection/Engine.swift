@@ -143,6 +143,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let s = p.assumingMemoryBound(to: Stream.self)
         s.pointee.rankBlocks = 0
         s.pointee.tailBlocks = 0
+        s.pointee.owedHalves = 0
         (p + layout.bankSidesAt).initializeMemory(as: Bank.Sides.self, repeating: Bank.Sides(), count: 1)
     }
 
@@ -180,7 +181,10 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     ) {
         let s = stream.assumingMemoryBound(to: Stream.self)
         let t = s.pointee.age
-        if profile.rule == .combinedRanks { fetchScalars() }
+        if profile.rule == .combinedRanks {
+            fetchScalars()
+            settle(stream)
+        }
         let intervals = hasClock ? s.pointee.cadence.observe(time) : 0
         if hasClock {
             setClock(time, settings.clockOffsetSeconds)

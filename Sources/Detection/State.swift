@@ -39,7 +39,8 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
 /// The scalars at the beginning of a stream's block.
 struct StreamScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var version: UInt32 = 0
-    var reserved: UInt32 = 0
+    /// A block of 25 readings has ended and is not counted yet: what it counts, in halves (see `Engine.settle`); 0: nothing is owed.
+    var owedHalves: UInt32 = 0
     /// Readings of this stream before the present one.
     var age: UInt64 = 0
     /// Age at the last gap.

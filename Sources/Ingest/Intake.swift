@@ -19,6 +19,12 @@ public protocol BatchCourier: AnyObject {
     func borrow() -> ReadingBatch
     /// Takes a filled batch to its shard.
     func deliver(_ batch: ReadingBatch)
+    /// What was delivered goes together: nothing more follows at once.
+    func endDelivery()
+}
+
+extension BatchCourier {
+    public func endDelivery() {}
 }
 
 /// From parsed readings to batches: names become numbers, and every reading gets its fate. Pure but for the courier.
@@ -289,6 +295,7 @@ public struct Intake: ~Copyable {
             }
             courier.deliver(batch)
         }
+        courier.endDelivery()
     }
 
     /// What a group has besides its readings: the end of a limit, time for silent shards, and a batch to carry the totals.

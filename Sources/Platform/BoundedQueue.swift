@@ -12,6 +12,10 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private var head = 0
     private var used = 0
     private var isClosed = false
+    /// The processor on which the consumer last asked, -1 before.
+    private var consumerProcessor: Int32 = -1
+    /// An element was left for `wakePostponed` to tell of.
+    private var isWakePostponed = false
     public let capacity: Int
 
     public init(capacity: Int) {
@@ -43,8 +47,13 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// Waits for room, then appends. false: the queue was closed and the element was not taken.
+    ///
+    /// - Parameter postponesWake: leaves a consumer that went to sleep on the caller's own processor asleep until `wakePostponed`. A producer
+    ///   that feeds several queues before it sleeps itself wakes first those that can run elsewhere: were they woken after one for which
+    ///   there is no room but beside them, the system would put both on one processor and leave this one idle.
     @discardableResult
-    public func push(_ element: Element) -> Bool {
+    public func push(_ element: Element, postponesWake: Bool = false) -> Bool {
+        let here = postponesWake ? Processors.current : -1
         pthread_mutex_lock(mutex)
         while used == capacity && !isClosed { pthread_cond_wait(notFull, mutex) }
         let isOpen = !isClosed
@@ -52,10 +61,21 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
             slots[(head + used) % capacity] = element
             used += 1
         }
+        let wakes = isOpen && (here < 0 || here != consumerProcessor)
+        if isOpen && !wakes { isWakePostponed = true }
         pthread_mutex_unlock(mutex)
         // With the lock free, so that who wakes need not wait for it.
-        if isOpen { pthread_cond_signal(notEmpty) }
+        if wakes { pthread_cond_signal(notEmpty) }
         return isOpen
+    }
+
+    /// Wakes the consumer if `push` left that out.
+    public func wakePostponed() {
+        pthread_mutex_lock(mutex)
+        let wakes = isWakePostponed
+        isWakePostponed = false
+        pthread_mutex_unlock(mutex)
+        if wakes { pthread_cond_signal(notEmpty) }
     }
 
     /// Waits at most `timeoutNanoseconds` (negative: for ever) for an element. nil: timeout, or closed and drained.
@@ -66,7 +86,9 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     private func popLocked(_ timeoutNanoseconds: Int64) -> Element? {
+        let here = Processors.current
         pthread_mutex_lock(mutex)
+        consumerProcessor = here
         defer { pthread_mutex_unlock(mutex) }
         if timeoutNanoseconds < 0 {
             while used == 0 && !isClosed { pthread_cond_wait(notEmpty, mutex) }

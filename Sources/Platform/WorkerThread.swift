@@ -48,4 +48,6 @@ public final class WorkerThread: @unchecked Sendable {
 public enum Processors {
     /// How many this process may run on.
     public static var count: Int { Int(rw_processors()) }
+    /// The one on which the calling thread runs just now; -1: unknown.
+    public static var current: Int32 { rw_processor() }
 }

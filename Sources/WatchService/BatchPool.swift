@@ -51,8 +51,10 @@ final class BatchPool: BatchCourier, Sendable {
     func deliver(_ batch: ReadingBatch) {
         let share = share(batch)
         state.change { $0.underWay += share }
-        shards[batch.shard].push(.batch(batch))
+        shards[batch.shard].push(.batch(batch), postponesWake: true)
     }
+
+    func endDelivery() { for shard in shards { shard.wakePostponed() } }
 
     func giveBack(_ batch: ReadingBatch) {
         let share = share(batch)

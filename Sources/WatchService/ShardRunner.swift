@@ -41,6 +41,8 @@ final class ShardRunner: @unchecked Sendable {
     static let rotationReadingsMax: Int64 = 1_000_000
     /// ... if it took at least so long (nanoseconds), as states are larger than readings.
     static let rotationMin: Int64 = 600_000_000_000
+    /// Streams whose left work is done before the queue is asked again (about 10 microseconds).
+    private static let settledAtOnce = 4
     private let statisticsBox = Locked(Statistics())
 
     struct Statistics: Sendable {
@@ -75,7 +77,7 @@ final class ShardRunner: @unchecked Sendable {
     func run() {
         var actions: [AlertAction] = []
         while true {
-            let item = input.pop(timeoutNanoseconds: 100_000_000)
+            let item = input.pop(timeoutNanoseconds: box.watch.hasDebtors ? 0 : 100_000_000)
             switch item {
             case .batch(let batch):
                 actions.removeAll(keepingCapacity: true)
@@ -83,7 +85,9 @@ final class ShardRunner: @unchecked Sendable {
                 note(batch)
                 output.push(CommitUnit(batch: batch, actions: actions, shard: shard))
             case .task(let task): task(box)
-            case nil: if input.isFinished { return finish() }
+            case nil:
+                if input.isFinished { return finish() }
+                box.watch.settle(ShardRunner.settledAtOnce)
             }
             pace(Clocks.monotonic())
         }

@@ -79,7 +79,11 @@ extension ShardWatch {
         out.byte((slot.isStale ? 1 : 0) | (slot.seat != nil ? 2 : 0))
         out.signed(deadlines[local])
         out.varint(UInt64(slot.channels.count))
-        if let state = slot.state { out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes)) }
+        if let state = slot.state {
+            // What is stored does not depend on whether there was time to spare.
+            detector.settle(stream: state)
+            out.raw(UnsafeRawBufferPointer(start: state, count: streamStateBytes))
+        }
         out.varint(UInt64(historyBlocks * MemoryLayout<StreamMoment>.stride))
         if let state = slot.state {
             out.raw(UnsafeRawBufferPointer(start: moments(state), count: historyBlocks * MemoryLayout<StreamMoment>.stride))

@@ -25,6 +25,10 @@ public struct ShardWatch: ~Copyable {
     private let nowhere: UnsafeMutableRawPointer
     var inputs: UnsafeMutablePointer<ChannelInput>
     private var inputCapacity: Int
+    /// Places of streams whose newest reading left work behind (see `Detector.owes`), oldest first: a ring with room for every slot.
+    private var debtors: [UInt32] = []
+    private var firstDebtor = 0
+    private var debtorCount = 0
     private var nextScan: Int64 = 0
     private var clock: Int64 = 0
     /// The latest fleet clock that a batch has told.
@@ -260,6 +264,7 @@ public struct ShardWatch: ~Copyable {
             stream: state, channels: UnsafeBufferPointer(start: inputs, count: count), time: entry.time, hasClock: true, settings: settings,
             verdict: &verdict)
         remember(entry, local, extra)
+        if detector.owes(stream: state), !slots[local].isInDebt { addDebtor(local) }
         readingsScored += 1
         extra.pointee.readings += 1
         extra.pointee.lastTime = entry.time
@@ -268,6 +273,40 @@ public struct ShardWatch: ~Copyable {
         nextScan = min(nextScan, deadlines[local])
         if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
         if let observer { observer(entry, verdict) }
+    }
+
+    // MARK: - Work left behind
+
+    /// True if `settle` has something to do.
+    public var hasDebtors: Bool { debtorCount > 0 }
+
+    @inline(__always)
+    private mutating func addDebtor(_ local: Int) {
+        slots[local].isInDebt = true
+        var place = firstDebtor + debtorCount
+        if place >= debtors.count { place -= debtors.count }
+        debtors[place] = UInt32(local)
+        debtorCount += 1
+    }
+
+    /// Room for every slot, the oldest first again.
+    private mutating func growDebtors() {
+        var grown = [UInt32](repeating: 0, count: max(64, slots.count + slots.count / 8))
+        for index in 0..<debtorCount { grown[index] = debtors[(firstDebtor + index) % debtors.count] }
+        (debtors, firstDebtor) = (grown, 0)
+    }
+
+    /// Does, of at most `most` streams, what their newest readings left behind, for a moment in which no reading waits. Changes no result: what
+    /// is not done here the next reading does.
+    public mutating func settle(_ most: Int) {
+        for _ in 0..<min(most, debtorCount) {
+            let local = Int(debtors[firstDebtor])
+            firstDebtor = firstDebtor + 1 == debtors.count ? 0 : firstDebtor + 1
+            debtorCount -= 1
+            if debtorCount > 0, let next = slots[Int(debtors[firstDebtor])].state { detector.expectToSettle(stream: next) }
+            slots[local].isInDebt = false
+            if let state = slots[local].state { detector.settle(stream: state) }
+        }
     }
 
     /// Looks up the clock of a policy's zone at a moment, and until when it holds.
@@ -497,13 +536,14 @@ public struct ShardWatch: ~Copyable {
             slots.append(StreamSlot())
             deadlines.append(.max)
         }
+        if debtors.count < slots.count { growDebtors() }
         while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
         let state = streamSlab.allocate()
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
         (state + momentsOffset).initializeMemory(as: StreamMoment.self, repeating: StreamMoment(), count: historyBlocks)
         slots[local].storedKey.deallocate()
-        slots[local] = StreamSlot(id: id, key: key, state: state)
+        replaceSlot(local, StreamSlot(id: id, key: key, state: state))
         setPolicy(local, settings.policy(key))
         if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
@@ -537,9 +577,16 @@ public struct ShardWatch: ~Copyable {
         if slots[local].id != 0 { streamCount -= 1 }
         setSeat(local, nil)
         slots[local].storedKey.deallocate()
-        slots[local] = StreamSlot()
+        replaceSlot(local, StreamSlot())
         deadlines[local] = .max
         blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+    }
+
+    /// Another stream or none in a place; its entry in the row of debtors stays.
+    private mutating func replaceSlot(_ local: Int, _ slot: StreamSlot) {
+        let isInDebt = slots[local].isInDebt
+        slots[local] = slot
+        slots[local].isInDebt = isInDebt
     }
 
     /// Puts a stream on a model, or off it.

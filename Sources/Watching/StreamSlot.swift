@@ -130,6 +130,8 @@ struct StreamSlot {
     var anomalyChannel: UInt16 = 0
     var hasAnomaly = false
     var isStale = false
+    /// It is in the shard's row of streams whose newest reading left work behind.
+    var isInDebt = false
 
     var key: String { storedKey.text }
 

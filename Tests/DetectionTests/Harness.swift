@@ -41,6 +41,9 @@ final class Bench<Core: RecurrentCore> {
         return verdict.score
     }
 
+    var owes: Bool { stream.assumingMemoryBound(to: Engine<Core>.Stream.self).pointee.owedHalves > 0 }
+    func settle() { engine.settle(stream) }
+
     /// All bytes of stream and channels.
     func snapshot() -> [UInt8] {
         var bytes = [UInt8](UnsafeRawBufferPointer(start: stream, count: engine.layout.streamBytes))

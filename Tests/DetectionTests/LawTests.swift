@@ -52,6 +52,43 @@ struct LawTests {
         #expect(bytes == whole.snapshot())
     }
 
+    @Test("What a reading leaves behind may be done at any moment before the next one: same bits", arguments: [1, 2, 3] as [UInt64])
+    func settling(seed: UInt64) {
+        let story = Story(rows: 700, seed: seed)
+        for profile in profiles {
+            let (never, sometimes) = (bench(profile), bench(profile))
+            var random = SeededRandom(seed: seed &+ 7)
+            var left = 0
+            for row in 0..<700 {
+                #expect(
+                    never.step(story.rows[row], seconds: story.seconds[row]) == sometimes.step(story.rows[row], seconds: story.seconds[row])
+                )
+                let isOwing = never.owes
+                if isOwing { left += 1 }
+                #expect(sometimes.owes == isOwing)
+                if random.uniform() < 0.5 {
+                    sometimes.settle()
+                    #expect(!sometimes.owes)
+                }
+            }
+            #expect(left == (profile.rule == .combinedRanks ? 700 / 25 : 0))
+            never.settle()
+            sometimes.settle()
+            #expect(never.snapshot() == sometimes.snapshot())
+        }
+    }
+
+    @Test("A state that owes more than a block is refused")
+    func owedBlocks() throws {
+        let bench = bench(.standard)
+        _ = play(Story(rows: 30, seed: 1), bench, 0..<30)
+        let scalars = bench.stream.assumingMemoryBound(to: StreamScalars<Float>.self)
+        scalars.pointee.owedHalves = 2
+        try bench.engine.validateStream(bench.stream)
+        scalars.pointee.owedHalves = 3
+        #expect(throws: StateError.outOfRange("block owed")) { try bench.engine.validateStream(bench.stream) }
+    }
+
     @Test("Streams that share a detector do not see each other", arguments: profiles.indices)
     func interleaving(index: Int) {
         let stories = [Story(rows: 200, seed: 2), Story(rows: 200, seed: 3)]

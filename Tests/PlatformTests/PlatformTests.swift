@@ -161,6 +161,25 @@ private final class Place {
         #expect(refused.withLock { $0 } && queue.pop() == 1 && queue.pop() == nil)
     }
 
+    @Test func `a wake-up left for later comes with wakePostponed, wherever the threads run`() {
+        let queues = (0..<3).map { _ in BoundedQueue<Int>(capacity: 4) }
+        let answers = BoundedQueue<Int>(capacity: 16)
+        for queue in queues {
+            Thread {
+                // For ever: a wake-up that is lost is a test that does not end.
+                while let number = queue.pop() { answers.push(number) }
+                answers.push(-1)
+            }.start()
+        }
+        for round in 0..<3_000 {
+            for queue in queues { #expect(queue.push(round, postponesWake: true)) }
+            for queue in queues { queue.wakePostponed() }
+            for _ in queues { #expect(answers.pop() == round) }
+        }
+        for queue in queues { queue.close() }
+        for _ in queues { #expect(answers.pop() == -1) }
+    }
+
     @Test func `an empty queue waits no longer than it may`() {
         let queue = BoundedQueue<Int>(capacity: 1)
         let start = Clocks.monotonic()

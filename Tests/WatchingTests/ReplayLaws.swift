@@ -110,6 +110,41 @@ private func run(_ batches: [ReadingBatch], shard: Int = 0, shards: Int = 1) -> 
         }
     }
 
+    @Test(
+        "time to spare changes nothing: streams settled between any two batches, evicted and added meanwhile, give the same state and alerts",
+        arguments: 1...6 as ClosedRange<UInt64>)
+    func settling(seed: UInt64) {
+        let fleet = Fleet(seed: seed, streams: 40, rounds: 160)
+        let batches = fleet.batches { $0 % 23 == 0 }
+        // Two streams leave half-way and come back under their old number, into the same place.
+        let evicted = batches[batches.count / 2]
+        for id in [3, 33] as [UInt32] {
+            evicted.notes.insert(.evicted(stream: id), at: 0)
+            evicted.notes.append(.stream(id: id, key: Array("s\(id)".utf8)))
+            for channel in 0..<fleet.channels {
+                evicted.notes.append(.channel(stream: id, index: UInt16(channel), name: Array("c\(channel)".utf8)))
+            }
+        }
+        let want = run(batches)
+        var noise = Noise(state: seed)
+        var watch = ShardWatch(settings: settings, shard: 0, shards: 1, channelsMax: 4)
+        var actions: [AlertAction] = []
+        var settled = 0
+        for batch in batches {
+            watch.apply(batch, actions: &actions)
+            while watch.hasDebtors, noise.below(3) > 0 {
+                watch.settle(1 + noise.below(4))
+                settled += 1
+            }
+        }
+        #expect(settled > 50)
+        #expect(watch.digest() == want.digest)
+        #expect(told(actions) == want.actions)
+        watch.settle(.max)
+        let isOwing = watch.hasDebtors
+        #expect(!isOwing && watch.digest() == want.digest)
+    }
+
     @Test("checkpoints at any batch plus replay = never stopped, also when the newer generation is damaged", arguments: 1...12)
     func restore(seed: UInt64) throws {
         var noise = Noise(state: seed)
