@@ -26,9 +26,9 @@ public struct ShardWatch: ~Copyable {
     var inputs: UnsafeMutablePointer<ChannelInput>
     private var inputCapacity: Int
     /// Places of streams whose newest reading left work behind (see `Detector.owes`), oldest first: a ring with room for every slot.
-    private var debtors: [UInt32] = []
-    private var firstDebtor = 0
-    private var debtorCount = 0
+    var debtors: [UInt32] = []
+    var firstDebtor = 0
+    var debtorCount = 0
     private var nextScan: Int64 = 0
     private var clock: Int64 = 0
     /// The latest fleet clock that a batch has told.
@@ -273,40 +273,6 @@ public struct ShardWatch: ~Copyable {
         nextScan = min(nextScan, deadlines[local])
         if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
         if let observer { observer(entry, verdict) }
-    }
-
-    // MARK: - Work left behind
-
-    /// True if `settle` has something to do.
-    public var hasDebtors: Bool { debtorCount > 0 }
-
-    @inline(__always)
-    private mutating func addDebtor(_ local: Int) {
-        slots[local].isInDebt = true
-        var place = firstDebtor + debtorCount
-        if place >= debtors.count { place -= debtors.count }
-        debtors[place] = UInt32(local)
-        debtorCount += 1
-    }
-
-    /// Room for every slot, the oldest first again.
-    private mutating func growDebtors() {
-        var grown = [UInt32](repeating: 0, count: max(64, slots.count + slots.count / 8))
-        for index in 0..<debtorCount { grown[index] = debtors[(firstDebtor + index) % debtors.count] }
-        (debtors, firstDebtor) = (grown, 0)
-    }
-
-    /// Does, of at most `most` streams, what their newest readings left behind, for a moment in which no reading waits. Changes no result: what
-    /// is not done here the next reading does.
-    public mutating func settle(_ most: Int) {
-        for _ in 0..<min(most, debtorCount) {
-            let local = Int(debtors[firstDebtor])
-            firstDebtor = firstDebtor + 1 == debtors.count ? 0 : firstDebtor + 1
-            debtorCount -= 1
-            if debtorCount > 0, let next = slots[Int(debtors[firstDebtor])].state { detector.expectToSettle(stream: next) }
-            slots[local].isInDebt = false
-            if let state = slots[local].state { detector.settle(stream: state) }
-        }
     }
 
     /// Looks up the clock of a policy's zone at a moment, and until when it holds.
