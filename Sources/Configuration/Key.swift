@@ -92,8 +92,9 @@ public struct Key: Sendable {
             "future_max", .duration(0...year), "10min", reload: true,
             "A reading dated further ahead is refused as future and never moves a stream's clock."),
         Key(
-            "queue_batches_max", .count(4...4096), "64",
-            "Full batches (512 readings) from the sockets to the journal; when so many are under way, senders wait."),
+            "queue_batches_max", .count(4...4096), "256",
+            "Full batches (512 readings) from the sockets to the journal; when so many are under way, as while the disk stands still, senders wait."
+        ),
 
         Key("shards", .count(0...64), "0", "Detector threads; every stream belongs to one. 0: one for each processor, 8 at most."),
         Key(

@@ -267,7 +267,7 @@ final class IngestLoop {
         connection.carry = []
         connection.isSkipping = true
         connection.lines += 1
-        flushIfNearlyFull(&intake, now)
+        flushIfDue(&intake, now)
         intake.received(bytes: bytes, now: now)
         guard advance(connection, token) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
@@ -277,8 +277,8 @@ final class IngestLoop {
     }
 
     /// Between two lines, so that what is committed ends at a line and names how far every numbering client is.
-    private func flushIfNearlyFull(_ intake: inout Intake, _ now: Int64) {
-        if intake.isNearlyFull { intake.flush(now: now, acknowledgements: pendingAcknowledgements()) }
+    private func flushIfDue(_ intake: inout Intake, _ now: Int64) {
+        if intake.isDue { intake.flush(now: now, acknowledgements: pendingAcknowledgements()) }
     }
 
     /// The end of a source is the end of its last line.
@@ -297,7 +297,7 @@ final class IngestLoop {
     ) {
         if connection.isRefused || connection.lines == 0 && hello(bytes, connection, token) { return }
         connection.lines += 1
-        if intake.isNearlyFull { flushIfNearlyFull(&intake, now) }
+        if intake.isDue { flushIfDue(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
         guard advance(connection, token) else { return intake.dropped(.resent) }
         var bytes = bytes

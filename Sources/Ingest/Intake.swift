@@ -21,10 +21,13 @@ public protocol BatchCourier: AnyObject {
     func deliver(_ batch: ReadingBatch)
     /// What was delivered goes together: nothing more follows at once.
     func endDelivery()
+    /// A shard has nothing to do.
+    func isIdle(shard: Int) -> Bool
 }
 
 extension BatchCourier {
     public func endDelivery() {}
+    public func isIdle(shard: Int) -> Bool { false }
 }
 
 /// From parsed readings to batches: names become numbers, and every reading gets its fate. Pure but for the courier.
@@ -48,8 +51,11 @@ public struct Intake: ~Copyable {
     private var nextSequence: Int64
     private var limitReachedAt: Int64?
     private var limitIsTold = false
-    /// The open batches should go before the next line, so that a line and what comes of it are stored together.
-    public private(set) var isNearlyFull = false
+    /// The open batches should go before the next line, so that a line and what comes of it are stored together: one is nearly full, or
+    /// it has readings for tens of microseconds of a shard that has nothing to do, as when many lines came at once.
+    public private(set) var isDue = false
+    /// Readings of a batch, and multiples, at which it is asked whether its shard waits for them.
+    private static let readingsWorthWaking = 64
     /// Totals that some batch carries already; a line that led to none is counted durably all the same.
     private var linesFlushed: Int64
     /// Fleet clock of each shard's last batch: a shard whose streams are all silent must hear that time goes on.
@@ -104,7 +110,7 @@ public struct Intake: ~Copyable {
 
     // MARK: - Lines
 
-    /// Counts a line as received (`bytes` with its end). When `isNearlyFull`, flush first.
+    /// Counts a line as received (`bytes` with its end). When `isDue`, flush first.
     public mutating func received(bytes: Int, now: Int64) {
         totals.linesReceived += 1
         totals.bytesReceived += Int64(bytes)
@@ -235,7 +241,8 @@ public struct Intake: ~Copyable {
         table.infos[Int(stream)].lastTime = time
         table.infos[Int(stream)].lastClock = totals.fleetClock.now
         batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
-        if !batch.hasRoom(fields: 2 * fields) || batch.entryCount + 8 > batch.entryCapacity { isNearlyFull = true }
+        if !batch.hasRoom(fields: 2 * fields) || batch.entryCount + 8 > batch.entryCapacity { isDue = true }
+        if batch.entryCount % Intake.readingsWorthWaking == 0, courier.isIdle(shard: shard) { isDue = true }
         totals.readingsAccepted += 1
         totals.valuesAccepted += Int64(values)
     }
@@ -275,7 +282,7 @@ public struct Intake: ~Copyable {
     ///   - isGroupEnd: false in the middle of a line.
     public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true) {
         if isGroupEnd { closeGroup(now, hasAcknowledgements: !acknowledgements.isEmpty) }
-        isNearlyFull = false
+        isDue = false
         guard let last = open.lastIndex(where: { $0 != nil }) else { return }
         for shard in 0...last {
             guard let batch = open[shard] else { continue }

@@ -14,6 +14,8 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private var isClosed = false
     /// The processor on which the consumer last asked, -1 before.
     private var consumerProcessor: Int32 = -1
+    /// The consumer found nothing when it last asked.
+    private var hasAskedInVain = false
     /// An element was left for `wakePostponed` to tell of.
     private var isWakePostponed = false
     public let capacity: Int
@@ -44,6 +46,13 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return used
+    }
+
+    /// The consumer has nothing to do: it found the queue empty when it last asked, and it still is.
+    public var isAwaited: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return hasAskedInVain && used == 0
     }
 
     /// Waits for room, then appends. false: the queue was closed and the element was not taken.
@@ -89,6 +98,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         let here = Processors.current
         pthread_mutex_lock(mutex)
         consumerProcessor = here
+        hasAskedInVain = used == 0
         defer { pthread_mutex_unlock(mutex) }
         if timeoutNanoseconds < 0 {
             while used == 0 && !isClosed { pthread_cond_wait(notEmpty, mutex) }

@@ -54,6 +54,8 @@ final class BatchPool: BatchCourier, Sendable {
         shards[batch.shard].push(.batch(batch), postponesWake: true)
     }
 
+    func isIdle(shard: Int) -> Bool { shards[shard].isAwaited }
+
     func endDelivery() { for shard in shards { shard.wakePostponed() } }
 
     func giveBack(_ batch: ReadingBatch) {

@@ -41,6 +41,8 @@ final class ShardRunner: @unchecked Sendable {
     static let rotationReadingsMax: Int64 = 1_000_000
     /// ... if it took at least so long (nanoseconds), as states are larger than readings.
     static let rotationMin: Int64 = 600_000_000_000
+    /// Readings after which it is looked at the clock how late they are (less than a tenth of a millisecond).
+    private static let readingsPerLag = 32
     /// Streams whose left work is done before the queue is asked again (about 10 microseconds).
     private static let settledAtOnce = 4
     private let statisticsBox = Locked(Statistics())
@@ -51,7 +53,7 @@ final class ShardRunner: @unchecked Sendable {
         var openAlerts = 0
         var streams = 0
         var stateBytes = 0
-        /// Nanoseconds from the first byte of the newest batch to its scores.
+        /// Nanoseconds from arrival to score of the newest readings.
         var lag: Int64 = 0
         var lags = LagHistogram()
         /// Monotonic time of the last sign of life.
@@ -81,8 +83,9 @@ final class ShardRunner: @unchecked Sendable {
             switch item {
             case .batch(let batch):
                 actions.removeAll(keepingCapacity: true)
-                box.watch.apply(batch, actions: &actions)
-                note(batch)
+                let arrival = batch.firstArrival
+                box.watch.apply(batch, actions: &actions, portion: ShardRunner.readingsPerLag) { noteLag(arrival, readings: $0) }
+                note()
                 output.push(CommitUnit(batch: batch, actions: actions, shard: shard))
             case .task(let task): task(box)
             case nil:
@@ -93,9 +96,17 @@ final class ShardRunner: @unchecked Sendable {
         }
     }
 
-    private func note(_ batch: ReadingBatch) {
+    private func noteLag(_ arrival: Int64, readings: Int) {
         let now = Clocks.monotonic()
-        let lag = batch.firstArrival > 0 ? now - batch.firstArrival : 0
+        let lag = arrival > 0 ? now - arrival : 0
+        statisticsBox.withLock {
+            $0.lag = lag
+            $0.lags.add(lag, readings: readings, now: now)
+        }
+    }
+
+    private func note() {
+        let now = Clocks.monotonic()
         let (scored, open, streams, bytes, sequence) = (
             box.watch.readingsScored, box.watch.openAlerts, box.watch.streamCount, box.watch.stateBytes, box.watch.sequence
         )
@@ -103,8 +114,6 @@ final class ShardRunner: @unchecked Sendable {
             $0.readingsScored = scored
             $0.batches += 1
             ($0.openAlerts, $0.streams, $0.stateBytes, $0.sequence, $0.aliveAt) = (open, streams, bytes, sequence, now)
-            $0.lag = lag
-            $0.lags.add(lag, readings: batch.entryCount, now: now)
         }
     }
 

@@ -108,20 +108,30 @@ public struct ShardWatch: ~Copyable {
     // MARK: - Batches
 
     /// Applies a batch and appends what came of it.
-    /// - Parameter isReplay: skip streams whose restored state already contains it.
-    public mutating func apply(_ batch: ReadingBatch, isReplay: Bool = false, actions: inout [AlertAction]) {
+    /// - Parameters:
+    ///   - isReplay: skip streams whose restored state already contains it.
+    ///   - scored: told after every `portion` readings, and after the last, how many were applied since it was told before
+    public mutating func apply(
+        _ batch: ReadingBatch, isReplay: Bool = false, actions: inout [AlertAction], portion: Int = .max, scored: (Int) -> Void = { _ in }
+    ) {
         for note in batch.notes { apply(note, batch, isReplay, &actions) }
-        for index in 0..<batch.entryCount {
-            let entry = batch.entries[index]
-            // In a replay the number of shards may have changed since, so a batch may hold streams of other shards.
-            if isReplay, slotOf(entry.stream) == nil { continue }
-            let local = local(entry.stream)
-            guard local < slots.count, slots[local].state != nil else { continue }
-            if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
-            blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
-            expect(batch, index + 1)
-            expectRings(local)
-            score(entry, batch, local, &actions)
+        var next = 0
+        while next < batch.entryCount {
+            let end = next + min(portion, batch.entryCount - next)
+            for index in next..<end {
+                let entry = batch.entries[index]
+                // In a replay the number of shards may have changed since, so a batch may hold streams of other shards.
+                if isReplay, slotOf(entry.stream) == nil { continue }
+                let local = local(entry.stream)
+                guard local < slots.count, slots[local].state != nil else { continue }
+                if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
+                blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+                expect(batch, index + 1)
+                expectRings(local)
+                score(entry, batch, local, &actions)
+            }
+            scored(end - next)
+            next = end
         }
         sequence = max(sequence, batch.sequence)
         if isReplay, batch.shards != shards || batch.shard != shard { return replayClock(batch, &actions) }

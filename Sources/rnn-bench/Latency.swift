@@ -22,40 +22,56 @@ struct Latency {
     }
 
     /// From the arrival of a line to its score, of every line of a steady load, with the settings that a user has.
-    func lags(seconds: Double) throws {
+    ///
+    /// How fast the machine is changes with what its neighbours do, so every row of every round is half, or another share, of what the daemon
+    /// took just before, and the medians of the rounds count.
+    func lags(rounds: Int, seconds: Double) throws {
         report.begin(
             "lag",
-            "Milliseconds from arrival to score, all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms), 1,000 streams past their warm-up, default detector and settings, after three seconds or so at the highest rate; as `status` reports it (upper edges of bins of a quarter octave; a reading counts as late as the first of its batch). The reference: bare threads under the same load, one that reads the socket and one for each shard that is busy as long per line as the shards were:",
-            ["load", "shards, ns a line", "p50", "p99", "p99.9", "reference p50", "p99", "p99.9", "x p99"])
+            "Milliseconds from arrival to score of all readings of \(Int(seconds)) seconds of an even load (what is due every 0.25 ms, by a sender that waits for no processor), 1,000 streams past their warm-up, default detector and settings; as `status` reports it (upper edges of bins of a quarter octave). Every load of every one of \(rounds) interleaved rounds is a share of the highest rate just before, into a new process on the same database; medians, in brackets least to most. Read: lines that the daemon had taken from the socket 0.05 ms after their write(). The reference: bare threads under the same load, one that reads the socket and one for each shard that is busy as long per line as the shards were:",
+            [
+                "load", "lines/s", "shards, ns a line", "read, of 100", "p50", "p99", "p99.9", "reference p99", "p99.9", "x p99",
+            ])
         let daemon = try TestedDaemon(program: program, settings: [:])
         _ = try highestRate(daemon)
-        var round = Self.roundsAtFirst
-        for share in [0.1, 0.25, 0.5, 0.75] {
-            // The highest rate for as long as a neighbour's moods last, and just before.
-            if daemon.pid == 0 { try daemon.start() }
-            let most = try sustainedRate(daemon, &round)
-            // The figures are of the last half to whole minute: begin with a new process, whose are empty.
-            daemon.stop()
-            try daemon.start()
-            let rate = most * share
-            let load = Workload(streams: 1000, channels: 1, lines: Int(rate * seconds), first: round)
-            round += load.lines / 1000 + 1
-            let before = daemon.cpu().shard
-            Latency.feed(load, rate, daemon.ingestPath, Locked(false))
-            let perLine = (daemon.cpu().shard - before) / Double(load.lines)
-            let status = try daemon.status()
-            let figures = ["lag_p50_seconds", "lag_p99_seconds", "lag_p999_seconds"].map { (status[$0]?.doubleValue ?? 0) * 1e3 }
-            let shards = max(1, daemon.cpu().shards)
-            daemon.stop()
-            let reference = try LagReference.measure(
-                bytesPerLine: Double(load.bytes.count) / Double(load.lines), nanoseconds: perLine, workers: shards
-            ) {
-                Latency.feed(load, rate, $0, Locked(false))
+        let shares = [0.25, 0.5, 0.75]
+        var rows = shares.map { _ in [[Double]]() }
+        var streamRound = Self.roundsAtFirst
+        var isEven = true
+        for _ in 0..<rounds {
+            for (place, share) in shares.enumerated() {
+                if daemon.pid == 0 { try daemon.start() }
+                let rate = try sustainedRate(daemon, &streamRound) * share
+                // The figures are of the last half to whole minute: begin with a new process, whose are empty.
+                daemon.stop()
+                try daemon.start()
+                let load = Workload(streams: 1000, channels: 1, lines: Int(rate * seconds), first: streamRound)
+                streamRound += load.lines / 1000 + 1
+                let before = daemon.cpu().shard
+                let course = EvenLoad(load: load, rate: rate).send(to: daemon.ingestPath)
+                isEven = isEven && course.isEven
+                let perLine = (daemon.cpu().shard - before) / Double(load.lines)
+                let status = try daemon.status()
+                let figures = ["lag_p50_seconds", "lag_p99_seconds", "lag_p999_seconds"].map { (status[$0]?.doubleValue ?? 0) * 1e3 }
+                let shards = max(1, daemon.cpu().shards)
+                daemon.stop()
+                let reference = try LagReference.measure(
+                    bytesPerLine: Double(load.bytes.count) / Double(load.lines), nanoseconds: perLine, workers: shards
+                ) {
+                    EvenLoad(load: load, rate: rate).send(to: $0)
+                }
+                rows[place].append(
+                    [rate, perLine, course.readSoon * 100] + figures + reference[1...] + [figures[1] / max(1e-6, reference[1])])
             }
-            report.row(
-                ["\(Report.number(share)) of \(Report.number(most / 1000)) k lines/s"]
-                    + ([perLine] + figures + reference + [figures[1] / max(1e-6, reference[1])]).map(Report.number))
         }
+        for (share, row) in zip(shares, rows) {
+            let columns = (0..<row[0].count).map { column in
+                let sorted = row.map { $0[column] }.sorted()
+                return "\(Report.number(Measure.median(sorted))) (\(Report.number(sorted[0]))-\(Report.number(sorted[sorted.count - 1])))"
+            }
+            report.row(["\(Report.number(share)) of the highest"] + columns)
+        }
+        if !isEven { print("The sender was refused a real-time priority (SCHED_FIFO), so the load was less even than it says.") }
     }
 
     private static let roundsAtFirst = 500
@@ -72,9 +88,9 @@ struct Latency {
         return Double(lines) / (Double(Clocks.monotonic() - began) * 1e-9)
     }
 
-    /// Lines a second by the clock over three seconds or so of streams past their warm-up.
+    /// Lines a second by the clock over two seconds or so of streams past their warm-up.
     private func sustainedRate(_ daemon: TestedDaemon, _ round: inout Int) throws -> Double {
-        let load = Workload(streams: 1000, channels: 1, lines: 1_500_000, first: round)
+        let load = Workload(streams: 1000, channels: 1, lines: 1_000_000, first: round)
         round += load.lines / 1000 + 1
         let before = try daemon.count("readings_scored")
         let began = Clocks.monotonic()
@@ -87,7 +103,7 @@ struct Latency {
         let load = Workload(streams: 1000, channels: 1, lines: 1_000_000, first: Self.roundsAtFirst)
         let isOver = Locked(false)
         let path = daemon.ingestPath
-        let feeder = rate > 0 ? try WorkerThread("load") { Latency.feed(load, rate, path, isOver) } : nil
+        let feeder = rate > 0 ? try WorkerThread("load") { EvenLoad(load: load, rate: rate).send(to: path, until: isOver) } : nil
         defer {
             isOver.withLock { $0 = true }
             feeder?.join()
@@ -118,23 +134,6 @@ struct Latency {
             Report.number(Measure.percentile(stored, 0.999)), Report.number(Measure.median(seen)),
             Report.number(Measure.percentile(seen, 0.99)),
         ])
-    }
-
-    /// Lines at an even rate, every quarter of a millisecond what is due.
-    private static func feed(_ load: Workload, _ rate: Double, _ path: String, _ isOver: Locked<Bool>) {
-        guard let socket = try? UnixSocket.connect(path: path) else { return }
-        let began = Clocks.monotonic()
-        var sent = 0
-        let bytes = load.bytes
-        let perLine = Double(bytes.count) / Double(load.lines)
-        while !isOver.withLock({ $0 }), sent < bytes.count {
-            let due = min(bytes.count, Int(Double(Clocks.monotonic() - began) * 1e-9 * rate * perLine))
-            if due > sent {
-                guard (try? writeAll(socket.raw, Array(bytes[sent..<due]), object: path)) != nil else { return }
-                sent = due
-            }
-            Clocks.sleep(nanoseconds: 200_000)
-        }
     }
 }
 

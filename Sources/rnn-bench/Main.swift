@@ -63,7 +63,7 @@ struct Bench {
         if wants("forward") { try load.forward() }
         if wants("socket") { try load.throughput() }
         if wants("shards") { try load.shards() }
-        if wants("lag") { try Latency(report: report, program: program).lags(seconds: 15) }
+        if wants("lag") { try Latency(report: report, program: program).lags(rounds: rounds, seconds: 5) }
         if wants("latency") { try Latency(report: report, program: program).measure(probes: 1000) }
         if wants("scale") {
             let most = options["--streams"].flatMap { Int($0) } ?? 1_000_000

@@ -93,7 +93,7 @@ extension Workload {
         forEachLine(segment) { line in
             intake.received(bytes: line.count + 1, now: Workload.now)
             if (try? parser.parse(line)) != nil { _ = intake.accept(&parser.readings, now: Workload.now, arrival: 0) }
-            if intake.isNearlyFull { intake.flush(now: Workload.now) }
+            if intake.isDue { intake.flush(now: Workload.now) }
         }
         intake.flush(now: Workload.now)
     }

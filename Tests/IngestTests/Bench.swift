@@ -16,10 +16,14 @@ final class Notebook: BatchCourier {
     var acknowledgements: [Acknowledgement] = []
     /// Told of each batch's acknowledgements, as a writer would after storing it.
     var stored: (([Acknowledgement]) -> Void)?
+    var entryCapacity = 64
+    var idleShards: Set<Int> = []
     private var names: [UInt32: String] = [:]
     private var channels: [UInt32: [UInt16: String]] = [:]
 
-    func borrow() -> ReadingBatch { ReadingBatch(entryCapacity: 64, fieldCapacity: 2048) }
+    func borrow() -> ReadingBatch { ReadingBatch(entryCapacity: entryCapacity, fieldCapacity: 2048) }
+
+    func isIdle(shard: Int) -> Bool { idleShards.contains(shard) }
 
     func deliver(_ batch: ReadingBatch) {
         sequences.append(batch.sequence)
@@ -65,6 +69,14 @@ final class Bench {
 
     /// Feeds `measurement fields seconds`; no seconds: no time. `now` in seconds after `monday`.
     func feed(_ lines: String..., now: Int64 = 1_000_000) {
+        take(lines, now: now)
+        intake.flush(now: monday + now * second)
+    }
+
+    var isDue: Bool { intake.isDue }
+
+    /// As `feed`, without the end of the group.
+    func take(_ lines: [String], now: Int64 = 1_000_000) {
         for line in lines {
             let parts = line.split(separator: " ")
             let time = parts.count > 2 ? " \(monday + (Int64(parts[2]) ?? 0) * second)" : ""
@@ -79,7 +91,6 @@ final class Bench {
                 }
             }
         }
-        intake.flush(now: monday + now * second)
     }
 
     func dropped(_ reason: DropReason) -> Int64 { intake.totals.dropped[DropReason.allCases.firstIndex(of: reason) ?? 0] }

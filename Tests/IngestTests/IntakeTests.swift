@@ -103,6 +103,30 @@ import Testing
 }
 
 @Suite struct StreamTableTests {
+    @Test func `batches are due early for a shard that has nothing to do, and not for one that has`() {
+        let bench = Bench { $0.shards = 2 }
+        bench.book.entryCapacity = 512
+        // Sixteen neighbours are of one shard: these are of the first.
+        func fill(_ readings: Int, from second: Int) { for i in 0..<readings { bench.take(["s\(i % 10) x=1 \(second + i)"]) } }
+        fill(200, from: 0)
+        #expect(!bench.isDue, "no shard waits")
+        bench.book.idleShards = [1]
+        fill(100, from: 200)
+        #expect(!bench.isDue, "another shard waits")
+        bench.book.idleShards = [0]
+        fill(19, from: 300)
+        #expect(!bench.isDue, "it is asked at multiples of 64")
+        fill(1, from: 319)
+        #expect(bench.isDue)
+        bench.intake.flush(now: monday)
+        #expect(!bench.isDue && bench.book.readings.count == 320)
+        bench.book.idleShards = []
+        fill(503, from: 320)
+        #expect(!bench.isDue)
+        fill(2, from: 823)
+        #expect(bench.isDue, "a batch is nearly full")
+    }
+
     @Test func `ten thousand keys are told apart, removed and found again`() {
         var table = StreamTable(seed: 3)
         func find(_ key: String) -> UInt32 { Array(key.utf8).withUnsafeBufferPointer { table.find($0) } }

@@ -180,6 +180,17 @@ private final class Place {
         for _ in queues { #expect(answers.pop() == -1) }
     }
 
+    @Test func `a queue is awaited while its consumer has nothing else`() {
+        let queue = BoundedQueue<Int>(capacity: 4)
+        #expect(!queue.isAwaited, "nobody has asked")
+        queue.push(1)
+        #expect(queue.pop() == 1 && !queue.isAwaited, "the consumer is busy with what it took")
+        #expect(queue.pop(timeoutNanoseconds: 0) == nil && queue.isAwaited)
+        queue.push(2)
+        #expect(!queue.isAwaited, "there is something for it")
+        #expect(queue.pop() == 2 && !queue.isAwaited)
+    }
+
     @Test func `an empty queue waits no longer than it may`() {
         let queue = BoundedQueue<Int>(capacity: 1)
         let start = Clocks.monotonic()

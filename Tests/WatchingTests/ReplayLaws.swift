@@ -108,6 +108,15 @@ private func run(_ batches: [ReadingBatch], shard: Int = 0, shards: Int = 1) -> 
             #expect(other.digest == whole.digest)
             #expect(other.actions == whole.actions)
         }
+        // A batch in portions is the same batch, and every reading of it is told of once.
+        var watch = ShardWatch(settings: settings, shard: 0, shards: 1, channelsMax: 4)
+        var actions: [AlertAction] = []
+        for batch in fleet.batches(cut: { $0 % 500 == 499 }) {
+            var portions: [Int] = []
+            watch.apply(batch, actions: &actions, portion: 32) { portions.append($0) }
+            #expect(portions.reduce(0, +) == batch.entryCount && portions.dropLast().allSatisfy { $0 == 32 } && portions.last ?? 1 > 0)
+        }
+        #expect(watch.digest() == whole.digest && told(actions) == whole.actions)
     }
 
     @Test(
