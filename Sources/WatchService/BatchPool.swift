@@ -5,7 +5,8 @@ import Readings
 /// The batches that go round: ingest, shard, writer, and back. When too much is under way, the ingest thread waits.
 ///
 /// What counts is how full the delivered batches are: an even load makes many small ones, and those must not keep readings from the
-/// detector while the writer is busy with a commit. The batch given back last is lent first, so a quiet fleet touches the memory of a few.
+/// detector while the writer is busy with a commit. The batch given back last is lent first, so a quiet fleet touches the memory of a few;
+/// what a stalled disk piled up goes back to the system afterwards.
 final class BatchPool: BatchCourier, Sendable {
     private struct State {
         var free: [ReadingBatch] = []
@@ -25,6 +26,8 @@ final class BatchPool: BatchCourier, Sendable {
     /// Small batches for every full one.
     static let batchesPerFull = 16
     private static let full = 1024
+    /// Free batches that are kept: many times as many as an even load has under way.
+    static let kept = 64
 
     /// - Parameter fullMax: full batches under way at most.
     init(fullMax: Int, entryCapacity: Int, fieldCapacity: Int, shards: [BoundedQueue<ShardInput>]) {
@@ -62,7 +65,7 @@ final class BatchPool: BatchCourier, Sendable {
         let share = share(batch)
         state.change {
             $0.underWay -= share
-            if $0.free.count < batchesMax { $0.free.append(batch) }
+            if $0.free.count < BatchPool.kept { $0.free.append(batch) } else { $0.made = max(0, $0.made - 1) }
         }
     }
 

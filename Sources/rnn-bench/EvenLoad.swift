@@ -14,6 +14,8 @@ struct EvenLoad {
     struct Course {
         /// Lines that the reader had taken from the socket `looksAfter` nanoseconds after their write, as a share of those looked after.
         var readSoon = 0.0
+        /// Lines that it had taken when the next were due, a quarter of a millisecond after their write.
+        var readInTime = 0.0
         /// The system let the sender go first.
         var isEven = false
     }
@@ -36,25 +38,33 @@ struct EvenLoad {
         let bytes = load.bytes
         let perLine = Double(bytes.count) / Double(load.lines)
         let began = Clocks.monotonic()
-        var (sent, readSoon, looked, writes) = (0, 0, 0, 0)
+        var (sent, newest, readSoon, looked, readInTime, writes) = (0, 0, 0, 0, 0, 0)
         var next = began
         while !isOver.withLock({ $0 }), sent < bytes.count {
             next += EvenLoad.period
             EvenLoad.sleep(until: next)
             let due = min(bytes.count, Int(Double(Clocks.monotonic() - began) * 1e-9 * rate * perLine))
             guard due > sent else { continue }
+            if isRead(socket) { readInTime += newest }
             guard (try? writeAll(socket.raw, Array(bytes[sent..<due]), object: path)) != nil else { break }
             writes += 1
             if writes % EvenLoad.looksAfterEvery == 0 {
                 EvenLoad.sleep(until: Clocks.monotonic() + EvenLoad.looksAfter)
-                var unread: Int32 = 0
                 looked += due - sent
-                if ioctl(socket.raw, UInt(TIOCOUTQ), &unread) == 0, unread == 0 { readSoon += due - sent }
+                if isRead(socket) { readSoon += due - sent }
             }
+            newest = due - sent
             sent = due
         }
         course.readSoon = Double(readSoon) / Double(max(1, looked))
+        course.readInTime = Double(readInTime) / Double(max(1, sent - newest))
         return course
+    }
+
+    /// The reader has taken all that was written.
+    private func isRead(_ socket: borrowing Descriptor) -> Bool {
+        var unread: Int32 = 0
+        return ioctl(socket.raw, UInt(TIOCOUTQ), &unread) == 0 && unread == 0
     }
 
     private static func sleep(until moment: Int64) {

@@ -158,19 +158,24 @@ struct InProcess {
     /// Cost against the age of a stream.
     func age() {
         report.begin(
-            "age", "One stream, parse to episode, against its age:", ["readings", "ns a line", "min-max", "million lines/s", "x young"])
+            "age", "One stream, parse to episode, against its age, in rounds with a stream of 30,000 to \((3 + rounds) * 10),000 readings:",
+            ["readings", "ns a line", "min-max", "million lines/s", "x young"])
         for (name, profile) in [("default", DetectorProfile.standard), ("light", .light)] {
-            let load = Workload(streams: 1, channels: 1, lines: 10_000, segments: 101)
+            let load = Workload(streams: 1, channels: 1, lines: 10_000, segments: 100 + rounds)
             let pipe = Pipe(.detector(profile), streams: 1, channels: 1)
-            pipe.run(load, 0)
-            var reference = 0.0
-            var results: [Double] = []
-            for segment in 1...100 {
-                results.append(Measure.interleaved(1, per: load.lines, [{ _ in pipe.run(load, segment) }])[0][0])
-                guard [2, 10, 30, 100].contains(segment) else { continue }
-                let sorted = results.suffix(5).sorted()
-                if reference == 0 { reference = Measure.median(sorted) }
-                report.time("\(name), \((segment + 1) * load.lines)", sorted, reference: reference)
+            var next = 0
+            for age in [3, 10, 30, 100] {
+                while next < age {
+                    pipe.run(load, next)
+                    next += 1
+                }
+                let young = Pipe(.detector(profile), streams: 1, channels: 1)
+                for segment in 0..<3 { young.run(load, segment) }
+                let old = next
+                let times = Measure.interleaved(
+                    rounds, per: load.lines, [{ pipe.run(load, old + $0) }, { young.run(load, 3 + $0) }])
+                next += rounds
+                report.time("\(name), \(age * load.lines)", times[0], reference: Measure.median(times[1]))
             }
         }
     }

@@ -61,6 +61,24 @@ struct FlowTests {
         #expect(pool.fill == 0.75)
     }
 
+    @Test func `what piled up while the disk stood still is let go of, and as much may pile up again`() {
+        let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 2000)])
+        for round in 0..<3 {
+            var lent: [ReadingBatch] = []
+            for _ in 0..<200 {
+                let batch = pool.borrow()
+                fill(batch, readings: 1)
+                lent.append(batch)
+            }
+            weak var last = lent.last
+            for batch in lent { pool.giveBack(batch) }
+            lent = []
+            #expect(last == nil, "round \(round): of 200 batches given back the last is beyond those kept")
+        }
+        let kept = (0..<BatchPool.kept).map { _ in pool.borrow() }
+        #expect(Set(kept.map { ObjectIdentifier($0) }).count == BatchPool.kept && kept.allSatisfy(\.isEmpty))
+    }
+
     @Test func `lag percentiles are upper edges of their bins, of the last minute`() {
         var lags = LagHistogram()
         let second: Int64 = 1_000_000_000
