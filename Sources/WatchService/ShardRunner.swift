@@ -41,7 +41,7 @@ final class ShardRunner: @unchecked Sendable {
     static let rotationReadingsMax: Int64 = 1_000_000
     /// ... if it took at least so long (nanoseconds), as states are larger than readings.
     static let rotationMin: Int64 = 600_000_000_000
-    /// Readings after which it is looked at the clock how late they are (less than a tenth of a millisecond).
+    /// Readings after which it is looked at the clock how late they are (of one channel: less than a tenth of a millisecond).
     private static let readingsPerLag = 32
     /// Streams whose left work is done before the queue is asked again (about 10 microseconds).
     private static let settledAtOnce = 4

@@ -19,6 +19,18 @@ public struct StreamBudget: Sendable {
 }
 
 extension ShardWatch {
+    /// Tells streams how many share their group's budget.
+    mutating func share(_ group: UInt16, _ stream: UInt32, _ streams: UInt32, _ sequence: Int64, _ isReplay: Bool) {
+        let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
+        for local in wanted where slots[local].state != nil && slots[local].budgetGroup == group {
+            guard extra(local).pointee.budgetShare != streams else { continue }
+            let block = local / ShardWatch.streamsPerBlock
+            if isReplay, sequence <= blocks[block].newestGeneration { continue }
+            extra(local).pointee.budgetShare = streams
+            blocks[block].pendingWrites = 2
+        }
+    }
+
     /// The budgets of the streams that `isWanted` names, with the moments since `since` (nanoseconds since 1970).
     public func budgets(matching isWanted: (String) -> Bool, since: Int64) -> [StreamBudget] {
         slots.indices.compactMap { local in

@@ -216,18 +216,6 @@ public struct ShardWatch: ~Copyable {
         }
     }
 
-    /// Tells streams how many share their group's budget.
-    private mutating func share(_ group: UInt16, _ stream: UInt32, _ streams: UInt32, _ sequence: Int64, _ isReplay: Bool) {
-        let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
-        for local in wanted where slots[local].state != nil && slots[local].budgetGroup == group {
-            guard extra(local).pointee.budgetShare != streams else { continue }
-            let block = local / ShardWatch.streamsPerBlock
-            if isReplay, sequence <= blocks[block].newestGeneration { continue }
-            extra(local).pointee.budgetShare = streams
-            blocks[block].pendingWrites = 2
-        }
-    }
-
     /// The daemon's own conditions are alerts of stream 0, which has no readings.
     private mutating func condition(
         _ kind: String, _ reason: String?, _ time: Int64, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]
