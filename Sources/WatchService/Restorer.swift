@@ -217,13 +217,13 @@ public enum Restorer {
                         shards.replay(batch)
                         counts.batches += 1
                         counts.readings += batch.entryCount
+                        progress()
                     }
                 } catch { reason = "\(error)" }
             }
             if let reason {
                 problems.append(StoredDamage(place: .journal(sequence: row.sequence), what: what, reason: reason, payload: row.payload))
             }
-            progress()
         }
         if let last, last < report.sequence { missing(last + 1, report.sequence) }
         report.batchesReplayed = counts.batches
