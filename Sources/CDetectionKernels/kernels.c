@@ -36,6 +36,10 @@ typedef v32s v32su __attribute__((aligned(2)));
 /* Fused where the instruction set has it, else rounded twice; for any vector. */
 #define FMA(a, b, c) (HAS_FMA ? __builtin_elementwise_fma(a, b, c) : (a) * (b) + (c))
 
+/* The lesser and the greater of two vectors in one instruction; the second where the first is no number. */
+#define LEAST(a, b) ((a) < (b) ? (a) : (b))
+#define MOST(a, b) ((a) > (b) ? (a) : (b))
+
 /* f of every lane, by the C library. */
 #define LANES(NAME, VD, n, f)                                                                                                   \
   static inline __attribute__((always_inline)) VD SET(NAME)(VD x) {                                                             \
@@ -142,6 +146,10 @@ const cdk_table_f32 *cdk_kernels_f32(const char *name) { return strcmp(name, cho
 const cdk_table_f64 *cdk_kernels_f64(const char *name) { return strcmp(name, chosen) ? 0 : best_f64; }
 #endif
 const char *cdk_instruction_set(void) { return chosen; }
+const int32_t *cdk_bank_sources(void) {
+  static const int32_t sources[CDK_SIDES] = {CDK_SOURCES};
+  return sources;
+}
 
 #define CDK_DEFINE(R, S, P, G)                                                                                                          \
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
@@ -153,7 +161,7 @@ const char *cdk_instruction_set(void) { return chosen; }
   R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S->dot(a, b, n); }                                               \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S->axpy(y, x, a, n); }                                               \
   int32_t cdk_nearest_##S(const P *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
-  void cdk_pull_##S(P *p, const R *s, int32_t slot, int32_t d, R rate) { best_##S->pull(p, s, slot, d, rate); }                      \
+  void cdk_pull_##S(P *p, const R *s, int32_t m, int32_t slot, int32_t d, R rate) { best_##S->pull(p, s, m, slot, d, rate); }           \
   void cdk_keep_##S(G *to, const R *g, int32_t n) { best_##S->keep(to, g, n); }                                                     \
   void cdk_learn_##S(R *y, const G *x, R a, int32_t n) { best_##S->learn(y, x, a, n); }                                             \
   void cdk_toward_##S(R *m, const R *x, R gain, int32_t n) { best_##S->toward(m, x, gain, n); }                                     \

@@ -46,7 +46,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
         let y: UnsafeMutablePointer<Scalar>
         let bins: UnsafeMutablePointer<Int32>
         let grids: UnsafeMutablePointer<cdk_grids>
-        private let places: UnsafeMutablePointer<Int32>
+        private let rows: UnsafeMutablePointer<Int32>
         private let edges: UnsafeMutablePointer<Double>
 
         init(rankGrid: HistogramGrid, tailGrid: HistogramGrid) {
@@ -55,16 +55,16 @@ struct CalibratorBank<Scalar: KernelScalar> {
             evidence.initialize(repeating: 0, count: 3 * n)
             reach = evidence + n
             y = reach + n
-            bins = .allocate(capacity: 3 * n)
-            bins.initialize(repeating: 0, count: 3 * n)
-            places = bins + n
+            bins = .allocate(capacity: 2 * n)
+            bins.initialize(repeating: 0, count: 2 * n)
+            rows = bins + n
             edges = .allocate(capacity: 4 * n)
             edges.initialize(repeating: 0, count: 4 * n)
             let sources = CalibratorBank.sources
+            precondition(2 * Statistic.count == n && sources.indices.allSatisfy { sources[$0] == Int(cdk_bank_sources()[$0]) })
             for i in 0..<sources.count {
                 let grid = i < CalibratorBank.rankCount ? rankGrid : tailGrid
-                places[i] = Int32(sources[i])
-                places[n + i] = Int32(CalibratorBank.row(i, rankGrid, tailGrid))
+                rows[i] = Int32(CalibratorBank.row(i, rankGrid, tailGrid))
                 edges[i] = i == CalibratorBank.rankCount - 1 ? CalibratorBank.noveltyStart : grid.start
                 edges[n + i] = grid.width
                 edges[2 * n + i] = 1 / grid.width
@@ -74,7 +74,7 @@ struct CalibratorBank<Scalar: KernelScalar> {
             grids.initialize(
                 to:
                     cdk_grids(
-                        source: places, row: places + n, start: edges, width: edges + n, scale: edges + 2 * n, top: edges + 3 * n))
+                        row: rows, start: edges, width: edges + n, scale: edges + 2 * n, top: edges + 3 * n))
         }
 
         func deallocate() {

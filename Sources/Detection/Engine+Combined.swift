@@ -29,7 +29,6 @@ extension Engine {
             let input = channels[index]
             guard input.value.isFinite else { continue }
             let next = index &+ 1 < channels.count ? UnsafeRawPointer(channels[index &+ 1].state) : nextChannel
-            if index &+ 1 < channels.count { fetch(channels[index &+ 1].state, layout.covarianceAt) }
             let takes = combinedStatistics(input, s, hasClock, intervals, equalises, lines + count &* Statistic.count, next, &verdict)
             let states = input.state.assumingMemoryBound(to: Channel.self).pointee.states
             statistics[count].takesPart = takes
@@ -169,6 +168,7 @@ extension Engine {
         // Before the prediction, which does not wait for it.
         let z = c.pointee.deviation.step(value, age: age)
         let novelty = noveltyDistance(p, c, z)
+        if let next { fetch(next, layout.covarianceAt) }
         let prediction = predict(p, value, hasClock, isDriven: input.isDriven, next: next)
         if let next { fetchArrays(next) }
         let last = horizonCount - 1
@@ -204,7 +204,7 @@ extension Engine {
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), lifeShare: profile.fusion.jumpLife,
             ring: array(p, layout.jumpAt), length: profile.jumpWindow)
         line[Statistic.clockBroad.rawValue] = line[Statistic.errorClock.rawValue]
-        for i in 0..<Statistic.count { line[i] = min(max(line[i], -50), 50) }
+        for i in 0..<Statistic.count { line[i] = clipped(line[i], 50) }
         for i in 0..<Equaliser.count {
             let at = Statistic.firstEqualised.rawValue + i
             line[at] = c.pointee.equaliser.step(i, line[at], divides: equalises)

@@ -260,14 +260,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         return UInt64(max(100, min(300, day.rounded(.up))))
     }
 
-    /// Brings the scalars of the next reading nearer, whose places everything else depends on.
+    /// Brings the scalars of the next reading's stream nearer, whose places everything else depends on. What else it needs follows little by
+    /// little: a processor waits when more lines are on their way than it can keep account of.
     @inline(__always)
     private mutating func fetchScalars() {
         if let p = nextStream { fetch(p, layout.bankTablesAt) }
-        if let p = nextChannel {
-            fetch(p, layout.covarianceAt)
-            fetch(p + layout.clockHeadAt, layout.channelBytes - layout.clockHeadAt)
-        }
     }
 
     /// Brings nearer what a channel's next reading needs beside scalars and covariance.
@@ -276,17 +273,27 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let c = p.assumingMemoryBound(to: Channel.self)
         let age = c.pointee.age
         let n = layout.featuresPadded
+        let newest = ringRow(age)
         fetch(p + layout.readoutsAt, horizonCount * n * MemoryLayout<Scalar>.stride)
         for q in 0...horizonCount {
-            let k = q < horizonCount ? UInt64(horizons[q]) : 0
-            guard age >= k else { continue }
-            let row = Int((age - k) % UInt64(layout.ring)) * n
+            let k = q < horizonCount ? horizons[q] : 0
+            guard age >= UInt64(k) else { continue }
+            let row = ringRow(newest, before: k) * n
             fetch(p + layout.phiAt + row * MemoryLayout<Scalar>.stride, n * MemoryLayout<Scalar>.stride)
             fetch(p + layout.gainAt + row * MemoryLayout<Scalar.Gain>.stride, n * MemoryLayout<Scalar.Gain>.stride)
         }
         fetch(p + layout.prototypesAt, layout.jumpAt - layout.prototypesAt)
+        fetch(p + layout.clockHeadAt, layout.channelBytes - layout.clockHeadAt)
         fetch(p + layout.jumpAt + c.pointee.jump.place(in: profile.jumpWindow) * MemoryLayout<Scalar>.stride, 1)
     }
+
+    /// The row of the rings of features and gains that belongs to a channel's reading of this age.
+    @inline(__always)
+    func ringRow(_ age: UInt64) -> Int { Int(age % UInt64(layout.ring)) }
+
+    /// The row of k readings before; k is less than the ring's length.
+    @inline(__always)
+    func ringRow(_ newest: Int, before k: Int) -> Int { newest >= k ? newest &- k : newest &- k &+ layout.ring }
 
     /// Everything but the score.
     @inline(__always)
@@ -371,6 +378,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let phi = array(p, layout.phiAt)
         let gains = (p + layout.gainAt).assumingMemoryBound(to: Scalar.Gain.self)
         let readouts = array(p, layout.readoutsAt)
+        let newest = ringRow(age)
         for q in 0..<horizonCount {
             let k = UInt64(horizons[q])
             guard age >= k else { continue }
@@ -378,7 +386,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
                 out.judged[q] = false
                 continue
             }
-            let row = Int((age - k) % UInt64(layout.ring)) * n
+            let row = ringRow(newest, before: horizons[q]) * n
             let w = readouts + q * n
             let guess = clipped(Double(Scalar.dot(w, phi + row, count)), 30)
             let e = x - guess
@@ -392,7 +400,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
         }
         if !isDriven { core.step(state: array(p, layout.hiddenAt), input: Scalar(clipped(x, 8))) }
-        let row = Int(age % UInt64(layout.ring)) * n
+        let row = newest * n
         writeFeatures(p, phi + row, x, c.pointee.previous, hasClock)
         c.pointee.previous = x
         let memory = min(max(0.2 * ageReal, 2000), 50_000)

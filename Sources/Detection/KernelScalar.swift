@@ -17,7 +17,8 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     static func nearest(
         _ prototypes: UnsafePointer<Coordinate>, _ s: UnsafePointer<Self>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Self>
     ) -> Int32
-    static func pull(_ prototypes: UnsafeMutablePointer<Coordinate>, _ s: UnsafePointer<Self>, _ slot: Int32, _ d: Int32, _ rate: Self)
+    static func pull(
+        _ prototypes: UnsafeMutablePointer<Coordinate>, _ s: UnsafePointer<Self>, _ m: Int32, _ slot: Int32, _ d: Int32, _ rate: Self)
     static func keep(_ to: UnsafeMutablePointer<Gain>, _ g: UnsafePointer<Self>, _ n: Int32)
     static func learn(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Gain>, _ a: Self, _ n: Int32)
     static func toward(_ m: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Self>, _ gain: Self, _ n: Int32)
@@ -55,8 +56,10 @@ extension Float: KernelScalar {
         _ prototypes: UnsafePointer<Int16>, _ s: UnsafePointer<Float>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Float>
     ) -> Int32 { cdk_nearest_f32(prototypes, s, m, d, distance2) }
     @inline(__always)
-    static func pull(_ prototypes: UnsafeMutablePointer<Int16>, _ s: UnsafePointer<Float>, _ slot: Int32, _ d: Int32, _ rate: Float) {
-        cdk_pull_f32(prototypes, s, slot, d, rate)
+    static func pull(
+        _ prototypes: UnsafeMutablePointer<Int16>, _ s: UnsafePointer<Float>, _ m: Int32, _ slot: Int32, _ d: Int32, _ rate: Float
+    ) {
+        cdk_pull_f32(prototypes, s, m, slot, d, rate)
     }
     @inline(__always)
     static func keep(_ to: UnsafeMutablePointer<UInt16>, _ g: UnsafePointer<Float>, _ n: Int32) { cdk_keep_f32(to, g, n) }
@@ -118,8 +121,10 @@ extension Double: KernelScalar {
         _ prototypes: UnsafePointer<Double>, _ s: UnsafePointer<Double>, _ m: Int32, _ d: Int32, _ distance2: UnsafeMutablePointer<Double>
     ) -> Int32 { cdk_nearest_f64(prototypes, s, m, d, distance2) }
     @inline(__always)
-    static func pull(_ prototypes: UnsafeMutablePointer<Double>, _ s: UnsafePointer<Double>, _ slot: Int32, _ d: Int32, _ rate: Double) {
-        cdk_pull_f64(prototypes, s, slot, d, rate)
+    static func pull(
+        _ prototypes: UnsafeMutablePointer<Double>, _ s: UnsafePointer<Double>, _ m: Int32, _ slot: Int32, _ d: Int32, _ rate: Double
+    ) {
+        cdk_pull_f64(prototypes, s, m, slot, d, rate)
     }
     @inline(__always)
     static func keep(_ to: UnsafeMutablePointer<Double>, _ g: UnsafePointer<Double>, _ n: Int32) { cdk_keep_f64(to, g, n) }

@@ -33,7 +33,7 @@ struct StateNovelty: BitwiseCopyable {
                 slot = Int32(truncatingIfNeeded: oldest(lastUse, slots))
             }
         }
-        Scalar.pull(prototypes, state, slot, Int32(truncatingIfNeeded: dimension), rate)
+        Scalar.pull(prototypes, state, Int32(truncatingIfNeeded: slots), slot, Int32(truncatingIfNeeded: dimension), rate)
         lastUse[Int(slot)] = UInt32(truncatingIfNeeded: min(age, UInt64(UInt32.max)))
         return distance
     }

@@ -123,7 +123,7 @@ struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
 
     /// Where in the ring the next difference goes.
     @inline(__always)
-    func place(in length: Int) -> Int { Int(count) % length }
+    func place(in length: Int) -> Int { Int(count % UInt32(truncatingIfNeeded: length)) }
 
     @inline(__always)
     private mutating func push(_ difference: Double, _ ring: UnsafeMutablePointer<Scalar>, _ length: Int) {

@@ -7,7 +7,6 @@ final class DetectorFleet {
 
     private var single: Detector?
     private var double: ReferenceDetector?
-    private var verdict = Verdict(channelsMax: 1)
     private let memory: UnsafeMutableRawPointer
     private let streamBytes: Int
     private let size: Int
@@ -51,25 +50,41 @@ final class DetectorFleet {
 
     deinit { memory.deallocate() }
 
+    /// Feeds so many readings. Detector and verdict are local meanwhile: every access to a property of a class is checked for others.
     func run(_ readings: Int) {
-        for _ in 0..<readings {
-            let (stream, round) = (at % streams, at / streams)
-            let base = memory + stream * size
-            let value = noise[(round &* 31 &+ stream &* 7) & 4095]
-            withUnsafeTemporaryAllocation(of: ChannelInput.self, capacity: 1) { inputs in
-                inputs.initializeElement(at: 0, to: ChannelInput(state: base + streamBytes, value: value, index: 0))
-                let channels = UnsafeBufferPointer(inputs)
-                let time = Int64(round) * 60_000_000_000
-                if single != nil {
-                    let next = memory + (stream + 1 == streams ? 0 : stream + 1) * size
-                    single?.expect(stream: next, channel: next + streamBytes)
-                    single?.step(stream: base, channels: channels, time: time, hasClock: true, verdict: &verdict)
-                } else {
-                    double?.step(stream: base, channels: channels, time: time, hasClock: true, verdict: &verdict)
-                }
+        var verdict = Verdict(channelsMax: 1)
+        var sum = 0.0
+        if var detector = single.take() {
+            feed(readings) { stream, channels, next, time in
+                detector.expect(stream: next, channel: next + streamBytes)
+                detector.step(stream: stream, channels: channels, time: time, hasClock: true, verdict: &verdict)
+                sum += verdict.score
             }
-            sum += verdict.score
-            at += 1
+            single = consume detector
+        } else if var detector = double.take() {
+            feed(readings) { stream, channels, _, time in
+                detector.step(stream: stream, channels: channels, time: time, hasClock: true, verdict: &verdict)
+                sum += verdict.score
+            }
+            double = consume detector
+        }
+        self.sum += sum
+    }
+
+    @inline(__always)
+    private func feed(
+        _ readings: Int, _ step: (UnsafeMutableRawPointer, UnsafeBufferPointer<ChannelInput>, UnsafeMutableRawPointer, Int64) -> Void
+    ) {
+        withUnsafeTemporaryAllocation(of: ChannelInput.self, capacity: 1) { inputs in
+            for _ in 0..<readings {
+                let (stream, round) = (at % streams, at / streams)
+                let base = memory + stream * size
+                let value = noise[(round &* 31 &+ stream &* 7) & 4095]
+                inputs.initializeElement(at: 0, to: ChannelInput(state: base + streamBytes, value: value, index: 0))
+                let next = memory + (stream + 1 == streams ? 0 : stream + 1) * size
+                step(base, UnsafeBufferPointer(inputs), next, Int64(round) * 60_000_000_000)
+                at += 1
+            }
         }
     }
 }

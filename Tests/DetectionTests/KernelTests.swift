@@ -138,8 +138,8 @@ struct KernelTests {
             var exact = [Double](repeating: 0, count: slots * d)
             for k in 0..<slots {
                 let s = (0..<d).map { _ in random.uniform(-1, 1) }
-                single.pointee.pull(&kept, s.map(Float.init), Int32(k), Int32(d), 1)
-                double.pointee.pull(&exact, s, Int32(k), Int32(d), 1)
+                single.pointee.pull(&kept, s.map(Float.init), Int32(slots), Int32(k), Int32(d), 1)
+                double.pointee.pull(&exact, s, Int32(slots), Int32(k), Int32(d), 1)
             }
             for i in exact.indices { #expect(abs(Double(kept[i]) / 32767 - exact[i]) <= 0.51 / 32767) }
             for m in [1, 7, 8, 9, slots - 1, slots] where m <= slots {
@@ -149,8 +149,8 @@ struct KernelTests {
                 #expect(slot < m)
                 #expect(single.pointee.nearest(kept, s.map(Float.init), Int32(m), Int32(d), &near) == slot)
                 #expect(abs(Double(near).squareRoot() - far.squareRoot()) < 1e-3)
-                single.pointee.pull(&kept, s.map(Float.init), slot, Int32(d), 0.05)
-                double.pointee.pull(&exact, s, slot, Int32(d), 0.05)
+                single.pointee.pull(&kept, s.map(Float.init), Int32(slots), slot, Int32(d), 0.05)
+                double.pointee.pull(&exact, s, Int32(slots), slot, Int32(d), 0.05)
             }
         }
     }
@@ -204,13 +204,12 @@ struct KernelTests {
         }
 
         private func step(_ answers: Bool, _ body: (UnsafePointer<Double>, UnsafePointer<cdk_grids>, Int32) -> Void) {
-            // Backwards, so that a side that looks in the wrong place is seen.
-            let places = (0..<32).map { Int32(31 - $0) } + (0..<32).map { Int32(40 * $0) }
+            let rows = (0..<32).map { Int32(40 * $0) }
             let edges = [Self.start, Self.width, 1 / Self.width, Self.top].flatMap { [Double](repeating: $0, count: 32) }
-            places.withUnsafeBufferPointer { p in
+            rows.withUnsafeBufferPointer { r in
                 edges.withUnsafeBufferPointer { e in
-                    guard let p = p.baseAddress, let e = e.baseAddress else { return }
-                    var grids = cdk_grids(source: p, row: p + 32, start: e, width: e + 32, scale: e + 64, top: e + 96)
+                    guard let r = r.baseAddress, let e = e.baseAddress else { return }
+                    var grids = cdk_grids(row: r, start: e, width: e + 32, scale: e + 64, top: e + 96)
                     body(statistics, &grids, answers ? 1 : 0)
                 }
             }
@@ -228,7 +227,7 @@ struct KernelTests {
             double.run(f64, answers: true)
             for i in 0..<(Int(CDK_RANKS) + Int(CDK_TAILS)) {
                 let isRank = i < Int(CDK_RANKS)
-                let c = before.statistics[31 - i]
+                let c = before.statistics[Int(cdk_bank_sources()[i])]
                 let y = inverseSinh(2 * (i == Int(CDK_RANKS) - 1 ? logarithm(max(c, 0) + 1e-3) : c))
                 let bin = Int(max(0, min(BankTrial.top, (y - BankTrial.start) / BankTrial.width)))
                 let unit = Double(isRank ? CDK_RANK_UNIT : CDK_TAIL_UNIT)

@@ -23,6 +23,10 @@
 #define CDK_TAILS 14
 #define CDK_SIDES 32
 #define CDK_RANK_UNIT 2
+/* Which of the combined statistics (16 up, 16 down) a side looks at, in the order of Statistic.swift: both sides of the value, four drifts and
+ * the long error, the novelty; then both sides of the long error, the novelty, the gated error, both sides of three levels, the jump and the
+ * clock's error over many channels; then padding. */
+#define CDK_SOURCES 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 9, 7, 23, 9, 10, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31, 0, 0, 0, 0, 0
 #define CDK_TAIL_UNIT 640
 /* Regressors of the clock head, padded. */
 #define CDK_CLOCK 10
@@ -34,13 +38,14 @@ typedef struct {
   int16_t highest[16], lowest[16];          /* of ranks: ends of everything seen */
   float start[16], rarity[16], slope[16];   /* of tails: where the fitted tail begins, -log10 of what is beyond, mean excess */
 } cdk_sides;
-/* The same for all streams, [CDK_SIDES] each: which of the combined statistics a side looks at, where its histogram begins in the tables,
- * its lower edge, bin width, 1 / that, and last bin. */
+/* The same for all streams, [CDK_SIDES] each: where a side's histogram begins in the tables, its lower edge, bin width, 1 / that, and last bin. */
 typedef struct {
-  const int32_t *source, *row;
+  const int32_t *row;
   const double *start, *width, *scale, *top;
 } cdk_grids;
 
+/* CDK_SOURCES [CDK_SIDES]. */
+const int32_t *cdk_bank_sources(void);
 /* Name of the instruction set in use: "avx512", "avx2", "sse2", "neon" or "portable". */
 const char *cdk_instruction_set(void);
 #define CDK_DECLARE(R, S, P, G)                                                                                                       \
@@ -56,15 +61,15 @@ const char *cdk_instruction_set(void);
   /* Nearest of m prototypes to s[d], any m > 0; slot k, dimension j is at (k / 8) 8 d + 8 j + k % 8. Returns the slot (lowest on   \
    * a tie) and its squared distance. Coordinates lie in [-1, 1]; in single precision a prototype keeps them in steps of 1 / 32767. */ \
   int32_t cdk_nearest_##S(const P *prototypes, const R *s, int32_t m, int32_t d, R *distance2);                                  \
-  /* Moves prototype `slot` by `rate` of the way to s[d]; 1 puts it there. */                                                     \
-  void cdk_pull_##S(P *prototypes, const R *s, int32_t slot, int32_t d, R rate);                                                 \
+  /* Moves prototype `slot` of m slots by `rate` of the way to s[d]; 1 puts it there. */                                          \
+  void cdk_pull_##S(P *prototypes, const R *s, int32_t m, int32_t slot, int32_t d, R rate);                                      \
   /* Keeps a gain for later; in single precision as bfloat16 (8 bits of fraction). */                                             \
   void cdk_keep_##S(G *to, const R *g, int32_t n);                                                                               \
   /* y <- y + a x for a gain that was kept */                                                                                     \
   void cdk_learn_##S(R *y, const G *x, R a, int32_t n);                                                                          \
   /* m <- m + gain (x - m) */                                                                                                     \
   void cdk_toward_##S(R *m, const R *x, R gain, int32_t n);                                                                      \
-  /* One reading of the calibrator bank: from `statistics`, of which grids->source tells the places, evidence[CDK_SIDES] (see               \
+  /* One reading of the calibrator bank: from `statistics` [32], at the places CDK_SOURCES, evidence[CDK_SIDES] (see                        \
    * CalibratorBank.swift), y = asinh(2c) with ln(c + 1e-3) for the last rank, the bins y falls in, and `reach`, the blocks that got as      \
    * far. Shares are 1 / (blocks + 1). Without `answers` evidence and reach are 0; with `counts` the sides take note of the bins. */         \
   void cdk_bank_##S(const double *statistics, R *evidence, R *reach, R *y, int32_t *bin, const cdk_grids *grids,                      \
@@ -92,7 +97,7 @@ CDK_DECLARE(double, f64, double, double)
     R (*dot)(const R *, const R *, int32_t);                                                                                    \
     void (*axpy)(R *, const R *, R, int32_t);                                                                                   \
     int32_t (*nearest)(const P *, const R *, int32_t, int32_t, R *);                                                            \
-    void (*pull)(P *, const R *, int32_t, int32_t, R);                                                                          \
+    void (*pull)(P *, const R *, int32_t, int32_t, int32_t, R);                                                                 \
     void (*keep)(G *, const R *, int32_t);                                                                                      \
     void (*learn)(R *, const G *, R, int32_t);                                                                                  \
     void (*toward)(R *, const R *, R, int32_t);                                                                                 \
