@@ -115,6 +115,14 @@ int rw_processor(void) {
     return sched_getcpu();
 }
 
+int rw_confine(int thread, int processor) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (processor >= 0) CPU_SET(processor, &set);
+    else for (int i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+    return sched_setaffinity(thread, sizeof set, &set);
+}
+
 void rw_return_large_blocks(size_t bytes) {
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, (int)bytes);

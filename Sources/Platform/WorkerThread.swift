@@ -50,4 +50,7 @@ public enum Processors {
     public static var count: Int { Int(rw_processors()) }
     /// The one on which the calling thread runs just now; -1: unknown.
     public static var current: Int32 { rw_processor() }
+
+    /// Confines a thread (0: the calling one, and those that it starts) to one processor; nil: to none. Without effect where that is not allowed.
+    public static func confine(thread: Int32, to processor: Int?) { _ = rw_confine(thread, Int32(clamping: processor ?? -1)) }
 }

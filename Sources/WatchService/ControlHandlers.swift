@@ -14,7 +14,7 @@ final class ControlHandlers: @unchecked Sendable {
     // Safety: `reader` is touched by the control thread only; everything else is safe by itself.
     private let pipeline: Pipeline
     private let databasePath: String
-    private let status: @Sendable () -> StatusReport
+    private let status: @Sendable (StoreReader?) -> StatusReport
     private let reload: @Sendable () -> String
     private let configuration: @Sendable () -> Configuration
     private let explain: @Sendable (StoreReader, JSONValue) throws -> JSONValue
@@ -23,7 +23,7 @@ final class ControlHandlers: @unchecked Sendable {
     private var uploads = ModelUploads()
 
     init(
-        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable () -> StatusReport,
+        pipeline: Pipeline, databasePath: String, status: @escaping @Sendable (StoreReader?) -> StatusReport,
         reload: @escaping @Sendable () -> String, explain: @escaping @Sendable (StoreReader, JSONValue) throws -> JSONValue,
         assignModels: @escaping @Sendable () throws -> [String], configuration: @escaping @Sendable () -> Configuration
     ) {
@@ -44,8 +44,8 @@ final class ControlHandlers: @unchecked Sendable {
     private func answer(_ request: ControlRequest) throws -> JSONValue {
         let arguments = request.arguments
         switch request.command {
-        case "status": return status().json
-        case "metrics": return .string(status().metrics)
+        case "status": return status(try? open()).json
+        case "metrics": return .string(status(try? open()).metrics)
         case "alerts.query": return ControlProtocol.result(try StoreQuestions.alerts(try open(), arguments))
         case "alerts.show": return try StoreQuestions.alert(try open(), arguments)
         case "alerts.explain": return try explain(try open(), arguments)

@@ -116,14 +116,15 @@ public final class Daemon: @unchecked Sendable {
         Systemd.notify("READY=1\nSTATUS=\(statusLine())")
         log.info("ready", ["state_dir": directory, "version": options.version])
         ProcessMemory.releaseStartupCode()
-        serve(signals, pipeline)
+        var metricsReader: StoreReader?
+        serve(signals, pipeline, &metricsReader)
         Systemd.notify("STOPPING=1\nSTATUS=storing state")
         control?.stop()
         stop(pipeline)
         handOver(pipeline.ingest.handedOver.withLock { $0 })
         for made in sockets.made { UnixSocket.remove(path: made.path, made.identity) }
         let totals = pipeline.ingest.snapshot.withLock { $0.totals }
-        writeMetrics(configuration)
+        writeMetrics(configuration, &metricsReader)
         log.info(
             "stopped",
             [
@@ -247,7 +248,8 @@ public final class Daemon: @unchecked Sendable {
     private func serveControl(_ listener: Int32?, _ pipeline: Pipeline) throws -> ControlServer? {
         guard let listener else { return nil }
         let handlers = ControlHandlers(
-            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline) }, reload: { [self] in reload(pipeline) },
+            pipeline: pipeline, databasePath: databasePath, status: { [self] in status(pipeline, $0) },
+            reload: { [self] in reload(pipeline) },
             explain: { [self] in try Explanations.answer($0, $1, self.configuration.withLock { $0 }) },
             assignModels: { [self] in try pipeline.assignModels(self.configuration.withLock { $0 }) },
             configuration: { [self] in configuration.withLock { $0 } })
@@ -267,7 +269,7 @@ public final class Daemon: @unchecked Sendable {
     // MARK: - While it runs
 
     /// Waits for signals; pings the watchdog only while ingest, shards and writer move; writes metrics; returns when told to stop.
-    private func serve(_ signals: borrowing SignalSource, _ pipeline: Pipeline) {
+    private func serve(_ signals: borrowing SignalSource, _ pipeline: Pipeline, _ metricsReader: inout StoreReader?) {
         let watchdog = Systemd.watchdogNanoseconds()
         var pingedAt: Int64 = 0
         var measuredAt: Int64 = 0
@@ -300,7 +302,7 @@ public final class Daemon: @unchecked Sendable {
             let configuration = configuration.withLock { $0 }
             if !configuration.text("metrics_file").isEmpty, now - measuredAt > configuration.number("metrics_interval") {
                 measuredAt = now
-                writeMetrics(configuration)
+                writeMetrics(configuration, &metricsReader)
             }
         }
     }
@@ -342,12 +344,13 @@ public final class Daemon: @unchecked Sendable {
         return "\(max(streams, pipeline.restored.streams)) streams, \(Int(rate.withLock { $0.perSecond })) readings/s, \(open) open alerts"
     }
 
-    private func status(_ pipeline: Pipeline) -> StatusReport {
+    /// `reader` belongs to the calling thread; nil: the database cannot be read now.
+    private func status(_ pipeline: Pipeline, _ reader: StoreReader?) -> StatusReport {
         let ingest = pipeline.ingest.snapshot.withLock { $0 }
         let writer = pipeline.writer.statistics
         var counts: (open: Int64, total: Int64) = (0, 0)
         var last: Int64?
-        if let reader = try? StoreReader(path: databasePath) {
+        if let reader {
             counts = (try? reader.alertCounts()) ?? counts
             last = writer.lastCheckpointAt ?? (try? reader.lastCheckpointAt())
         }
@@ -361,10 +364,11 @@ public final class Daemon: @unchecked Sendable {
             readingsPerSecond: rate.withLock { $0.perSecond })
     }
 
-    private func writeMetrics(_ configuration: Configuration) {
+    private func writeMetrics(_ configuration: Configuration, _ reader: inout StoreReader?) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        do { try Files.replace(path, with: Array(status(pipeline).metrics.utf8), isPublic: true) } catch {
+        if reader == nil { reader = try? StoreReader(path: databasePath) }
+        do { try Files.replace(path, with: Array(status(pipeline, reader).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }
     }

@@ -75,9 +75,45 @@ final class TestedDaemon {
 
     func count(_ name: String) throws -> Int64 { try status()[name]?.integerValue ?? 0 }
 
-    /// Waits until so many lines (of one reading each, since the daemon was new) were received and judged.
+    /// Waits until so many lines (of one reading each, since the daemon was new) were received and judged. Asks when half of what was left
+    /// should be done, as every question takes time from what is measured.
     func wait(lines: Int64) throws {
-        while try count("readings_scored") < lines { Clocks.sleep(nanoseconds: 2_000_000) }
+        let client = try ControlClient(path: controlPath)
+        var (before, asked): (Int64?, Int64) = (nil, 0)
+        while true {
+            let (done, now) = (try client.ask("status")["readings_scored"]?.integerValue ?? 0, Clocks.monotonic())
+            if done >= lines { return }
+            let step = Double(done - (before ?? done)) / Double(max(1, now - asked))
+            (before, asked) = (done, now)
+            Clocks.sleep(nanoseconds: step > 0 ? Int64(min(max(Double(lines - done) / step / 2, 1e6), 1e8)) : 5_000_000)
+        }
+    }
+
+    /// Lines a second by the clock while lines come, from a fifth of them to four fifths; returns when all are judged. `from`: judged before.
+    func rate(from: Int64, lines: Int64) throws -> Double {
+        let client = try ControlClient(path: controlPath)
+        var (first, last): ((at: Int64, done: Int64)?, (at: Int64, done: Int64)?) = (nil, nil)
+        while true {
+            let (done, now) = ((try client.ask("status")["readings_scored"]?.integerValue ?? 0) - from, Clocks.monotonic())
+            if first == nil, done >= lines / 5 { first = (now, done) }
+            if done <= lines * 4 / 5 || last == nil { last = (now, done) }
+            if done >= lines { break }
+            Clocks.sleep(nanoseconds: 20_000_000)
+        }
+        guard let first, let last, last.at > first.at else { return 0 }
+        return Double(last.done - first.done) / (Double(last.at - first.at) * 1e-9)
+    }
+
+    /// Confines all its threads to one processor; nil: to none.
+    func confine(to processor: Int?) {
+        guard let folder = opendir("/proc/\(pid)/task") else { return }
+        defer { closedir(folder) }
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if let task = pid_t(name) { Processors.confine(thread: task, to: processor) }
+        }
     }
 
     /// CPU nanoseconds so far, by the kind of thread: ingest, shards, writer, and all of them; and how many shards there are.
