@@ -50,7 +50,7 @@ final class IngestLoop {
     private let options: IngestOptions
     private let log: Log
     private let poller: PollerBox
-    private var parser: ParserBox
+    private let parser: ParserBox
     private var connections: [UInt64: Connection] = [:]
     private var listeners: [UInt64: (descriptor: Int32, name: String)] = [:]
     private var datagrams: [UInt64: (descriptor: Int32, name: String)] = [:]
@@ -321,12 +321,14 @@ final class IngestLoop {
     ) throws(LineError) {
         try parser.parse(bytes)
         if parser.readings.count == 0 && parser.readings.refusals.isEmpty { intake.ignoredLine() }
-        for refusal in parser.readings.refusals {
-            intake.refused(refusal.reason)
-            refuse(connection, token, refusal.description, now)
+        if !parser.readings.refusals.isEmpty {
+            for refusal in parser.readings.refusals {
+                intake.refused(refusal.reason)
+                refuse(connection, token, refusal.description, now)
+            }
         }
-        if let problem = intake.accept(&parser.readings, now: now, arrival: arrival) {
-            refuse(connection, token, problem.description, now)
+        do throws(LineError) { try intake.accept(&parser.readings, now: now, arrival: arrival) } catch {
+            refuse(connection, token, error.description, now)
         }
     }
 
@@ -340,7 +342,9 @@ final class IngestLoop {
         guard connection.csv == .rows else { return false }
         try parser.csv.parse(bytes)
         if parser.csv.readings.count == 0 { intake.ignoredLine() }
-        if let problem = intake.accept(&parser.csv.readings, now: now, arrival: arrival) { refuse(connection, 0, problem.description, now) }
+        do throws(LineError) { try intake.accept(&parser.csv.readings, now: now, arrival: arrival) } catch {
+            refuse(connection, 0, error.description, now)
+        }
         return true
     }
 

@@ -134,12 +134,22 @@ public struct Intake: ~Copyable {
 
     /// Takes all readings of a parsed line or row.
     /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
-    /// - Returns: why a reading's stream name was refused (already counted), nil when all is well.
-    public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) -> LineError? {
+    /// - Throws: why a reading's stream name was refused (already counted); the other readings of the line were taken.
+    public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) throws(LineError) {
         if readings.ignoredNonNumeric > 0 { left(.not_numeric, values: readings.ignoredNonNumeric) }
         if readings.nonFinite > 0 { left(.not_finite, values: readings.nonFinite) }
-        var problem: LineError?
         for index in 0..<readings.count {
+            let stream = table.find(readings.rawKey(index))
+            if stream == 0 { return try acceptNew(&readings, from: index, now, arrival) }
+            take(readings, index, stream, now, arrival)
+        }
+    }
+
+    /// The rest of a line that has a stream whose spelling is new.
+    @inline(never)
+    private mutating func acceptNew(_ readings: inout ReadingBuffer, from: Int, _ now: Int64, _ arrival: Int64) throws(LineError) {
+        var problem: LineError?
+        for index in from..<readings.count {
             var stream = table.find(readings.rawKey(index))
             if stream == 0 {
                 do {
@@ -156,7 +166,7 @@ public struct Intake: ~Copyable {
             }
             take(readings, index, stream, now, arrival)
         }
-        return problem
+        if let problem { throw problem }
     }
 
     /// A stream whose spelling is new: 0 when it has no room.
@@ -207,8 +217,11 @@ public struct Intake: ~Copyable {
         if time < info.lastTime, !wasSetBack { return dropped(.out_of_order) }
         if readings.time(index) != nil, time > now, time - now > limits.futureMax { return dropped(.future) }
         let fields = readings.fieldCount(index)
-        let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
-        let batch = batch(shard, fields: fields, now, arrival)
+        let shard = shard(of: stream)
+        makeRoom(shard, fields: fields, now, arrival)
+        // Out of its place meanwhile: what is moved need not be retained.
+        guard let batch = open[shard].take() else { return }
+        defer { open[shard] = batch }
         var guess = 0
         var lastReason = DropReason.duplicate
         var known = table.channels(of: stream)
@@ -249,21 +262,24 @@ public struct Intake: ~Copyable {
 
     // MARK: - Batches
 
-    /// The open batch of a shard with room for a reading of `fields` values.
+    /// The shard that a stream belongs to.
     @inline(__always)
-    private mutating func batch(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) -> ReadingBatch {
-        if let batch = open[shard], batch.hasRoom(fields: fields) { return batch }
+    private func shard(of stream: UInt32) -> Int { Int(stream / Intake.streamsPerBlock % UInt32(truncatingIfNeeded: limits.shards)) }
+
+    /// After it the open batch of a shard has room for a reading of `fields` values.
+    @inline(__always)
+    private mutating func makeRoom(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) {
+        if open[shard]?.hasRoom(fields: fields) ?? false { return }
         // A line of very many readings is cut here: the batches go, but nothing is committed before the rest of the line.
         if open[shard] != nil { flush(now: now, isGroupEnd: false) }
         let batch = courier.borrow()
         batch.shard = shard
         batch.firstArrival = arrival
         open[shard] = batch
-        return batch
     }
 
     private mutating func note(_ note: BatchNote, stream: UInt32) {
-        self.note(note, shard: Int(stream / Intake.streamsPerBlock) % limits.shards)
+        self.note(note, shard: shard(of: stream))
     }
 
     mutating func note(_ note: BatchNote, shard: Int) {

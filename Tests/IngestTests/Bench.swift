@@ -85,7 +85,7 @@ final class Bench {
             text.withUnsafeBufferPointer { bytes in
                 do throws(LineError) {
                     try parser.parse(bytes)
-                    _ = intake.accept(&parser.readings, now: monday + now * second, arrival: 0)
+                    try? intake.accept(&parser.readings, now: monday + now * second, arrival: 0)
                 } catch {
                     intake.refused(error.reason)
                 }
