@@ -81,6 +81,7 @@ public struct ReadingBuffer: ~Copyable {
     /// other formats the canonical key. Equal raw keys always mean the same stream, so a table from raw key to stream may
     /// be asked first; on a miss ask `canonicalKey`.
     @inlinable
+    @inline(always)
     public func rawKey(_ i: Int) -> UnsafeBufferPointer<UInt8> { resolve(records[i].key) }
 
     /// Nanoseconds since 1970-01-01T00:00:00Z of reading `i`, or nil when the line gave no time.
