@@ -128,7 +128,19 @@ final class WriterRunner: @unchecked Sendable {
 
     var statistics: Statistics { statisticsBox.withLock { $0 } }
 
-    static let rowBytesMax = 4 << 20
+    /// What is pending takes so much memory from here on that it is committed before its time: bytes of readings, and of checkpoint blocks.
+    static let bytesMax = 4 << 20
+    /// The same where readings come faster than so many bytes a second (about 16,000 readings). What a commit takes of a processor at a stretch,
+    /// nobody else has there: after one of 4 MB two shards that shared the other processor with everything else had fallen behind.
+    static let bytesOfHighRate = 128 << 10
+
+    /// Whether so many bytes of readings, gathered in so many nanoseconds, are committed before their time. Many small commits write more
+    /// pages than few large ones, so there are none where a write budget stretches the intervals.
+    static func isLarge(rowBytes: Int, nanoseconds: Int64, stretch: Double) -> Bool {
+        guard rowBytes >= bytesOfHighRate else { return false }
+        if rowBytes >= bytesMax { return true }
+        return stretch <= 1 && Double(rowBytes) >= Double(bytesOfHighRate) * Double(nanoseconds) * 1e-9
+    }
 
     /// Begins the end: a database that does not recover within `seconds` is given up.
     func prepareStop(seconds: Int64 = 20) {
@@ -186,9 +198,11 @@ final class WriterRunner: @unchecked Sendable {
         }
     }
 
-    /// What is pending takes so much memory that it is committed before its time.
+    /// What is pending is committed before its time.
     private var isLarge: Bool {
-        pending.row.bytes.count >= WriterRunner.rowBytesMax || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.rowBytesMax
+        WriterRunner.isLarge(
+            rowBytes: pending.row.bytes.count, nanoseconds: Clocks.monotonic() - pending.since, stretch: budget.stretch)
+            || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.bytesMax
     }
 
     /// Blocks are only as new as what is committed with them.
