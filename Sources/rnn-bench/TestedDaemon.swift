@@ -104,29 +104,31 @@ final class TestedDaemon {
         return Double(last.done - first.done) / (Double(last.at - first.at) * 1e-9)
     }
 
-    /// Confines all its threads to one processor; nil: to none.
-    func confine(to processor: Int?) {
-        guard let folder = opendir("/proc/\(pid)/task") else { return }
+    /// Its threads.
+    private func tasks() -> [pid_t] {
+        var tasks: [pid_t] = []
+        guard let folder = opendir("/proc/\(pid)/task") else { return tasks }
         defer { closedir(folder) }
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if let task = pid_t(name) { Processors.confine(thread: task, to: processor) }
+            if let task = pid_t(name) { tasks.append(task) }
         }
+        return tasks
+    }
+
+    /// Confines all its threads to one processor; nil: to none.
+    func confine(to processor: Int?) {
+        for task in tasks() { Processors.confine(thread: task, to: processor) }
     }
 
     /// CPU nanoseconds so far, by the kind of thread: ingest, shards, writer, and all of them; and how many shards there are.
     func cpu() -> (ingest: Double, shard: Double, writer: Double, all: Double, shards: Int) {
         var result = (ingest: 0.0, shard: 0.0, writer: 0.0, all: 0.0, shards: 0)
-        guard let folder = opendir("/proc/\(pid)/task") else { return result }
-        defer { closedir(folder) }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            guard name != ".", name != "..", let statistics = try? Files.read("/proc/\(pid)/task/\(name)/schedstat"),
-                let title = try? Files.read("/proc/\(pid)/task/\(name)/comm"),
+        for task in tasks() {
+            guard let statistics = try? Files.read("/proc/\(pid)/task/\(task)/schedstat"),
+                let title = try? Files.read("/proc/\(pid)/task/\(task)/comm"),
                 let ran = Double(String(decoding: statistics.prefix { $0 != 32 }, as: UTF8.self))
             else { continue }
             let comm = String(decoding: title, as: UTF8.self)
