@@ -18,6 +18,10 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     private var hasAskedInVain = false
     /// An element was left for `wakePostponed` to tell of.
     private var isWakePostponed = false
+    /// So many elements end the consumer's rest; 0: it does not rest.
+    private var restEnds = 0
+    /// An urgent element waits.
+    private var hasUrgent = false
     public let capacity: Int
 
     public init(capacity: Int) {
@@ -60,8 +64,9 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     /// - Parameter postponesWake: leaves a consumer that went to sleep on the caller's own processor asleep until `wakePostponed`. A producer
     ///   that feeds several queues before it sleeps itself wakes first those that can run elsewhere: were they woken after one for which
     ///   there is no room but beside them, the system would put both on one processor and leave this one idle.
+    /// - Parameter isUrgent: ends the consumer's `rest`.
     @discardableResult
-    public func push(_ element: Element, postponesWake: Bool = false) -> Bool {
+    public func push(_ element: Element, postponesWake: Bool = false, isUrgent: Bool = false) -> Bool {
         let here = postponesWake ? Processors.current : -1
         pthread_mutex_lock(mutex)
         while used == capacity && !isClosed { pthread_cond_wait(notFull, mutex) }
@@ -69,8 +74,9 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         if isOpen {
             slots[(head + used) % capacity] = element
             used += 1
+            if isUrgent { hasUrgent = true }
         }
-        let wakes = isOpen && (here < 0 || here != consumerProcessor)
+        let wakes = isOpen && (here < 0 || here != consumerProcessor) && (restEnds == 0 || isUrgent || used >= restEnds)
         if isOpen && !wakes { isWakePostponed = true }
         pthread_mutex_unlock(mutex)
         // With the lock free, so that who wakes need not wait for it.
@@ -103,11 +109,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         if timeoutNanoseconds < 0 {
             while used == 0 && !isClosed { pthread_cond_wait(notEmpty, mutex) }
         } else if used == 0 && !isClosed && timeoutNanoseconds > 0 {
-            var deadline = timespec()
-            clock_gettime(CLOCK_MONOTONIC, &deadline)
-            let total = Int64(deadline.tv_nsec) + timeoutNanoseconds % 1_000_000_000
-            deadline.tv_sec += Int(timeoutNanoseconds / 1_000_000_000 + total / 1_000_000_000)
-            deadline.tv_nsec = Int(total % 1_000_000_000)
+            var deadline = BoundedQueue.deadline(timeoutNanoseconds)
             while used == 0 && !isClosed {
                 if pthread_cond_timedwait(notEmpty, mutex, &deadline) == ETIMEDOUT { break }
             }
@@ -117,7 +119,30 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         slots[head] = nil
         head = (head + 1) % capacity
         used -= 1
+        if used == 0 { hasUrgent = false }
         return element
+    }
+
+    private static func deadline(_ nanoseconds: Int64) -> timespec {
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let total = Int64(deadline.tv_nsec) + nanoseconds % 1_000_000_000
+        deadline.tv_sec += Int(nanoseconds / 1_000_000_000 + total / 1_000_000_000)
+        deadline.tv_nsec = Int(total % 1_000_000_000)
+        return deadline
+    }
+
+    /// The consumer lets elements gather: waits `nanoseconds`, or until `count` of them or an urgent one are there, or the queue is closed.
+    /// Meanwhile who pushes need not wake it.
+    public func rest(nanoseconds: Int64, count: Int) {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        var deadline = BoundedQueue.deadline(nanoseconds)
+        restEnds = max(1, min(count, capacity))
+        defer { restEnds = 0 }
+        while used < restEnds && !hasUrgent && !isClosed {
+            if pthread_cond_timedwait(notEmpty, mutex, &deadline) == ETIMEDOUT { return }
+        }
     }
 
     /// No more elements will come; those inside can still be popped.
@@ -194,6 +219,15 @@ public final class Monitor<Value>: @unchecked Sendable {
         let result = body(&value)
         pthread_cond_broadcast(changed)
         return result
+    }
+
+    /// Changes the value and wakes who waits only if `isNews` finds that they may go on.
+    public func change(_ body: (inout Value) -> Void, isNews: (Value) -> Bool) {
+        pthread_mutex_lock(mutex)
+        body(&value)
+        let wakes = isNews(value)
+        pthread_mutex_unlock(mutex)
+        if wakes { pthread_cond_broadcast(changed) }
     }
 
     /// Waits until `body` has an answer; it is asked again after every change.

@@ -37,8 +37,53 @@ public struct ByteWriter: Sendable {
     /// The bytes of another writer.
     public mutating func append(_ other: ByteWriter) { bytes.append(contentsOf: other.bytes) }
 
+    /// Bytes that `body` writes itself, at most `most`: for what is written so often that growing must not be asked about each byte.
+    mutating func append(atMost most: Int, _ body: (inout UncheckedByteWriter) -> Void) {
+        bytes.append(addingCapacity: most) { span in
+            span.withUnsafeMutableBufferPointer { buffer, count in
+                var writer = UncheckedByteWriter(buffer)
+                body(&writer)
+                precondition(writer.count <= most)
+                count = writer.count
+            }
+        }
+    }
+
+    /// Empties it and keeps its memory.
+    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
     public mutating func raw(_ value: UnsafeRawBufferPointer) { bytes.append(contentsOf: value) }
     public mutating func text(_ value: String) { blob(Array(value.utf8)) }
+}
+
+/// The same numbers as `ByteWriter`'s into memory that has room for them: whoever made it knows how many bytes may come.
+struct UncheckedByteWriter {
+    private let base: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
+
+    init(_ base: UnsafeMutableBufferPointer<UInt8>) { self.base = base }
+
+    @inline(always)
+    mutating func byte(_ value: UInt8) {
+        base[count] = value
+        count &+= 1
+    }
+
+    @inline(always)
+    mutating func varint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            byte(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest &>>= 7
+        }
+        byte(UInt8(truncatingIfNeeded: rest))
+    }
+
+    @inline(always)
+    mutating func signed(_ value: Int64) { varint(UInt64(bitPattern: (value &<< 1) ^ (value &>> 63))) }
+
+    mutating func fixed64(_ value: UInt64) { for index: UInt64 in 0..<8 { byte(UInt8(truncatingIfNeeded: value &>> (8 &* index))) } }
+    mutating func fixed32(_ value: UInt32) { for index: UInt32 in 0..<4 { byte(UInt8(truncatingIfNeeded: value &>> (8 &* index))) } }
 }
 
 /// Damage found in stored bytes: where and what.

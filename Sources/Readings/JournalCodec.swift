@@ -9,38 +9,62 @@ public enum JournalCodec {
 
     private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare }
 
-    /// The bytes of `batch`. They decode to the same readings, bit for bit.
-    public static func encode(_ batch: ReadingBatch) -> [UInt8] {
-        var out = ByteWriter(reserving: 16 + batch.entryCount * 8 + batch.fieldCount * 6)
-        out.byte(format)
-        out.signed(batch.clock)
-        out.varint(UInt64(batch.notes.count))
-        for note in batch.notes { encode(note, &out) }
-        out.varint(UInt64(batch.entryCount))
+    /// Most bytes of a reading without its values, and of a value.
+    private static let entryBytesMax = 40
+    private static let fieldBytesMax = 13
+    /// Readings for which room is made at once.
+    private static let entriesAtOnce = 64
+
+    /// Puts the bytes of `batch` into `batch.encoded`. They decode to the same readings, bit for bit.
+    public static func encode(_ batch: ReadingBatch) {
+        batch.encoded.removeAll()
+        batch.encoded.byte(format)
+        batch.encoded.signed(batch.clock)
+        batch.encoded.varint(UInt64(batch.notes.count))
+        for note in batch.notes { encode(note, &batch.encoded) }
+        batch.encoded.varint(UInt64(batch.entryCount))
         var before = ReadingEntry(stream: 0, fieldStart: 0, fieldCount: 0, time: 0, clock: 0)
-        for index in 0..<batch.entryCount {
-            let entry = batch.entries[index]
-            out.signed(Int64(entry.stream) - Int64(before.stream))
-            out.signed(entry.time &- before.time)
-            out.signed(entry.clock &- before.clock)
-            out.varint(UInt64(entry.fieldCount))
-            var channel: Int64 = -1
-            for field in Int(entry.fieldStart)..<Int(entry.fieldStart + entry.fieldCount) {
-                out.signed(Int64(batch.channels[field]) - channel - 1)
-                channel = Int64(batch.channels[field])
-                encode(batch.values[field], &out)
+        var digits = 0
+        var start = 0
+        while start < batch.entryCount {
+            let end = min(start + entriesAtOnce, batch.entryCount)
+            let last = batch.entries[end - 1]
+            let fields = Int(last.fieldStart + last.fieldCount - batch.entries[start].fieldStart)
+            batch.encoded.append(atMost: (end - start) * entryBytesMax + fields * fieldBytesMax) { out in
+                for index in start..<end {
+                    let entry = batch.entries[index]
+                    encode(entry, after: before, batch, &digits, &out)
+                    before = entry
+                }
             }
-            before = entry
+            start = end
         }
-        return out.bytes
     }
 
-    /// Appends `batch` to a row: its sequence, its shard, how many shards there were, its length, its bytes.
+    @inline(always)
+    private static func encode(
+        _ entry: ReadingEntry, after before: ReadingEntry, _ batch: ReadingBatch, _ digits: inout Int, _ out: inout UncheckedByteWriter
+    ) {
+        out.signed(Int64(entry.stream) &- Int64(before.stream))
+        out.signed(entry.time &- before.time)
+        out.signed(entry.clock &- before.clock)
+        out.varint(UInt64(entry.fieldCount))
+        var channel: Int64 = -1
+        for field in Int(entry.fieldStart)..<Int(entry.fieldStart + entry.fieldCount) {
+            let next = Int64(batch.channels[field])
+            out.signed(next &- channel &- 1)
+            channel = next
+            encode(batch.values[field], &digits, &out)
+        }
+    }
+
+    /// Appends `batch`, encoded, to a row: its sequence, its shard, how many shards there were, its length, its bytes.
     public static func append(_ batch: ReadingBatch, to row: inout ByteWriter) {
+        precondition(!batch.encoded.bytes.isEmpty)
         row.varint(UInt64(batch.sequence))
         row.varint(UInt64(batch.shard))
         row.varint(UInt64(batch.shards))
-        row.blob(encode(batch))
+        row.blob(batch.encoded.bytes)
     }
 
     /// Decodes the batches of a row one after the other into `scratch` and hands each to `body`.
@@ -180,18 +204,31 @@ public enum JournalCodec {
     private static let doubleTag: UInt8 = 11
     private static let powers: [Double] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]
 
-    private static func encode(_ value: Double, _ out: inout ByteWriter) {
-        if value != 0 || value.sign == .plus {
-            for digits in 0..<7 {
-                let scaled = value * powers[digits]
-                guard abs(scaled) < 16_777_216 else { break }
-                let rounded = scaled.rounded()
-                if rounded / powers[digits] == value {
-                    out.byte(UInt8(digits))
-                    out.signed(Int64(rounded))
-                    return
-                }
+    /// - Parameter digits: fraction digits to try first; found anew where they do not do. What is written does not depend on it.
+    @inline(always)
+    private static func encode(_ value: Double, _ digits: inout Int, _ out: inout UncheckedByteWriter) {
+        if var mantissa = mantissa(value, digits) {
+            // A number of fewer fraction digits ends in zeros here.
+            var needed = digits
+            while needed > 0, mantissa % 10 == 0 {
+                mantissa /= 10
+                needed &-= 1
             }
+            out.byte(UInt8(truncatingIfNeeded: needed))
+            out.signed(mantissa)
+        } else {
+            encodeOther(value, &digits, &out)
+        }
+    }
+
+    /// A value that does not have the fraction digits of the one before it.
+    @inline(never)
+    private static func encodeOther(_ value: Double, _ digits: inout Int, _ out: inout UncheckedByteWriter) {
+        for more in 0..<powersTried {
+            guard let mantissa = mantissa(value, more) else { continue }
+            digits = more
+            out.byte(UInt8(digits))
+            return out.signed(mantissa)
         }
         let narrow = Float(value)
         if Double(narrow) == value {
@@ -200,6 +237,32 @@ public enum JournalCodec {
         } else {
             out.byte(doubleTag)
             out.fixed64(value.bitPattern)
+        }
+    }
+
+    private static let powersTried = 7
+
+    /// The whole number of which `value` is the Double nearest to its `10^digits`-th part; nil when there is none below 2^24.
+    @inline(always)
+    private static func mantissa(_ value: Double, _ digits: Int) -> Int64? {
+        let power = power(digits)
+        let scaled = value * power
+        guard abs(scaled) < 16_777_216, value.bitPattern != (-0.0).bitPattern else { return nil }
+        // Adding and taking away 1.5 * 2^52 rounds to the nearest whole number.
+        let rounded = (scaled + 6_755_399_441_055_744) - 6_755_399_441_055_744
+        return rounded / power == value ? Int64(rounded) : nil
+    }
+
+    @inline(always)
+    private static func power(_ digits: Int) -> Double {
+        switch digits {
+        case 0: 1
+        case 1: 10
+        case 2: 100
+        case 3: 1e3
+        case 4: 1e4
+        case 5: 1e5
+        default: 1e6
         }
     }
 

@@ -80,6 +80,9 @@ public final class ReadingBatch: @unchecked Sendable {
     public let channels: UnsafeMutablePointer<UInt16>
     public let values: UnsafeMutablePointer<Double>
 
+    /// How it stands in the journal, once `JournalCodec.encode` was asked.
+    public internal(set) var encoded = ByteWriter()
+
     /// Applied before the readings.
     public var notes: [BatchNote] = []
     /// Ingest totals as of the end of this batch, stored with it (see `IngestTotals`).
@@ -144,6 +147,7 @@ public final class ReadingBatch: @unchecked Sendable {
         entriesUsed = 0
         fieldsUsed = 0
         pendingEnd = 0
+        encoded.removeAll()
         notes.removeAll(keepingCapacity: true)
         acknowledgements.removeAll(keepingCapacity: true)
     }

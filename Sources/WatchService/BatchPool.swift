@@ -13,6 +13,8 @@ final class BatchPool: BatchCourier, Sendable {
         var made = 0
         /// Sum of `share` over the delivered batches.
         var underWay = 0
+        /// As much was under way as may be: the ingest thread rests until there is room for many batches.
+        var isFull = false
         var isClosed = false
     }
 
@@ -21,7 +23,7 @@ final class BatchPool: BatchCourier, Sendable {
     private let entryCapacity: Int
     private let fieldCapacity: Int
     /// Most under way, in full batches, and most batches.
-    private let fullMax: Int
+    let fullMax: Int
     let batchesMax: Int
     /// Small batches for every full one.
     static let batchesPerFull = 16
@@ -40,7 +42,8 @@ final class BatchPool: BatchCourier, Sendable {
         let lent: ReadingBatch? = state.wait { state in
             // After `close` there is nobody to wait for: the last lines go into a batch of their own.
             if state.isClosed { return .some(nil) }
-            guard state.underWay < fullMax * BatchPool.full else { return nil }
+            state.isFull = !hasRoom(state)
+            guard !state.isFull else { return nil }
             if let batch = state.free.popLast() { return batch }
             guard state.made < batchesMax else { return nil }
             state.made += 1
@@ -53,7 +56,11 @@ final class BatchPool: BatchCourier, Sendable {
 
     func deliver(_ batch: ReadingBatch) {
         let share = share(batch)
-        state.change { $0.underWay += share }
+        state.change {
+            $0.underWay += share
+        } isNews: { _ in
+            false
+        }
         shards[batch.shard].push(.batch(batch), postponesWake: true)
     }
 
@@ -66,7 +73,16 @@ final class BatchPool: BatchCourier, Sendable {
         state.change {
             $0.underWay -= share
             if $0.free.count < BatchPool.kept { $0.free.append(batch) } else { $0.made = max(0, $0.made - 1) }
+        } isNews: {
+            hasRoom($0)
         }
+    }
+
+    /// Another batch may be filled. After all was full an eighth must be free again: woken for each batch the ingest thread would change
+    /// places with others a thousand times a second, and find its caches cold.
+    private func hasRoom(_ state: State) -> Bool {
+        let most = fullMax * BatchPool.full
+        return state.underWay < (state.isFull ? most - most / 8 : most)
     }
 
     /// Lets a waiting ingest thread go on.

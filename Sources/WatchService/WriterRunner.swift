@@ -108,6 +108,16 @@ final class WriterRunner: @unchecked Sendable {
             totals = next.totals ?? totals
             lastStream = max(lastStream, next.lastStream)
         }
+
+        /// Empties it; the memory of a usual row is kept.
+        mutating func clear() {
+            var kept = row.bytes.capacity <= Pending.rowBytesKept ? row : ByteWriter()
+            row = ByteWriter()
+            kept.removeAll()
+            self = Pending()
+            row = kept
+        }
+        private static let rowBytesKept = 1 << 20
     }
 
     init(
@@ -249,18 +259,20 @@ final class WriterRunner: @unchecked Sendable {
 
     // MARK: - Gathering
 
-    /// Takes what waits and, when nothing is due, sleeps a moment before it looks again: a shard that hands over a batch need not wake
-    /// the writer every time, nor share its processor with it.
+    /// Takes what waits and, when nothing is due, rests a moment before it looks again: a shard that hands over a batch need not wake
+    /// the writer every time, nor share its processor with it. A batch for whose storage somebody waits ends the rest.
     private func gather(_ settings: Intervals) {
         while !isLarge, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
         let moment = min(WriterRunner.momentMax, settings.commit / 8)
         guard !isLarge, ended < shards, input.count == 0, min(commitDue(settings), syncDue(settings)) - Clocks.monotonic() > moment
         else { return }
-        Clocks.sleep(nanoseconds: moment)
+        input.rest(nanoseconds: moment, count: min(WriterRunner.unitsAtOnce, pool.fullMax / 8))
     }
 
-    /// The writer's longest sleep between two looks at its queue (nanoseconds).
-    static let momentMax: Int64 = 2_000_000
+    /// The writer's longest rest between two looks at its queue (nanoseconds), and how many batches end it before: fewer where few may be
+    /// under way.
+    static let momentMax: Int64 = 10_000_000
+    static let unitsAtOnce = 32
 
     private func take(_ unit: CommitUnit) {
         if pending.isEmpty { pending.since = Clocks.monotonic() }
@@ -276,7 +288,7 @@ final class WriterRunner: @unchecked Sendable {
             guard isGroupEnd else { continue }
             if pending.isEmpty { pending.since = Clocks.monotonic() }
             pending.take(tail)
-            tail = Pending()
+            tail.clear()
             nextSequence = tailSequence
         }
     }
@@ -287,7 +299,6 @@ final class WriterRunner: @unchecked Sendable {
         if neededAfter[batch.shard] == .max { neededAfter[batch.shard] = batch.sequence - 1 }
         tail.readings += Int64(batch.entryCount)
         tail.receivedAt = batch.receivedAt
-        // Armed only to measure what the journal costs.
         if !Failpoint.fails("journal.skip") { JournalCodec.append(batch, to: &tail.row) }
         for note in batch.notes { if case .stream(let id, _) = note { tail.lastStream = max(tail.lastStream, id) } }
         for note in batch.notes {
@@ -453,7 +464,7 @@ final class WriterRunner: @unchecked Sendable {
 
     private func clear() {
         let last = pending.lastStream
-        pending = Pending()
+        pending.clear()
         pending.lastStream = last
         pending.since = Clocks.monotonic()
     }

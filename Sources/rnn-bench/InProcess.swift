@@ -194,6 +194,7 @@ struct InProcess {
             for (name, stage) in cases {
                 let load = Workload(streams: 100, channels: channels, lines: 20_000, segments: 5)
                 let pipe = Pipe(stage, streams: 100, channels: channels)
+                pipe.encodes = true
                 for segment in 0..<4 { pipe.run(load, segment) }
                 let (before, alarmsBefore) = (allocation_count(), pipe.actionsSeen)
                 pipe.run(load, 4)

@@ -23,6 +23,8 @@ final class Pipe: BatchCourier {
     private let batch: ReadingBatch
     private var actions: [AlertAction] = []
     private(set) var actionsSeen = 0
+    /// Batches are encoded for the journal, too, as a shard does it.
+    var encodes = false
 
     init(_ stage: Stage, streams: Int, channels: Int) {
         batch = ReadingBatch(entryCapacity: 512, fieldCapacity: 8192)
@@ -52,6 +54,7 @@ final class Pipe: BatchCourier {
         actions.removeAll(keepingCapacity: true)
         watch?.apply(batch, actions: &actions)
         forward?.apply(batch, actions: &actions)
+        if encodes { JournalCodec.encode(batch) }
         actionsSeen += actions.count
     }
 

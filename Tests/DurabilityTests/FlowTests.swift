@@ -61,6 +61,34 @@ struct FlowTests {
         #expect(pool.fill == 0.75)
     }
 
+    @Test func `after all was full the ingest thread goes on when an eighth is free again`() throws {
+        let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 1000)])
+        var lent: [ReadingBatch] = []
+        for _ in 0..<32 {
+            let batch = pool.borrow()
+            fill(batch, readings: 8)
+            pool.deliver(batch)
+            lent.append(batch)
+        }
+        let isThrough = Locked(false)
+        let thread = try WorkerThread("borrower") {
+            _ = pool.borrow()
+            isThrough.withLock { $0 = true }
+        }
+        Clocks.sleep(nanoseconds: 200_000_000)
+        for batch in lent.prefix(4) { pool.giveBack(batch) }
+        Clocks.sleep(nanoseconds: 50_000_000)
+        #expect(!isThrough.withLock { $0 })
+        pool.giveBack(lent[4])
+        thread.join()
+        #expect(isThrough.withLock { $0 })
+        // With room for some it does not wait for more.
+        let batch = pool.borrow()
+        fill(batch, readings: 8)
+        pool.deliver(batch)
+        _ = pool.borrow()
+    }
+
     @Test func `what piled up while the disk stood still is let go of, and as much may pile up again`() {
         let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 2000)])
         for round in 0..<3 {

@@ -191,6 +191,30 @@ private final class Place {
         #expect(queue.pop() == 2 && !queue.isAwaited)
     }
 
+    @Test func `a resting consumer is woken by as many as it waits for, by an urgent one, and by the end`() throws {
+        let queue = BoundedQueue<Int>(capacity: 100)
+        func rests(_ body: @escaping @Sendable () -> Void) throws -> Double {
+            let began = Clocks.monotonic()
+            let thread = try WorkerThread("producer") {
+                Clocks.sleep(nanoseconds: 30_000_000)
+                body()
+            }
+            queue.rest(nanoseconds: 2_000_000_000, count: 3)
+            thread.join()
+            while queue.pop(timeoutNanoseconds: 0) != nil {}
+            return Double(Clocks.monotonic() - began) * 1e-9
+        }
+        #expect(try rests { for number in 0..<3 { queue.push(number) } } < 1)
+        #expect(try rests { queue.push(1, isUrgent: true) } < 1)
+        #expect(try rests { queue.push(1) } > 1.9, "one that is neither lets it rest on")
+        queue.push(1, isUrgent: true)
+        let began = Clocks.monotonic()
+        queue.rest(nanoseconds: 2_000_000_000, count: 3)
+        #expect(Clocks.monotonic() - began < 1_000_000_000, "what came before the rest counts")
+        #expect(queue.pop(timeoutNanoseconds: 0) == 1)
+        #expect(try rests { queue.close() } < 1)
+    }
+
     @Test func `an empty queue waits no longer than it may`() {
         let queue = BoundedQueue<Int>(capacity: 1)
         let start = Clocks.monotonic()

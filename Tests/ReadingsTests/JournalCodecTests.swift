@@ -93,6 +93,7 @@ private func content(_ batch: ReadingBatch) -> [String] {
     @Test("a batch comes back from the journal bit for bit", arguments: 1...200)
     func roundTrip(seed: UInt64) throws {
         let original = batch(seed: seed)
+        JournalCodec.encode(original)
         var row = ByteWriter()
         JournalCodec.append(original, to: &row)
         JournalCodec.append(original, to: &row)
@@ -110,11 +111,79 @@ private func content(_ batch: ReadingBatch) -> [String] {
         #expect(seen == 2)
     }
 
+    /// Format 1 as first written, value by value: what stands before a value does not change how it is written.
+    private func reference(_ batch: ReadingBatch) -> [UInt8] {
+        var out = ByteWriter()
+        var before = ReadingEntry(stream: 0, fieldStart: 0, fieldCount: 0, time: 0, clock: 0)
+        for index in 0..<batch.entryCount {
+            let entry = batch.entries[index]
+            out.signed(Int64(entry.stream) - Int64(before.stream))
+            out.signed(entry.time &- before.time)
+            out.signed(entry.clock &- before.clock)
+            out.varint(UInt64(entry.fieldCount))
+            var channel: Int64 = -1
+            for field in Int(entry.fieldStart)..<Int(entry.fieldStart + entry.fieldCount) {
+                out.signed(Int64(batch.channels[field]) - channel - 1)
+                channel = Int64(batch.channels[field])
+                value(batch.values[field], &out)
+            }
+            before = entry
+        }
+        return out.bytes
+    }
+
+    private func value(_ value: Double, _ out: inout ByteWriter) {
+        if value != 0 || value.sign == .plus {
+            var power = 1.0
+            for digits in 0..<7 {
+                let scaled = value * power
+                guard abs(scaled) < 16_777_216 else { break }
+                let rounded = scaled.rounded()
+                if rounded / power == value {
+                    out.byte(UInt8(digits))
+                    return out.signed(Int64(rounded))
+                }
+                power *= 10
+            }
+        }
+        let narrow = Float(value)
+        if Double(narrow) == value {
+            out.byte(10)
+            out.fixed32(narrow.bitPattern)
+        } else {
+            out.byte(11)
+            out.fixed64(value.bitPattern)
+        }
+    }
+
+    @Test("every value is written as short as it is exactly, whatever came before it", arguments: 1...40)
+    func shortest(seed: UInt64) {
+        var noise = Noise(state: seed)
+        let batch = ReadingBatch(entryCapacity: 300, fieldCapacity: 4096)
+        var digits = 2
+        for time in 0..<300 {
+            for _ in 0...noise.below(12) {
+                if noise.below(20) == 0 { digits = noise.below(9) }
+                var value = Double(noise.below(40_000_000) - 20_000_000)
+                for _ in 0..<digits { value /= 10 }
+                batch.append(channel: UInt16(noise.below(40)), value: noise.below(10) == 0 ? noise.value() : value)
+            }
+            batch.endReading(stream: UInt32(noise.below(1000)), time: Int64(time), clock: 0)
+        }
+        JournalCodec.encode(batch)
+        #expect(Array(batch.encoded.bytes.suffix(reference(batch).count)) == reference(batch))
+        let length = batch.encoded.bytes.count
+        JournalCodec.encode(batch)
+        #expect(batch.encoded.bytes.count == length, "encoding again begins anew")
+    }
+
     @Test("damaged bytes are an error or other readings, never a trap", arguments: 1...150)
     func damage(seed: UInt64) {
         var noise = Noise(state: seed)
         var row = ByteWriter()
-        JournalCodec.append(batch(seed: seed), to: &row)
+        let original = batch(seed: seed)
+        JournalCodec.encode(original)
+        JournalCodec.append(original, to: &row)
         let scratch = ReadingBatch(entryCapacity: 64, fieldCapacity: 512)
         for _ in 0..<60 {
             var bytes = row.bytes
