@@ -269,7 +269,7 @@ final class IngestLoop {
         connection.lines += 1
         flushIfDue(&intake, now)
         intake.received(bytes: bytes, now: now)
-        guard advance(connection, token) else { return intake.dropped(.resent) }
+        guard advance(connection) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
         refuse(
             connection, token,
@@ -299,7 +299,7 @@ final class IngestLoop {
         connection.lines += 1
         if intake.isDue { flushIfDue(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
-        guard advance(connection, token) else { return intake.dropped(.resent) }
+        guard connection.producer == nil || advance(connection) else { return intake.dropped(.resent) }
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
         do {
@@ -319,7 +319,8 @@ final class IngestLoop {
         _ bytes: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser, _ connection: Connection, _ token: UInt64, _ intake: inout Intake,
         _ now: Int64, _ arrival: Int64
     ) throws(LineError) {
-        try parser.parse(bytes)
+        if intake.takeUsual(bytes, &parser, now: now) { return }
+        try parser.parse(bytes, expecting: intake.expectedKey())
         if parser.readings.count == 0 && parser.readings.refusals.isEmpty { intake.ignoredLine() }
         if !parser.readings.refusals.isEmpty {
             for refusal in parser.readings.refusals {
@@ -416,7 +417,7 @@ final class IngestLoop {
     }
 
     /// Counts a line of a numbering client. false: it was taken before.
-    private func advance(_ connection: Connection, _ token: UInt64) -> Bool {
+    private func advance(_ connection: Connection) -> Bool {
         guard let name = connection.producer, var producer = producers[name] else { return true }
         producer.position += 1
         let isNew = producer.position > producer.accepted

@@ -47,7 +47,8 @@ public struct Intake: ~Copyable {
 
     var table: StreamTable
     private let courier: any BatchCourier
-    private(set) var open: [ReadingBatch?]
+    /// The batch of each shard that is being filled. No array: nobody shares it, and asking whether somebody does would be done twice a reading.
+    private let open: UnsafeMutableBufferPointer<ReadingBatch?>
     private var nextSequence: Int64
     private var limitReachedAt: Int64?
     private var limitIsTold = false
@@ -84,7 +85,13 @@ public struct Intake: ~Copyable {
         linesFlushed = totals.linesReceived
         clockTold = Array(repeating: totals.fleetClock.now, count: limits.shards)
         table = StreamTable(seed: seed)
-        open = Array(repeating: nil, count: limits.shards)
+        open = .allocate(capacity: limits.shards)
+        open.initialize(repeating: nil)
+    }
+
+    deinit {
+        open.deinitialize()
+        open.deallocate()
     }
 
     public var streamCount: Int { table.count }
@@ -132,6 +139,39 @@ public struct Intake: ~Copyable {
         totals.valuesDropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(values)
     }
 
+    /// The name of the stream that is likely to come next, as it was spelled before: for `LineParser.parse`. Valid until a reading is
+    /// taken.
+    public mutating func expectedKey() -> UnsafeBufferPointer<UInt8> { table.expected }
+
+    /// Takes a line if it is a usual one of the stream that is likely to come next, and nothing about it is unusual.
+    /// - Returns: false for any other line; nothing was done then.
+    public mutating func takeUsual(_ line: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser, now: Int64) -> Bool {
+        guard table.expected.count > 0, let usual = parser.usual(line, key: table.expected) else { return false }
+        let stream = table.expectedStream
+        let info = table.infos + Int(stream)
+        let shard = shard(of: stream)
+        guard usual.time > info.pointee.lastTime, usual.time <= now || usual.time &- now <= limits.futureMax, !info.pointee.isIgnored,
+            table.channels(of: stream).find(usual.name(in: line), guess: 0) == 0, info.pointee.first.lastTime != usual.time,
+            let batch = open[shard].take()
+        else { return false }
+        // Out of its place meanwhile: what is moved need not be retained.
+        defer { open[shard] = batch }
+        // A reading that ends a batch, or after which its shard may be woken, goes the long way, like one that is dropped.
+        guard batch.hasRoom(fields: 2), batch.entryCount &+ 9 <= batch.entryCapacity,
+            (batch.entryCount &+ 1) % Intake.readingsWorthWaking != 0
+        else { return false }
+        _ = table.takeExpected()
+        totals.fleetClock.observe(usual.time)
+        info.pointee.first.lastTime = usual.time
+        info.pointee.lastTime = usual.time
+        info.pointee.lastClock = totals.fleetClock.now
+        batch.append(channel: 0, value: usual.value)
+        batch.endReading(stream: stream, time: usual.time, clock: totals.fleetClock.now)
+        totals.readingsAccepted += 1
+        totals.valuesAccepted += 1
+        return true
+    }
+
     /// Takes all readings of a parsed line or row.
     /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
     /// - Throws: why a reading's stream name was refused (already counted); the other readings of the line were taken.
@@ -139,7 +179,7 @@ public struct Intake: ~Copyable {
         if readings.ignoredNonNumeric > 0 { left(.not_numeric, values: readings.ignoredNonNumeric) }
         if readings.nonFinite > 0 { left(.not_finite, values: readings.nonFinite) }
         for index in 0..<readings.count {
-            let stream = table.find(readings.rawKey(index))
+            let stream = readings.isKeyExpected ? table.takeExpected() : table.find(readings.rawKey(index))
             if stream == 0 { return try acceptNew(&readings, from: index, now, arrival) }
             take(readings, index, stream, now, arrival)
         }

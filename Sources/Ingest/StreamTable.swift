@@ -52,7 +52,13 @@ struct ChannelList {
     @inline(__always)
     private func isNamed(_ index: Int, _ name: UnsafePointer<UInt8>, _ length: Int) -> Bool {
         let channel = self[index].pointee
-        return Int(channel.nameLength) == length && memcmp(names + Int(channel.nameOffset), name, length) == 0
+        guard Int(channel.nameLength) == length else { return false }
+        let known = names + Int(channel.nameOffset)
+        // Most names are shorter than a call of the library is worth.
+        guard length <= 8 else { return memcmp(known, name, length) == 0 }
+        var place = 0
+        while place < length, known[place] == name[place] { place &+= 1 }
+        return place == length
     }
 }
 
@@ -63,19 +69,32 @@ struct ChannelList {
 struct StreamTable: ~Copyable {
     private struct Slot {
         var hash: UInt32
-        /// Place in `keys` plus one; 0: free; UInt32.max: was removed.
+        /// Number of the key; 0: free; UInt32.max: was removed.
         var key: UInt32
     }
     private struct Key {
-        var offset: UInt64
+        /// Where its bytes are: this many times `keyAlignment` from the start of the arena.
+        var place: UInt32
+        /// 0: its stream is gone.
         var length: UInt32
         var stream: UInt32
+        /// The key that came after this one the last time.
+        var next: UInt32
     }
+    private static let keyAlignment = 16
 
     private var slots: UnsafeMutablePointer<Slot>
     private var slotMask: Int
     private var slotsUsed = 0
-    private var keys: [Key] = []
+    /// From 1; what lies at 0 is no key.
+    private var keys: UnsafeMutablePointer<Key>
+    private var keyCount = 0
+    private var keyCapacity: Int
+    /// The key that was used last.
+    private var lastKey: UInt32 = 0
+    /// The key that is likely to come next, as fleets send their streams in turn: it came after the one used last the last time. Valid
+    /// until a stream comes or goes; empty for none and for one with a space or a backslash.
+    private(set) var expected = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
     private var arena: UnsafeMutablePointer<UInt8>
     private var arenaUsed = 0
     private var arenaCapacity: Int
@@ -95,6 +114,9 @@ struct StreamTable: ~Copyable {
         slotMask = 1023
         slots = .allocate(capacity: 1024)
         slots.initialize(repeating: Slot(hash: 0, key: 0), count: 1024)
+        keyCapacity = 1024
+        keys = .allocate(capacity: keyCapacity)
+        keys[0] = Key(place: 0, length: 0, stream: 0, next: 0)
         arenaCapacity = 1 << 16
         arena = .allocate(capacity: arenaCapacity)
         infoCapacity = 1024
@@ -107,26 +129,51 @@ struct StreamTable: ~Copyable {
         for id in 0..<infoCapacity { infos[id].others?.deallocate() }
         infos.deallocate()
         slots.deallocate()
+        keys.deallocate()
         arena.deallocate()
+    }
+
+    /// The stream of `expected`.
+    var expectedStream: UInt32 {
+        @inline(__always) get { keys[Int(keys[Int(lastKey)].next)].stream }
+    }
+
+    /// The stream of `expected`, which was met.
+    @inline(__always)
+    mutating func takeExpected() -> UInt32 {
+        use(keys[Int(lastKey)].next)
+        return keys[Int(lastKey)].stream
+    }
+
+    @inline(__always)
+    private mutating func use(_ key: UInt32) {
+        lastKey = key
+        let next = keys[Int(keys[Int(key)].next)]
+        expected = UnsafeBufferPointer(start: arena + Int(next.place) * StreamTable.keyAlignment, count: Int(next.length))
     }
 
     /// The stream of these bytes; 0 when they are not known.
     @inline(__always)
-    func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
+    mutating func find(_ key: UnsafeBufferPointer<UInt8>) -> UInt32 {
         let hash = hash(key)
         var place = Int(hash) & slotMask
         while true {
             let slot = slots[place]
             if slot.key == 0 { return 0 }
             if slot.hash == hash, slot.key != .max {
-                let known = keys[Int(slot.key) - 1]
-                if Int(known.length) == key.count, let base = key.baseAddress, memcmp(arena + Int(known.offset), base, key.count) == 0 {
+                let known = keys[Int(slot.key)]
+                let bytes = arena + Int(known.place) * StreamTable.keyAlignment
+                if Int(known.length) == key.count, let base = key.baseAddress, memcmp(bytes, base, key.count) == 0 {
+                    if keys[Int(lastKey)].next != slot.key { keys[Int(lastKey)].next = StreamTable.isPlain(key) ? slot.key : 0 }
+                    use(slot.key)
                     return known.stream
                 }
             }
             place = (place + 1) & slotMask
         }
     }
+
+    private static func isPlain(_ key: UnsafeBufferPointer<UInt8>) -> Bool { !key.contains { $0 == 32 || $0 == 92 } }
 
     /// Adds a stream under its canonical key and returns its id: the next one, or `id` when restoring.
     mutating func add(canonical key: UnsafeBufferPointer<UInt8>, id: UInt32? = nil) -> UInt32 {
@@ -157,8 +204,11 @@ struct StreamTable: ~Copyable {
 
     /// Makes a stream unknown. Its keys' bytes stay in the arena until a restart.
     mutating func remove(_ stream: UInt32) {
+        forgetExpected()
         for place in 0...slotMask where slots[place].key != 0 && slots[place].key != .max {
-            if keys[Int(slots[place].key) - 1].stream == stream { slots[place].key = .max }
+            guard keys[Int(slots[place].key)].stream == stream else { continue }
+            keys[Int(slots[place].key)].length = 0
+            slots[place].key = .max
         }
         infos[Int(stream)].others?.deallocate()
         infos[Int(stream)] = StreamInfo()
@@ -185,6 +235,7 @@ struct StreamTable: ~Copyable {
 
     /// Adds a channel. nil when the name arena is full (4 GiB).
     mutating func addChannel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, lastTime: Int64 = .min) -> Int? {
+        forgetExpected()
         guard arenaUsed + name.count < Int(UInt32.max) else { return nil }
         let offset = store(name)
         let index = Int(infos[Int(stream)].channelCount)
@@ -207,10 +258,14 @@ struct StreamTable: ~Copyable {
     // MARK: - Storage
 
     private mutating func insert(_ key: UnsafeBufferPointer<UInt8>, _ stream: UInt32) {
+        forgetExpected()
         if (slotsUsed + 1) * 2 > slotMask { growSlots() }
-        let offset = store(key)
-        keys.append(Key(offset: UInt64(offset), length: UInt32(key.count), stream: stream))
-        place(hash(key), UInt32(keys.count))
+        if keyCount + 1 == keyCapacity { growKeys() }
+        keyCount += 1
+        let offset = store(key, alignment: StreamTable.keyAlignment)
+        keys[keyCount] = Key(
+            place: UInt32(offset / StreamTable.keyAlignment), length: UInt32(key.count), stream: stream, next: 0)
+        place(hash(key), UInt32(keyCount))
         slotsUsed += 1
     }
 
@@ -235,6 +290,16 @@ struct StreamTable: ~Copyable {
         old.deallocate()
     }
 
+    private mutating func forgetExpected() { expected = UnsafeBufferPointer(start: nil, count: 0) }
+
+    private mutating func growKeys() {
+        let grown = UnsafeMutablePointer<Key>.allocate(capacity: keyCapacity * 2)
+        grown.update(from: keys, count: keyCount + 1)
+        keys.deallocate()
+        keys = grown
+        keyCapacity *= 2
+    }
+
     private mutating func growInfos(atLeast needed: Int) {
         let capacity = max(needed, infoCapacity * 2)
         let grown = UnsafeMutablePointer<StreamInfo>.allocate(capacity: capacity)
@@ -246,7 +311,8 @@ struct StreamTable: ~Copyable {
         infoCapacity = capacity
     }
 
-    private mutating func store(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    private mutating func store(_ bytes: UnsafeBufferPointer<UInt8>, alignment: Int = 1) -> Int {
+        arenaUsed = (arenaUsed + alignment - 1) / alignment * alignment
         if arenaUsed + bytes.count > arenaCapacity {
             let capacity = max(arenaCapacity * 2, arenaUsed + bytes.count)
             let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)

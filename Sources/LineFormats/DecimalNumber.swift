@@ -1,5 +1,23 @@
 import CNumberText
 
+/// Eight digits at once, the first in the lowest byte.
+enum Digits {
+    static let zeros: UInt64 = 0x3030_3030_3030_3030
+
+    /// Whether all eight bytes are digits: neither adding 0x46 nor taking away 0x30 sets a high bit.
+    @inline(always)
+    static func areAll(_ word: UInt64) -> Bool { ((word &+ 0x4646_4646_4646_4646) | (word &- zeros)) & 0x8080_8080_8080_8080 == 0 }
+
+    /// Their number: pairs, then fours, then all.
+    @inline(always)
+    static func number(_ word: UInt64) -> UInt64 {
+        let digits = word &- zeros
+        let pairs = (digits &* 10 &+ (digits &>> 8)) & 0x00FF_00FF_00FF_00FF
+        let fours = (pairs &* 100 &+ (pairs &>> 16)) & 0x0000_FFFF_0000_FFFF
+        return (fours &* 10_000 &+ (fours &>> 32)) & 0xFFFF_FFFF
+    }
+}
+
 /// Decimal text to Double, correctly rounded, and to exact timestamps.
 ///
 /// Fast path by Clinger (How to read floating point numbers accurately, PLDI 1990): a mantissa of at most 2^53 and a power
@@ -35,6 +53,34 @@ struct DecimalNumber {
             return true
         }
         return roundSlowly(b, start)
+    }
+
+    /// The value of `[-] digits [. digits]`, at most eight bytes besides the minus, that is known to end at `end` and has eight bytes before
+    /// that in the line; nil for anything else. The same Double as `scan` finds.
+    @inline(always)
+    static func short(_ b: Bytes, _ start: Int, _ end: Int) -> Double? {
+        let isNegative = b[start] == Ascii.minus
+        let first = isNegative ? start &+ 1 : start
+        let length = end &- first
+        guard length > 0, length <= 8, end >= 8 else { return nil }
+        // The last byte highest; what stands before the number makes way for zeros.
+        let outside = (64 &- 8 &* length) & 63
+        var word = b.word(end &- 8) & ~(1 &<< outside &- 1) | Digits.zeros & (1 &<< outside &- 1)
+        // The lowest byte found is exact, see `LineParser.headEnd`.
+        let dots = word ^ (0x0101_0101_0101_0101 &* UInt64(Ascii.dot))
+        let found = (dots &- 0x0101_0101_0101_0101) & ~dots & 0x8080_8080_8080_8080
+        var fraction = 0
+        if found != 0 {
+            guard length > 1 else { return nil }
+            // What is before the dot moves into its place.
+            let place = found.trailingZeroBitCount &- 7
+            let before: UInt64 = 1 &<< place &- 1
+            word = word & ~(before &<< 8 | 0xFF) | (word & before) &<< 8 | UInt64(Ascii.zero)
+            fraction = 7 &- place &>> 3
+        }
+        guard Digits.areAll(word) else { return nil }
+        let magnitude = Double(Digits.number(word)) / powerOfTen(fraction)
+        return isNegative ? -magnitude : magnitude
     }
 
     /// As `scan`, without computing `value`.
@@ -111,34 +157,9 @@ struct DecimalNumber {
         return true
     }
 
+    /// - Parameter n: 0 to 22.
     @inline(always)
-    static func powerOfTen(_ n: Int) -> Double {
-        switch n {
-        case 0: return 1e0
-        case 1: return 1e1
-        case 2: return 1e2
-        case 3: return 1e3
-        case 4: return 1e4
-        case 5: return 1e5
-        case 6: return 1e6
-        case 7: return 1e7
-        case 8: return 1e8
-        case 9: return 1e9
-        case 10: return 1e10
-        case 11: return 1e11
-        case 12: return 1e12
-        case 13: return 1e13
-        case 14: return 1e14
-        case 15: return 1e15
-        case 16: return 1e16
-        case 17: return 1e17
-        case 18: return 1e18
-        case 19: return 1e19
-        case 20: return 1e20
-        case 21: return 1e21
-        default: return 1e22
-        }
-    }
+    static func powerOfTen(_ n: Int) -> Double { number_text_power_of_ten(UInt32(truncatingIfNeeded: n)) }
 
     /// Whether the bytes are one of the words for a value that is no finite number: `nan`, `inf`, `infinity`, any sign and case.
     static func isNonFiniteWord(_ b: Bytes, _ start: Int, _ end: Int) -> Bool {

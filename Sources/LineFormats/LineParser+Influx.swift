@@ -3,8 +3,9 @@
 /// The head is only searched for its end here; `canonicalKey` checks it when the stream is not known yet.
 extension LineParser {
     /// Reads a line of line protocol; one without any `=` in its second token is left to `parsePlain`.
-    mutating func parseInflux(_ b: Bytes, _ start: Int) throws(LineError) {
-        let headEnd = Self.headEnd(b, start)
+    mutating func parseInflux(_ b: Bytes, _ start: Int, _ expected: UnsafeBufferPointer<UInt8>) throws(LineError) {
+        let isExpected = Self.startsWith(expected, b, start)
+        let headEnd = isExpected ? start &+ expected.count : Self.headEnd(b, start)
         var i = headEnd
         while i < b.count, b[i] == Ascii.space { i &+= 1 }
         guard i < b.count else { return try parsePlainUnlessForced(b, start, i, i) }
@@ -32,6 +33,22 @@ extension LineParser {
         readings.appendReading(
             key: NameRef(offset: Int32(truncatingIfNeeded: start), count: Int32(truncatingIfNeeded: headEnd &- start)),
             isCanonical: false, time: time, fieldStart: 0)
+        readings.isKeyExpected = isExpected
+    }
+
+    /// Whether `key` and a space stand at `start`: as the key has no space and no backslash, the head ends there.
+    @inline(always)
+    static func startsWith(_ key: UnsafeBufferPointer<UInt8>, _ b: Bytes, _ start: Int) -> Bool {
+        let end = start &+ key.count
+        guard key.count >= 8, end < b.count, b[end] == Ascii.space, let base = key.baseAddress else { return false }
+        let expected = Bytes(base: base, count: key.count)
+        var i = 0
+        while expected.word(i) == b.word(start &+ i) {
+            if i &+ 8 == key.count { return true }
+            // The last word overlaps the one before it.
+            i = min(i &+ 8, key.count &- 8)
+        }
+        return false
     }
 
     /// The first space that no backslash precedes, or the end.

@@ -43,6 +43,8 @@ public struct LineParser: ~Copyable {
     /// The name in front of the JSON object being read: `topic {...}`.
     var nameBefore: NameRef?
     var path = Arena<UInt8>(capacity: 64)
+    /// The time of the line before, which is often that of the next.
+    var newest = Timestamp.Remembered()
 
     /// Creates a parser.
     /// - Parameters:
@@ -62,12 +64,18 @@ public struct LineParser: ~Copyable {
     /// - Throws: a `LineError` when no reading of the line is usable; `readings` is then empty. Readings of a JSON array
     ///   that are refused while others stand are listed in `readings.refusals`.
     public mutating func parse(_ line: UnsafeBufferPointer<UInt8>) throws(LineError) {
+        try parse(line, expecting: UnsafeBufferPointer(start: nil, count: 0))
+    }
+
+    /// As `parse`; looks first whether the line's key is `key`, any raw or canonical key without space and backslash.
+    /// `readings.isKeyExpected` tells; nothing else depends on it.
+    public mutating func parse(_ line: UnsafeBufferPointer<UInt8>, expecting key: UnsafeBufferPointer<UInt8>) throws(LineError) {
         let whole = readings.reset(line)
         guard whole.count <= limits.lineBytesMax + 2 else { throw tooLong(whole) }
         let b = whole.prefix(Self.trimmedEnd(whole))
         guard b.count <= limits.lineBytesMax else { throw tooLong(whole) }
         do {
-            try dispatch(b)
+            try dispatch(b, key)
         } catch {
             readings.forgetEverything()
             throw error
@@ -75,7 +83,7 @@ public struct LineParser: ~Copyable {
     }
 
     @inline(always)
-    private mutating func dispatch(_ b: Bytes) throws(LineError) {
+    private mutating func dispatch(_ b: Bytes, _ expected: UnsafeBufferPointer<UInt8>) throws(LineError) {
         let start = Self.contentStart(b)
         guard start < b.count else {
             format = .blank
@@ -85,7 +93,7 @@ public struct LineParser: ~Copyable {
         format = found
         switch found {
         case .influx:
-            do { try parseInflux(b, start) } catch { try parseOtherwise(b, start, error) }
+            do { try parseInflux(b, start, expected) } catch { try parseOtherwise(b, start, error) }
         case .comment, .blank: return
         case .json: try parseJSON(b, start)
         case .collectd: try parseCollectd(b, start)
@@ -115,7 +123,7 @@ public struct LineParser: ~Copyable {
 
     /// The format by the first bytes. Line protocol and the plain form look alike until the first field: `parseInflux` decides.
     @inline(always)
-    private static func sniff(_ b: Bytes, _ start: Int) -> LineFormat {
+    static func sniff(_ b: Bytes, _ start: Int) -> LineFormat {
         switch b[start] {
         case Ascii.hash: return .comment
         case Ascii.leftBrace, Ascii.leftBracket: return .json
@@ -132,7 +140,7 @@ public struct LineParser: ~Copyable {
 
     /// Index of the first byte that is neither blank nor part of a byte order mark.
     @inline(always)
-    private static func contentStart(_ b: Bytes) -> Int {
+    static func contentStart(_ b: Bytes) -> Int {
         guard b.count > 0 else { return 0 }
         let first = b[0]
         if first > Ascii.space, first != 0xEF { return 0 }

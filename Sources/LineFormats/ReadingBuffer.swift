@@ -54,6 +54,8 @@ public struct ReadingBuffer: ~Copyable {
     public internal(set) var nonFinite = 0
     /// Values of the line said to be unknown (`U`, `null`, empty cell): left out, counted here.
     public internal(set) var unknownValues = 0
+    /// The line is one reading of line protocol whose key is the one that the parser was told to expect.
+    public internal(set) var isKeyExpected = false
     /// Why single readings of a JSON array were refused while its other readings stand; in order of appearance.
     public internal(set) var refusals: [LineError] = []
 
@@ -146,6 +148,7 @@ public struct ReadingBuffer: ~Copyable {
         ignoredNonNumeric = 0
         nonFinite = 0
         unknownValues = 0
+        isKeyExpected = false
     }
 
     /// As `forgetReadings`, refusals too: the line as a whole was refused.

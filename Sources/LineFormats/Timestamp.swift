@@ -9,11 +9,14 @@ public enum TimeUnit: Sendable {
 
 /// Text to nanoseconds since 1970-01-01T00:00:00Z.
 enum Timestamp {
+    /// Digits of nanoseconds in the years 2001 to 2262.
+    static let nanosecondDigits = 19
+
     /// An integer or decimal number. Digits beyond a nanosecond are cut off.
     /// - Returns: nil when it is no number or the time does not fit in Int64; else the time, `next` after it.
     @inline(always)
     static func number(_ b: Bytes, _ start: Int, _ unit: TimeUnit, next: inout Int) -> Int64? {
-        if start &+ 19 == b.count, unit == .byMagnitude, let time = nineteenDigits(b, start) {
+        if start &+ nanosecondDigits == b.count, unit == .byMagnitude, let time = nineteenDigits(b, start) {
             next = b.count
             return time
         }
@@ -30,32 +33,34 @@ enum Timestamp {
 
     /// The usual case, nanoseconds of this century: 19 digits that end the line. Nil for anything else.
     @inline(always)
-    private static func nineteenDigits(_ b: Bytes, _ start: Int) -> Int64? {
+    static func nineteenDigits(_ b: Bytes, _ start: Int) -> Int64? {
         let high = b.word(start)
         let low = b.word(start &+ 8)
         let hundreds = b[start &+ 16] &- Ascii.zero
         let tens = b[start &+ 17] &- Ascii.zero
         let units = b[start &+ 18] &- Ascii.zero
-        guard isEightDigits(high), isEightDigits(low), max(hundreds, tens, units) <= 9, high & 0xFF != UInt64(Ascii.zero) else {
+        guard Digits.areAll(high), Digits.areAll(low), max(hundreds, tens, units) <= 9, high & 0xFF != UInt64(Ascii.zero) else {
             return nil
         }
         let tail = UInt64(hundreds) &* 100 &+ UInt64(tens) &* 10 &+ UInt64(units)
-        return Int64(exactly: eightDigits(high) &* 100_000_000_000 &+ eightDigits(low) &* 1000 &+ tail)
+        return Int64(exactly: Digits.number(high) &* 100_000_000_000 &+ Digits.number(low) &* 1000 &+ tail)
     }
 
-    /// Whether all eight bytes are digits: neither adding 0x46 nor taking away 0x30 sets a high bit.
-    @inline(always)
-    private static func isEightDigits(_ word: UInt64) -> Bool {
-        ((word &+ 0x4646_4646_4646_4646) | (word &- 0x3030_3030_3030_3030)) & 0x8080_8080_8080_8080 == 0
-    }
+    /// The time read last and its digits.
+    struct Remembered {
+        private var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        private var time: Int64 = 0
 
-    /// Value of eight digits, the first in the lowest byte: pairs, then fours, then all.
-    @inline(always)
-    private static func eightDigits(_ word: UInt64) -> UInt64 {
-        let digits = word &- 0x3030_3030_3030_3030
-        let pairs = (digits &* 10 &+ (digits &>> 8)) & 0x00FF_00FF_00FF_00FF
-        let fours = (pairs &* 100 &+ (pairs &>> 16)) & 0x0000_FFFF_0000_FFFF
-        return (fours &* 10_000 &+ (fours &>> 32)) & 0xFFFF_FFFF
+        /// As `nineteenDigits`.
+        @inline(always)
+        mutating func time(_ b: Bytes, _ start: Int) -> Int64? {
+            // The last word overlaps the one before it.
+            let (high, low, last) = (b.word(start), b.word(start &+ 8), b.word(start &+ nanosecondDigits &- 8))
+            if high ^ words.0 | low ^ words.1 | last ^ words.2 == 0 { return time }
+            guard let read = nineteenDigits(b, start) else { return nil }
+            (words, time) = ((high, low, last), read)
+            return read
+        }
     }
 
     /// `mantissa * 10^exponent` units as nanoseconds, exactly.

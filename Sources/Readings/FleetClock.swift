@@ -26,13 +26,18 @@ public struct FleetClock: Sendable, Equatable {
     public init() {}
 
     /// Takes the timestamp of an accepted reading.
-    public mutating func observe(_ time: Int64) {
+    @inlinable
+    public mutating func observe(_ time: Int64) { if time > watermark { advance(time) } }
+
+    /// Takes a timestamp newer than all before.
+    @usableFromInline
+    mutating func advance(_ time: Int64) {
         guard watermark != .min else {
             watermark = time
             return
         }
         let (step, overflow) = time.subtractingReportingOverflow(watermark)
-        guard step > 0, !overflow else { return }
+        guard !overflow else { return }
         watermark = time
         let (limit, isHuge) = usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved)
         var believed = step

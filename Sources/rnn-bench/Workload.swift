@@ -92,7 +92,10 @@ extension Workload {
     func feed(_ segment: Int, _ parser: inout LineParser, _ intake: inout Intake) {
         forEachLine(segment) { line in
             intake.received(bytes: line.count + 1, now: Workload.now)
-            if (try? parser.parse(line)) != nil { try? intake.accept(&parser.readings, now: Workload.now, arrival: 0) }
+            if intake.takeUsual(line, &parser, now: Workload.now) {
+            } else if (try? parser.parse(line, expecting: intake.expectedKey())) != nil {
+                try? intake.accept(&parser.readings, now: Workload.now, arrival: 0)
+            }
             if intake.isDue { intake.flush(now: Workload.now) }
         }
         intake.flush(now: Workload.now)

@@ -58,9 +58,37 @@ func checkLine(_ line: UnsafeBufferPointer<UInt8>, _ format: LineFormat?, defaul
         try parser.parse(line)
         for refusal in parser.readings.refusals { checkError(refusal, line.count) }
         checkLaws(&parser.readings, &second)
+        if format == nil || format == .influx { checkExpected(line, &parser) }
     } catch {
         precondition(parser.readings.count == 0, "no reading beside an error")
         checkError(error, line.count)
+    }
+}
+
+/// The line read again with its own key expected, and as a usual line: the same readings.
+private func checkExpected(_ line: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser) {
+    guard parser.readings.count == 1 else { return }
+    let key = Array(parser.readings.rawKey(0))
+    guard !key.contains(where: { $0 == 32 || $0 == 92 }) else { return }
+    let fields = (0..<parser.readings.fieldCount(0)).map {
+        (Array(parser.readings.fieldName(0, $0)), parser.readings.fieldValue(0, $0).bitPattern)
+    }
+    let (time, format) = (parser.readings.time(0), parser.format)
+    key.withUnsafeBufferPointer { key in
+        guard (try? parser.parse(line, expecting: key)) != nil else { preconditionFailure("a line is good whatever was expected") }
+        precondition(
+            parser.readings.count == 1 && parser.format == format && parser.readings.time(0) == time
+                && parser.readings.rawKey(0).elementsEqual(key))
+        precondition(parser.readings.fieldCount(0) == fields.count)
+        for (place, field) in fields.enumerated() {
+            precondition(
+                parser.readings.fieldName(0, place).elementsEqual(field.0) && parser.readings.fieldValue(0, place).bitPattern == field.1)
+        }
+        var any = LineParser()
+        guard let usual = any.usual(line, key: key) else { return }
+        precondition(
+            fields.count == 1 && usual.name(in: line).elementsEqual(fields[0].0) && usual.value.bitPattern == fields[0].1
+                && usual.time == time)
     }
 }
 

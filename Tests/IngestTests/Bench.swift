@@ -59,6 +59,11 @@ final class Notebook: BatchCourier {
 final class Bench {
     let book = Notebook()
     var intake: Intake
+    /// The parser is told which key to expect, as in the daemon.
+    var expects = true
+    /// Lines that had it: those that were taken as usual ones, and others.
+    var usual = 0
+    var met = 0
     private var parser = LineParser(limits: LineLimits(lineBytesMax: 65_536))
 
     init(_ change: (inout IntakeLimits) -> Void = { _ in }, isIgnored: @escaping (String) -> Bool = { _ in false }) {
@@ -84,7 +89,12 @@ final class Bench {
             let text = Array("\(parts[0]) \(parts[1])\(time)".utf8)
             text.withUnsafeBufferPointer { bytes in
                 do throws(LineError) {
-                    try parser.parse(bytes)
+                    if expects, intake.takeUsual(bytes, &parser, now: monday + now * second) {
+                        usual += 1
+                        return
+                    }
+                    if expects { try parser.parse(bytes, expecting: intake.expectedKey()) } else { try parser.parse(bytes) }
+                    if parser.readings.isKeyExpected { met += 1 }
                     try? intake.accept(&parser.readings, now: monday + now * second, arrival: 0)
                 } catch {
                     intake.refused(error.reason)
@@ -188,5 +198,18 @@ final class Client {
             if byte == 10 { return String(decoding: text, as: UTF8.self) }
             text.append(byte)
         }
+    }
+}
+
+/// A small reproducible source of numbers (SplitMix64, Steele et al. 2014).
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
     }
 }

@@ -24,6 +24,42 @@ import Testing
         #expect(bench.dropped(.out_of_order) == 1 && bench.addsUp)
     }
 
+    @Test(arguments: [UInt64(1), 2, 3]) func `what is taken does not depend on which key was expected`(seed: UInt64) {
+        var random = SplitMix(state: seed)
+        let benches = [true, false].map { expects in
+            let bench = Bench {
+                $0.streamsMax = 12
+                $0.evicts = true
+                $0.shards = 2
+            }
+            bench.expects = expects
+            return bench
+        }
+        for round in 0..<400 {
+            var lines: [String] = []
+            for place in 0..<10 {
+                // Mostly in turn; some are left out, some come twice, some are new, so that others are evicted.
+                let chance = Int.random(in: 0..<40, using: &random)
+                if chance == 0 { continue }
+                let unit = chance == 1 ? "unit\(round)" : chance == 2 ? "unit0" : "unit\(place)"
+                let tags = chance == 3 ? "t=1,s=2" : "s=2,t=1"
+                // Another channel, two of them, a time of before, ahead, or none.
+                let name = chance == 4 ? "y" : chance == 5 || place == 7 ? "y=1,x" : "x"
+                let time = chance == 6 ? " \(round - 2)" : chance == 7 ? " \(round + 5000)" : chance == 8 ? "" : " \(round)"
+                lines.append("plant.\(unit),\(tags) \(name)=\(Int.random(in: 0..<1000, using: &random)).5\(time)")
+            }
+            for bench in benches {
+                bench.take(lines, now: Int64(round))
+                bench.intake.flush(now: monday + Int64(round) * second)
+            }
+        }
+        #expect(benches[0].book.lines == benches[1].book.lines)
+        #expect(benches[0].intake.totals == benches[1].intake.totals && benches[0].addsUp)
+        #expect(benches[0].usual > 1500 && benches[0].met > 200 && benches[1].usual + benches[1].met == 0)
+        #expect(benches[0].dropped(.out_of_order) > 0 && benches[0].dropped(.future) > 0 && benches[0].dropped(.duplicate) > 0)
+        #expect(benches[0].book.lines.contains { $0.hasPrefix("evicted") })
+    }
+
     @Test func `a second value for one time is a duplicate, another channel is not`() {
         let bench = Bench()
         bench.feed("a x=1 10", "a x=2 10", "a y=3 10", "a x=4,z=5 10", "a y=9 10")
