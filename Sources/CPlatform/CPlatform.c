@@ -115,6 +115,10 @@ int rw_processor(void) {
     return sched_getcpu();
 }
 
+int rw_thread(void) {
+    return (int)syscall(SYS_gettid);
+}
+
 int rw_confine(int thread, int processor) {
     cpu_set_t set;
     CPU_ZERO(&set);

@@ -51,6 +51,9 @@ public enum Processors {
     /// The one on which the calling thread runs just now; -1: unknown.
     public static var current: Int32 { rw_processor() }
 
+    /// The system's number of the calling thread.
+    public static var thread: Int32 { rw_thread() }
+
     /// Confines a thread (0: the calling one, and those that it starts) to one processor; nil: to none. Without effect where that is not allowed.
     public static func confine(thread: Int32, to processor: Int?) { _ = rw_confine(thread, Int32(clamping: processor ?? -1)) }
 }

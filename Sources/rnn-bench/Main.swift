@@ -62,7 +62,7 @@ struct Bench {
         let load = SocketLoad(report: report, program: program, rounds: rounds)
         if wants("forward") { try load.forward() }
         if wants("socket") { try load.throughput() }
-        if wants("shards") { try load.shards() }
+        if wants("shards") { try ShardScaling(report: report, program: program, rounds: rounds).run() }
         if wants("lag") { try Latency(report: report, program: program).lags(rounds: rounds, seconds: 5) }
         if wants("latency") { try Latency(report: report, program: program).measure(probes: 1000) }
         if wants("scale") {

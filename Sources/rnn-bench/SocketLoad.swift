@@ -117,60 +117,6 @@ struct SocketLoad {
         return Measure.median(times[0])
     }
 
-    /// One shard against two, by the clock, in interleaved rounds: the sender and the ingest thread share the cores with them.
-    func shards() throws {
-        let cores = Int(Glibc.sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        report.begin(
-            "shards",
-            "One shard against two on \(cores) cores, default detector and settings, thousand lines a second by the clock, in the daemon from a fifth to four fifths of a round (it ends when the slower shard has done what waited). Alone: shards' threads on batches in memory. In the daemon the sender, ingest, writer and control threads run on the same cores as the shards: first all of them with one shard on one core (in turn each of the two), then with one shard on both, then with two shards on both. x: median over the rounds, as the machine changes from one to the next:",
-            [
-                "streams", "alone, 1 shard", "2 shards", "x (min-max)", "daemon, 1 core, 1 shard", "2 cores, 1 shard", "2 cores, 2 shards",
-                "x 1 core (min-max)", "x 1 shard (min-max)", "ns of a shard's thread a line", "2 cores, 1 shard", "2 cores, 2 shards",
-            ])
-        // The states of the last fleet are small enough for the cache.
-        for (streams, channels, lines) in [(1000, 1, 1_000_000), (1000, 4, 250_000), (1000, 16, 80_000), (64, 16, 80_000)] {
-            let warm = max(1, 130_000 / lines)
-            let load = Workload(streams: streams, channels: channels, lines: lines, segments: warm + rounds)
-            let daemons = try [1, 1, 2].map { try TestedDaemon(program: program, settings: ["shards": "\($0)"]) }
-            let pairs = [1, 2].map { ShardPair($0, channels: channels) }
-            var alone: [[Double]] = [[], []]
-            var rates: [[Double]] = [[], [], []]
-            var costs = rates
-            let failure = Locked<Error?>(nil)
-            for round in 0..<(warm + rounds) {
-                for (i, pair) in pairs.enumerated() {
-                    let nanoseconds = try pair.run(load, round)
-                    if round >= warm { alone[i].append(Double(lines) / (nanoseconds * 1e-9)) }
-                }
-                for (i, daemon) in daemons.enumerated() {
-                    let core = i == 0 ? round % min(2, cores) : nil
-                    daemon.confine(to: core)
-                    Processors.confine(thread: 0, to: core)
-                    defer { Processors.confine(thread: 0, to: nil) }
-                    let before = daemon.cpu().shard
-                    let sender = try WorkerThread("sender") { [path = daemon.ingestPath] in
-                        do { try SocketLoad.send(load, round, clients: 1, path: path) } catch { failure.withLock { $0 = error } }
-                    }
-                    let rate = try daemon.rate(from: Int64(round * lines), lines: Int64(lines))
-                    sender.join()
-                    if let error = failure.withLock({ $0 }) { throw error }
-                    guard round >= warm else { continue }
-                    rates[i].append(rate)
-                    costs[i].append((daemon.cpu().shard - before) / Double(lines))
-                }
-            }
-            func middle(_ values: [[Double]]) -> [Double] { values.map { Measure.median($0.sorted()) } }
-            func ratio(_ values: [[Double]], _ a: Int, _ b: Int) -> String {
-                let ratios = zip(values[a], values[b]).map { $0 / $1 }.sorted()
-                return "\(Report.number(Measure.median(ratios))) (\(Report.number(ratios[0]))-\(Report.number(ratios[ratios.count - 1])))"
-            }
-            report.row(
-                ["\(streams) of \(channels) channels"] + middle(alone).map { Report.number($0 / 1000) } + [ratio(alone, 1, 0)]
-                    + middle(rates).map { Report.number($0 / 1000) } + [ratio(rates, 2, 0), ratio(rates, 2, 1)]
-                    + middle(costs).map(Report.number))
-        }
-    }
-
     /// The forward stage behind the daemon's own ingest loop on a real socket: one thread reads, parses, interns and judges.
     func forward() throws {
         report.begin(

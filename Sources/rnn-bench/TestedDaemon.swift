@@ -89,21 +89,6 @@ final class TestedDaemon {
         }
     }
 
-    /// Lines a second by the clock while lines come, from a fifth of them to four fifths; returns when all are judged. `from`: judged before.
-    func rate(from: Int64, lines: Int64) throws -> Double {
-        let client = try ControlClient(path: controlPath)
-        var (first, last): ((at: Int64, done: Int64)?, (at: Int64, done: Int64)?) = (nil, nil)
-        while true {
-            let (done, now) = ((try client.ask("status")["readings_scored"]?.integerValue ?? 0) - from, Clocks.monotonic())
-            if first == nil, done >= lines / 5 { first = (now, done) }
-            if done <= lines * 4 / 5 || last == nil { last = (now, done) }
-            if done >= lines { break }
-            Clocks.sleep(nanoseconds: 20_000_000)
-        }
-        guard let first, let last, last.at > first.at else { return 0 }
-        return Double(last.done - first.done) / (Double(last.at - first.at) * 1e-9)
-    }
-
     /// Its threads.
     private func tasks() -> [pid_t] {
         var tasks: [pid_t] = []

@@ -26,9 +26,10 @@ int rw_unix_connect(int fd, const char *path);
 int rw_set_blocking(int fd, int blocking);
 void rw_release_heap(void);                        // gives free memory back to the system
 int rw_processors(void);                           // that this process may run on
-int rw_processor(void);
+int rw_processor(void);                            // on which the calling thread runs just now, or -1
+int rw_thread(void);                               // the system's number of the calling thread
 /* Confines a thread (0: the calling one, and those it starts) to one processor; -1: to none. -1 and errno when it cannot. */
-int rw_confine(int thread, int processor);                            // on which the calling thread runs just now, or -1
+int rw_confine(int thread, int processor);
 void rw_return_large_blocks(size_t bytes);         // blocks from so many bytes on go back to the system as soon as they are freed
 void rw_release_code(void);                        // unmaps pages of code until they are used again
 int rw_is_unix_socket(int fd, int *is_datagram);
