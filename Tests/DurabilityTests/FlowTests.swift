@@ -17,6 +17,16 @@ struct FlowTests {
         }
     }
 
+    /// Delivers so many full batches, and returns them.
+    private func deliverFull(_ pool: BatchPool, _ count: Int) -> [ReadingBatch] {
+        (0..<count).map { _ in
+            let batch = pool.borrow()
+            fill(batch, readings: 8)
+            pool.deliver(batch)
+            return batch
+        }
+    }
+
     @Test func `small batches go on while full ones would have to wait`() {
         let queue = BoundedQueue<ShardInput>(capacity: 1000)
         let small = pool([queue])
@@ -40,13 +50,7 @@ struct FlowTests {
     @Test func `a full pool lets the ingest thread wait until a batch comes back`() throws {
         let queue = BoundedQueue<ShardInput>(capacity: 1000)
         let pool = pool([queue])
-        var lent: [ReadingBatch] = []
-        for _ in 0..<4 {
-            let batch = pool.borrow()
-            fill(batch, readings: 8)
-            pool.deliver(batch)
-            lent.append(batch)
-        }
+        let lent = deliverFull(pool, 4)
         let isThrough = Locked(false)
         let thread = try WorkerThread("borrower") {
             let batch = pool.borrow()
@@ -63,13 +67,7 @@ struct FlowTests {
 
     @Test func `after all was full the ingest thread goes on when an eighth is free again`() throws {
         let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 1000)])
-        var lent: [ReadingBatch] = []
-        for _ in 0..<32 {
-            let batch = pool.borrow()
-            fill(batch, readings: 8)
-            pool.deliver(batch)
-            lent.append(batch)
-        }
+        let lent = deliverFull(pool, 32)
         let isThrough = Locked(false)
         let thread = try WorkerThread("borrower") {
             _ = pool.borrow()
