@@ -96,7 +96,7 @@ public struct Key: Sendable {
             "Full batches (512 readings) from the sockets to the journal; when so many are under way, as while the disk stands still, senders wait."
         ),
 
-        Key("shards", .count(0...64), "0", "Detector threads; every stream belongs to one. 0: one for each processor, 8 at most."),
+        Key("shards", .count(0...64), "0", "Detector threads that share the streams. 0: one for each processor, 8 at most."),
         Key(
             "profile", .choice(["default", "light"]), "default",
             "Size of the recurrent network per channel: default, or light for very many streams."),

@@ -27,6 +27,12 @@ final class Connection {
         case undecided, no, rows
     }
 
+    /// Whether what comes next begins with a line that needs no more than parsing: it was greeted, nothing is left of a line before, and it
+    /// is no CSV file.
+    var maySendUsual: Bool {
+        lines > 0 && carry.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
+    }
+
     init(descriptor: Int32, name: String, isFile: Bool, now: Int64) {
         (self.descriptor, self.name, self.isFile, lastReadAt) = (descriptor, name, isFile, now)
     }
@@ -239,8 +245,18 @@ final class IngestLoop {
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
     ) {
         guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+        let all = UnsafeBufferPointer(start: base, count: bytes.count)
         var start = 0
         while start < bytes.count {
+            if connection.maySendUsual, connection.producer == nil || isAhead(connection) {
+                let run =
+                    connection.isFile
+                    ? intake.takeUsual(all, from: start, &parser.fileLines, now: now)
+                    : intake.takeUsual(all, from: start, &parser.lines, now: now)
+                connection.lines += Int64(run.lines)
+                if connection.producer != nil { advance(connection, by: run.lines) }
+                start = run.end
+            }
             guard let found = memchr(base + start, 10, bytes.count - start) else { break }
             let end = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
             if connection.isSkipping {
@@ -319,7 +335,6 @@ final class IngestLoop {
         _ bytes: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser, _ connection: Connection, _ token: UInt64, _ intake: inout Intake,
         _ now: Int64, _ arrival: Int64
     ) throws(LineError) {
-        if intake.takeUsual(bytes, &parser, now: now) { return }
         try parser.parse(bytes, expecting: intake.expectedKey())
         if parser.readings.count == 0 && parser.readings.refusals.isEmpty { intake.ignoredLine() }
         if !parser.readings.refusals.isEmpty {
@@ -424,6 +439,20 @@ final class IngestLoop {
         producer.accepted = max(producer.accepted, producer.position)
         producers[name] = producer
         return isNew
+    }
+
+    /// Every further line of a numbering client is new.
+    private func isAhead(_ connection: Connection) -> Bool {
+        guard let name = connection.producer, let producer = producers[name] else { return false }
+        return producer.position >= producer.accepted
+    }
+
+    /// Counts lines of a numbering client that are new.
+    private func advance(_ connection: Connection, by lines: Int) {
+        guard lines > 0, let name = connection.producer, var producer = producers[name] else { return }
+        producer.position += Int64(lines)
+        producer.accepted = max(producer.accepted, producer.position)
+        producers[name] = producer
     }
 
     private func pendingAcknowledgements() -> [Acknowledgement] {

@@ -124,7 +124,10 @@ public final class IngestServer: @unchecked Sendable {
                 case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
                 case .models(let models, let at): intake.assign(models, now: at)
                 case .rules(let limits, let isIgnored, let budgetGroup, let keys):
+                    // The batches of the shards of the start are under way.
+                    let shards = intake.limits.shards
                     intake.limits = limits
+                    intake.limits.shards = shards
                     intake.isIgnored = isIgnored
                     intake.budgetGroup = budgetGroup
                     intake.refreshIgnored { keys[$0] }

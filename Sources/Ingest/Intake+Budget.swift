@@ -41,8 +41,7 @@ extension Intake {
         guard group != 0 else { return }
         let streams = BudgetGroups.rounded(budget.members[group] ?? 1)
         if budget.told[group] != streams { return tellBudgets() }
-        let shard = Int(stream / Intake.streamsPerBlock) % limits.shards
-        note(.budgetShare(group: group, stream: stream, streams: streams), shard: shard)
+        note(.budgetShare(group: group, stream: stream, streams: streams), stream: stream)
     }
 
     /// Tells every shard the numbers that have changed.

@@ -65,9 +65,6 @@ public struct Intake: ~Copyable {
     private let reasons = LineError.Reason.allCases
     private let dropReasons = DropReason.allCases
 
-    /// Streams that share one shard and one checkpoint block: this many neighbouring ids.
-    public static let streamsPerBlock: UInt32 = 16
-
     /// - Parameters:
     ///   - totals: as restored; `nextSequence`: number of the next batch; `seed`: for the hash table only
     public init(
@@ -112,12 +109,12 @@ public struct Intake: ~Copyable {
     /// The alert about `streams_max` is open since before the start.
     public mutating func restoreLimit(now: Int64) { (limitReachedAt, limitIsTold) = (now, true) }
 
-    /// The highest id ever given, so that an evicted stream's number is not used again after a restart.
-    public mutating func reserve(idsThrough id: UInt32) { table.reserve(idsThrough: id) }
+    /// The last turn in which a number was given, so that an evicted stream's number is not used again after a restart.
+    public mutating func reserve(turnsThrough turn: Int) { table.reserve(turnsThrough: turn) }
 
     // MARK: - Lines
 
-    /// Counts a line as received (`bytes` with its end). When `isDue`, flush first.
+    /// Counts a line as received (`bytes` with its end), but for those of `takeUsual`. When `isDue`, flush first.
     public mutating func received(bytes: Int, now: Int64) {
         totals.linesReceived += 1
         totals.bytesReceived += Int64(bytes)
@@ -143,16 +140,41 @@ public struct Intake: ~Copyable {
     /// taken.
     public mutating func expectedKey() -> UnsafeBufferPointer<UInt8> { table.expected }
 
-    /// Takes a line if it is a usual one of the stream that is likely to come next, and nothing about it is unusual.
-    /// - Returns: false for any other line; nothing was done then.
-    public mutating func takeUsual(_ line: UnsafeBufferPointer<UInt8>, _ parser: inout LineParser, now: Int64) -> Bool {
-        guard table.expected.count > 0, let usual = parser.usual(line, key: table.expected) else { return false }
+    /// Takes lines from `start` on as long as each is a usual one of the stream that is likely to come next and nothing about it is unusual.
+    /// Counts them as received.
+    /// - Returns: how many they were, and where the first other line begins, about which nothing was done.
+    @inline(__always)
+    public mutating func takeUsual(
+        _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, _ parser: inout LineParser, now: Int64
+    ) -> (lines: Int, end: Int) {
+        guard !isDue, table.expectedHead.count > 0 else { return (0, start) }
+        return takeUsualRun(bytes, start, &parser, now)
+    }
+
+    private mutating func takeUsualRun(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ parser: inout LineParser, _ now: Int64
+    ) -> (lines: Int, end: Int) {
+        var (lines, end) = (0, start)
+        let latest = now > .max - limits.futureMax ? .max : now + limits.futureMax
+        while let usual = parser.usual(
+            bytes, from: end, head: table.expectedHead, nameCount: table.expectedHead.count &- table.expected.count &- 2),
+            takeOne(usual, latest)
+        { (lines, end) = (lines &+ 1, usual.end) }
+        totals.linesReceived += Int64(lines)
+        totals.bytesReceived += Int64(end - start)
+        totals.readingsAccepted += Int64(lines)
+        totals.valuesAccepted += Int64(lines)
+        return (lines, end)
+    }
+
+    /// The reading of a usual line. false: nothing was done.
+    @inline(__always)
+    private mutating func takeOne(_ usual: UsualLine, _ latest: Int64) -> Bool {
         let stream = table.expectedStream
         let info = table.infos + Int(stream)
         let shard = shard(of: stream)
-        guard usual.time > info.pointee.lastTime, usual.time <= now || usual.time &- now <= limits.futureMax, !info.pointee.isIgnored,
-            table.channels(of: stream).find(usual.name(in: line), guess: 0) == 0, info.pointee.first.lastTime != usual.time,
-            let batch = open[shard].take()
+        guard usual.time > info.pointee.lastTime, usual.time <= latest, !info.pointee.isIgnored,
+            info.pointee.first.lastTime != usual.time, let batch = open[shard].take()
         else { return false }
         // Out of its place meanwhile: what is moved need not be retained.
         defer { open[shard] = batch }
@@ -167,8 +189,6 @@ public struct Intake: ~Copyable {
         info.pointee.lastClock = totals.fleetClock.now
         batch.append(channel: 0, value: usual.value)
         batch.endReading(stream: stream, time: usual.time, clock: totals.fleetClock.now)
-        totals.readingsAccepted += 1
-        totals.valuesAccepted += 1
         return true
     }
 
@@ -304,7 +324,7 @@ public struct Intake: ~Copyable {
 
     /// The shard that a stream belongs to.
     @inline(__always)
-    private func shard(of stream: UInt32) -> Int { Int(stream / Intake.streamsPerBlock % UInt32(truncatingIfNeeded: limits.shards)) }
+    private func shard(of stream: UInt32) -> Int { StreamNumber.shard(of: stream, shards: limits.shards) }
 
     /// After it the open batch of a shard has room for a reading of `fields` values.
     @inline(__always)
@@ -318,7 +338,7 @@ public struct Intake: ~Copyable {
         open[shard] = batch
     }
 
-    private mutating func note(_ note: BatchNote, stream: UInt32) {
+    mutating func note(_ note: BatchNote, stream: UInt32) {
         self.note(note, shard: shard(of: stream))
     }
 

@@ -1,4 +1,6 @@
 import Glibc
+import LineFormats
+import Readings
 
 /// One channel of a stream as the ingest side knows it.
 struct ChannelInfo {
@@ -26,7 +28,7 @@ struct StreamInfo {
     var isIgnored = false
     /// The group whose false-alarm budget it shares; 0 for none.
     var budgetGroup: UInt16 = 0
-    var isPresent = true
+    var isPresent = false
 }
 
 /// The channels of one stream.
@@ -64,7 +66,7 @@ struct ChannelList {
 
 /// From the bytes that name a stream to its number: open addressing over interned keys, no allocation on a hit.
 ///
-/// Ids start at 1 and are never used twice. A stream may be known by several spellings (tags in another order), at most
+/// Ids are given in the order of `StreamNumber` and never used twice. A stream may be known by several spellings (tags in another order), at most
 /// `aliasesMax`; further spellings are made canonical every time.
 struct StreamTable: ~Copyable {
     private struct Slot {
@@ -75,11 +77,28 @@ struct StreamTable: ~Copyable {
     private struct Key {
         /// Where its bytes are: this many times `keyAlignment` from the start of the arena.
         var place: UInt32
-        /// 0: its stream is gone.
-        var length: UInt32
+        /// Bytes of the key (0: its stream is gone), and above `tailShift` of what follows it.
+        private var lengths: UInt32
         var stream: UInt32
         /// The key that came after this one the last time.
-        var next: UInt32
+        var next: UInt32 = 0
+
+        init(place: UInt32, length: Int, stream: UInt32) {
+            (self.place, self.stream) = (place, stream)
+            lengths = UInt32(truncatingIfNeeded: length)
+        }
+
+        private static let tailShift: UInt32 = 24
+        static let lengthMax = 1 << 24 - 1
+        static let tailMax = 255
+
+        var length: Int { Int(lengths & 0xFF_FFFF) }
+        /// Bytes of ` name=` after the key, the name of the stream's first channel; 0: they are not there.
+        var tail: Int {
+            get { Int(lengths &>> Self.tailShift) }
+            set { lengths = lengths & 0xFF_FFFF | UInt32(truncatingIfNeeded: newValue) &<< Self.tailShift }
+        }
+        mutating func forget() { lengths = 0 }
     }
     private static let keyAlignment = 16
 
@@ -95,14 +114,18 @@ struct StreamTable: ~Copyable {
     /// The key that is likely to come next, as fleets send their streams in turn: it came after the one used last the last time. Valid
     /// until a stream comes or goes; empty for none and for one with a space or a backslash.
     private(set) var expected = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
+    /// How a line of it with its stream's first channel begins: `expected`, a space, the channel's name and `=`. Empty: not known.
+    private(set) var expectedHead = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
     private var arena: UnsafeMutablePointer<UInt8>
     private var arenaUsed = 0
     private var arenaCapacity: Int
     private let seed: UInt64
     private(set) var infos: UnsafeMutablePointer<StreamInfo>
     private var infoCapacity: Int
-    /// The highest id given so far.
+    /// The highest id of a stream so far.
     private(set) var lastID: UInt32 = 0
+    /// The turn of `StreamNumber` in which the last id was given.
+    private var lastTurn = 0
     /// Streams present.
     private(set) var count = 0
 
@@ -116,13 +139,12 @@ struct StreamTable: ~Copyable {
         slots.initialize(repeating: Slot(hash: 0, key: 0), count: 1024)
         keyCapacity = 1024
         keys = .allocate(capacity: keyCapacity)
-        keys[0] = Key(place: 0, length: 0, stream: 0, next: 0)
+        keys[0] = Key(place: 0, length: 0, stream: 0)
         arenaCapacity = 1 << 16
         arena = .allocate(capacity: arenaCapacity)
         infoCapacity = 1024
         infos = .allocate(capacity: infoCapacity)
         infos.initialize(repeating: StreamInfo(), count: infoCapacity)
-        infos[0].isPresent = false
     }
 
     deinit {
@@ -149,7 +171,9 @@ struct StreamTable: ~Copyable {
     private mutating func use(_ key: UInt32) {
         lastKey = key
         let next = keys[Int(keys[Int(key)].next)]
-        expected = UnsafeBufferPointer(start: arena + Int(next.place) * StreamTable.keyAlignment, count: Int(next.length))
+        let bytes = arena + Int(next.place) * StreamTable.keyAlignment
+        expected = UnsafeBufferPointer(start: bytes, count: next.length)
+        expectedHead = UnsafeBufferPointer(start: bytes, count: next.tail > 0 ? next.length &+ next.tail : 0)
     }
 
     /// The stream of these bytes; 0 when they are not known.
@@ -163,7 +187,7 @@ struct StreamTable: ~Copyable {
             if slot.hash == hash, slot.key != .max {
                 let known = keys[Int(slot.key)]
                 let bytes = arena + Int(known.place) * StreamTable.keyAlignment
-                if Int(known.length) == key.count, let base = key.baseAddress, memcmp(bytes, base, key.count) == 0 {
+                if known.length == key.count, let base = key.baseAddress, memcmp(bytes, base, key.count) == 0 {
                     if keys[Int(lastKey)].next != slot.key { keys[Int(lastKey)].next = StreamTable.isPlain(key) ? slot.key : 0 }
                     use(slot.key)
                     return known.stream
@@ -177,23 +201,23 @@ struct StreamTable: ~Copyable {
 
     /// Adds a stream under its canonical key and returns its id: the next one, or `id` when restoring.
     mutating func add(canonical key: UnsafeBufferPointer<UInt8>, id: UInt32? = nil) -> UInt32 {
-        let stream = id ?? lastID + 1
+        let stream = id ?? nextID()
         lastID = max(lastID, stream)
         if Int(stream) >= infoCapacity { growInfos(atLeast: Int(stream) + 1) }
         infos[Int(stream)] = StreamInfo()
+        infos[Int(stream)].isPresent = true
         count += 1
         insert(key, stream)
         return stream
     }
 
-    /// Makes sure that no id up to `id` is given again.
-    mutating func reserve(idsThrough id: UInt32) {
-        if Int(id) >= infoCapacity { growInfos(atLeast: Int(id) + 1) }
-        while lastID < id {
-            lastID += 1
-            infos[Int(lastID)].isPresent = false
-        }
+    private mutating func nextID() -> UInt32 {
+        repeat { lastTurn += 1 } while StreamNumber.given(inTurn: lastTurn) == 0
+        return StreamNumber.given(inTurn: lastTurn)
     }
+
+    /// Makes sure that no id of a turn up to `turn` is given again.
+    mutating func reserve(turnsThrough turn: Int) { lastTurn = max(lastTurn, turn) }
 
     /// Remembers another spelling of a stream's key, if there is room for one.
     mutating func addAlias(_ key: UnsafeBufferPointer<UInt8>, of stream: UInt32) {
@@ -207,12 +231,11 @@ struct StreamTable: ~Copyable {
         forgetExpected()
         for place in 0...slotMask where slots[place].key != 0 && slots[place].key != .max {
             guard keys[Int(slots[place].key)].stream == stream else { continue }
-            keys[Int(slots[place].key)].length = 0
+            keys[Int(slots[place].key)].forget()
             slots[place].key = .max
         }
         infos[Int(stream)].others?.deallocate()
         infos[Int(stream)] = StreamInfo()
-        infos[Int(stream)].isPresent = false
         count -= 1
     }
 
@@ -236,9 +259,10 @@ struct StreamTable: ~Copyable {
     /// Adds a channel. nil when the name arena is full (4 GiB).
     mutating func addChannel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>, lastTime: Int64 = .min) -> Int? {
         forgetExpected()
-        guard arenaUsed + name.count < Int(UInt32.max) else { return nil }
-        let offset = store(name)
+        guard arenaUsed + name.count + 2 < Int(UInt32.max) else { return nil }
         let index = Int(infos[Int(stream)].channelCount)
+        // The first channel of a stream that was just added completes its key to what a line begins with.
+        let offset = index == 0 && keys[keyCount].stream == stream ? storeTail(name) ?? store(name) : store(name)
         if index > 0, index > Int(infos[Int(stream)].channelCapacity) {
             let capacity = max(3, (index - 1) * 2)
             let grown = UnsafeMutablePointer<ChannelInfo>.allocate(capacity: capacity)
@@ -263,10 +287,28 @@ struct StreamTable: ~Copyable {
         if keyCount + 1 == keyCapacity { growKeys() }
         keyCount += 1
         let offset = store(key, alignment: StreamTable.keyAlignment)
-        keys[keyCount] = Key(
-            place: UInt32(offset / StreamTable.keyAlignment), length: UInt32(key.count), stream: stream, next: 0)
+        keys[keyCount] = Key(place: UInt32(offset / StreamTable.keyAlignment), length: key.count, stream: stream)
         place(hash(key), UInt32(keyCount))
         slotsUsed += 1
+        let first = infos[Int(stream)].first
+        if infos[Int(stream)].channelCount > 0 {
+            // Another spelling of a stream that is known. Copied, as the arena may move.
+            let name = Array(UnsafeBufferPointer(start: arena + Int(first.nameOffset), count: Int(first.nameLength)))
+            _ = name.withUnsafeBufferPointer { storeTail($0) }
+        }
+    }
+
+    /// Stores ` name=` right behind the newest key. nil: something else is there, or a line's beginning would not tell the name for sure.
+    /// - Returns: where the name is.
+    private mutating func storeTail(_ name: UnsafeBufferPointer<UInt8>) -> Int? {
+        let (start, length, count) = (Int(keys[keyCount].place) * StreamTable.keyAlignment, keys[keyCount].length, name.count + 2)
+        guard start + length == arenaUsed, count <= Key.tailMax, name.count > 0, UsualLine.isPlain(fieldName: name),
+            StreamTable.isPlain(UnsafeBufferPointer(start: arena + start, count: length))
+        else { return nil }
+        let tail = [32] + Array(name) + [61]
+        let offset = tail.withUnsafeBufferPointer { store($0) }
+        keys[keyCount].tail = count
+        return offset + 1
     }
 
     private mutating func place(_ hash: UInt32, _ key: UInt32) {
@@ -290,7 +332,10 @@ struct StreamTable: ~Copyable {
         old.deallocate()
     }
 
-    private mutating func forgetExpected() { expected = UnsafeBufferPointer(start: nil, count: 0) }
+    private mutating func forgetExpected() {
+        expected = UnsafeBufferPointer(start: nil, count: 0)
+        expectedHead = expected
+    }
 
     private mutating func growKeys() {
         let grown = UnsafeMutablePointer<Key>.allocate(capacity: keyCapacity * 2)
@@ -305,7 +350,6 @@ struct StreamTable: ~Copyable {
         let grown = UnsafeMutablePointer<StreamInfo>.allocate(capacity: capacity)
         grown.update(from: infos, count: infoCapacity)
         (grown + infoCapacity).initialize(repeating: StreamInfo(), count: capacity - infoCapacity)
-        for id in infoCapacity..<capacity { grown[id].isPresent = false }
         infos.deallocate()
         infos = grown
         infoCapacity = capacity

@@ -55,17 +55,14 @@ struct DecimalNumber {
         return roundSlowly(b, start)
     }
 
-    /// The value of `[-] digits [. digits]`, at most eight bytes besides the minus, that is known to end at `end` and has eight bytes before
-    /// that in the line; nil for anything else. The same Double as `scan` finds.
+    /// The value of `digits [. digits]`, the first `length` bytes of `word` (1 to 8, the first byte lowest); nil for anything else. The same
+    /// Double as `scan` finds.
     @inline(always)
-    static func short(_ b: Bytes, _ start: Int, _ end: Int) -> Double? {
-        let isNegative = b[start] == Ascii.minus
-        let first = isNegative ? start &+ 1 : start
-        let length = end &- first
-        guard length > 0, length <= 8, end >= 8 else { return nil }
-        // The last byte highest; what stands before the number makes way for zeros.
+    static func short(_ word: UInt64, _ length: Int) -> Double? {
+        guard length > 0 else { return nil }
+        // The last byte highest; what stood behind the number makes way for zeros before it.
         let outside = (64 &- 8 &* length) & 63
-        var word = b.word(end &- 8) & ~(1 &<< outside &- 1) | Digits.zeros & (1 &<< outside &- 1)
+        var word = word &<< outside | Digits.zeros & (1 &<< outside &- 1)
         // The lowest byte found is exact, see `LineParser.headEnd`.
         let dots = word ^ (0x0101_0101_0101_0101 &* UInt64(Ascii.dot))
         let found = (dots &- 0x0101_0101_0101_0101) & ~dots & 0x8080_8080_8080_8080
@@ -79,8 +76,7 @@ struct DecimalNumber {
             fraction = 7 &- place &>> 3
         }
         guard Digits.areAll(word) else { return nil }
-        let magnitude = Double(Digits.number(word)) / powerOfTen(fraction)
-        return isNegative ? -magnitude : magnitude
+        return Double(Digits.number(word)) / powerOfTen(fraction)
     }
 
     /// As `scan`, without computing `value`.

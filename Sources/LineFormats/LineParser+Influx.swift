@@ -40,7 +40,13 @@ extension LineParser {
     @inline(always)
     static func startsWith(_ key: UnsafeBufferPointer<UInt8>, _ b: Bytes, _ start: Int) -> Bool {
         let end = start &+ key.count
-        guard key.count >= 8, end < b.count, b[end] == Ascii.space, let base = key.baseAddress else { return false }
+        return key.count >= 8 && end < b.count && b[end] == Ascii.space && stands(key, b, start)
+    }
+
+    /// Whether these bytes, at least eight, stand at `start`.
+    @inline(always)
+    static func stands(_ key: UnsafeBufferPointer<UInt8>, _ b: Bytes, _ start: Int) -> Bool {
+        guard let base = key.baseAddress else { return false }
         let expected = Bytes(base: base, count: key.count)
         var i = 0
         while expected.word(i) == b.word(start &+ i) {

@@ -1,37 +1,51 @@
-/// A line as a sensor sends it again and again: line protocol with the key of before, one field, nanoseconds.
+/// A line as a sensor sends it again and again: line protocol that begins as one before it up to its only number, and nanoseconds.
 public struct UsualLine: BitwiseCopyable {
     public var value: Double
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     public var time: Int64
-    @usableFromInline var nameStart: Int
-    @usableFromInline var nameCount: Int
+    /// Index after the line's end.
+    public var end: Int
 
-    /// The field's name, in `line`.
-    @inlinable
-    @inline(always)
-    public func name(in line: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt8> {
-        UnsafeBufferPointer(rebasing: line[nameStart..<nameStart + nameCount])
+    /// Most bytes of such a line after its head: minus, eight bytes of a number, space, time, line end.
+    static let restBytesMax = 9 + 1 + Timestamp.nanosecondDigits + 2
+
+    /// Whether a field of this name is recognised by its bytes alone, up to the `=`.
+    public static func isPlain(fieldName name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard let base = name.baseAddress else { return false }
+        return Bytes(base: base, count: name.count).plainRunEnd(0) == name.count
     }
 }
 
 extension LineParser {
-    /// Reads `line` if it is a usual one with the key `key` (of a line taken before, without space and backslash), a number of at most eight
-    /// bytes and a timestamp of 19 digits that ends it.
-    /// - Returns: what `parse` would find; nil for any other line, good or bad. `readings` and `format` are those of before.
-    public mutating func usual(_ line: UnsafeBufferPointer<UInt8>, key: UnsafeBufferPointer<UInt8>) -> UsualLine? {
-        guard let base = line.baseAddress else { return nil }
-        let b = Bytes(base: base, count: line.count)
-        let timeStart = b.count &- Timestamp.nanosecondDigits
-        let valueEnd = timeStart &- 1
-        let nameStart = key.count &+ 1
-        guard valueEnd > nameStart, b[valueEnd] == Ascii.space, b.count <= limits.lineBytesMax, only == nil, timeUnit == .byMagnitude,
-            Self.startsWith(key, b, 0), Self.contentStart(b) == 0, Self.sniff(b, 0) == .influx
+    /// Reads the line at `start` if it is a usual one with a number of at most eight bytes, a timestamp of 19 digits and a line end.
+    /// - Parameter head: a key of a line taken before, without space and backslash; a space; the plain name of a field; `=`. Empty: none.
+    /// - Parameter nameCount: bytes of the field's name.
+    /// - Returns: what `parse` would find; nil for any other line, good or bad, and near the end of the bytes. `readings` and `format` are
+    ///   those of before.
+    public mutating func usual(
+        _ bytes: UnsafeBufferPointer<UInt8>, from start: Int, head: UnsafeBufferPointer<UInt8>, nameCount: Int
+    ) -> UsualLine? {
+        guard let base = bytes.baseAddress, head.count >= 8 else { return nil }
+        let b = Bytes(base: base, count: bytes.count)
+        let valueStart = start &+ head.count
+        guard valueStart &+ UsualLine.restBytesMax <= b.count, Self.stands(head, b, start), b[start] > Ascii.space, b[start] != 0xEF,
+            Self.sniff(b, start) == .influx, only == nil, timeUnit == .byMagnitude, nameCount <= limits.nameBytesMax
         else { return nil }
-        let nameEnd = b.plainRunEnd(nameStart)
-        let nameCount = nameEnd &- nameStart
-        guard nameCount > 0, nameCount <= limits.nameBytesMax, nameEnd < valueEnd, b[nameEnd] == Ascii.equals,
-            let value = DecimalNumber.short(b, nameEnd &+ 1, valueEnd), let time = newest.time(b, timeStart)
+        let isNegative = b[valueStart] == Ascii.minus
+        let first = isNegative ? valueStart &+ 1 : valueStart
+        let word = b.word(first)
+        // The lowest byte found is exact, see `headEnd`.
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let spaces = word ^ (ones &* UInt64(Ascii.space))
+        let found = (spaces &- ones) & ~spaces & (ones &* 0x80)
+        let length = found == 0 ? 8 : found.trailingZeroBitCount &>> 3
+        let timeStart = first &+ length &+ 1
+        let timeEnd = timeStart &+ Timestamp.nanosecondDigits
+        guard b[timeStart &- 1] == Ascii.space, let magnitude = DecimalNumber.short(word, length), let time = newest.time(b, timeStart)
         else { return nil }
-        return UsualLine(value: value, time: time, nameStart: nameStart, nameCount: nameCount)
+        var end = timeEnd
+        if b[end] == Ascii.carriageReturn { end &+= 1 }
+        guard b[end] == Ascii.newline, timeEnd &- start <= limits.lineBytesMax else { return nil }
+        return UsualLine(value: isNegative ? -magnitude : magnitude, time: time, end: end &+ 1)
     }
 }

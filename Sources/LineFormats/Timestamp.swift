@@ -48,8 +48,9 @@ enum Timestamp {
 
     /// The time read last and its digits.
     struct Remembered {
-        private var words: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        private var time: Int64 = 0
+        /// The text of a time at first, too: `1000000000000000000`.
+        private var words: (UInt64, UInt64, UInt64) = (Digits.zeros + 1, Digits.zeros, Digits.zeros)
+        private var time: Int64 = 1_000_000_000_000_000_000
 
         /// As `nineteenDigits`.
         @inline(always)

@@ -5,25 +5,20 @@ import Glibc
 /// It carries batches, not readings, so that its lock is taken once for hundreds of readings.
 public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     // Safety: every access to the fields below holds `mutex`.
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let notEmpty = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private let notFull = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var slots: [Element?]
-    private var head = 0
-    private var used = 0
-    private var isClosed = false
-    /// The processor on which the consumer last asked, -1 before.
-    private var consumerProcessor: Int32 = -1
-    /// The consumer found nothing when it last asked.
-    private var hasAskedInVain = false
-    /// An element was left for `wakePostponed` to tell of.
-    private var isWakePostponed = false
+    @usableFromInline let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    @usableFromInline let notEmpty = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    @usableFromInline let notFull = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    @usableFromInline var slots: [Element?]
+    @usableFromInline var head = 0
+    @usableFromInline var used = 0
+    @usableFromInline var isClosed = false
     /// So many elements end the consumer's rest; 0: it does not rest.
-    private var restEnds = 0
+    @usableFromInline var restEnds = 0
     /// An urgent element waits.
-    private var hasUrgent = false
+    @usableFromInline var hasUrgent = false
     public let capacity: Int
 
+    @inlinable
     public init(capacity: Int) {
         self.capacity = max(1, capacity)
         slots = Array(repeating: nil, count: self.capacity)
@@ -36,6 +31,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         pthread_condattr_destroy(&attributes)
     }
 
+    @inlinable
     deinit {
         pthread_cond_destroy(notEmpty)
         pthread_cond_destroy(notFull)
@@ -46,28 +42,19 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// Elements waiting now.
+    @inlinable
     public var count: Int {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return used
     }
 
-    /// The consumer has nothing to do: it found the queue empty when it last asked, and it still is.
-    public var isAwaited: Bool {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return hasAskedInVain && used == 0
-    }
-
     /// Waits for room, then appends. false: the queue was closed and the element was not taken.
     ///
-    /// - Parameter postponesWake: leaves a consumer that went to sleep on the caller's own processor asleep until `wakePostponed`. A producer
-    ///   that feeds several queues before it sleeps itself wakes first those that can run elsewhere: were they woken after one for which
-    ///   there is no room but beside them, the system would put both on one processor and leave this one idle.
     /// - Parameter isUrgent: ends the consumer's `rest`.
     @discardableResult
-    public func push(_ element: Element, postponesWake: Bool = false, isUrgent: Bool = false) -> Bool {
-        let here = postponesWake ? Processors.current : -1
+    @inlinable
+    public func push(_ element: Element, isUrgent: Bool = false) -> Bool {
         pthread_mutex_lock(mutex)
         while used == capacity && !isClosed { pthread_cond_wait(notFull, mutex) }
         let isOpen = !isClosed
@@ -76,35 +63,24 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
             used += 1
             if isUrgent { hasUrgent = true }
         }
-        let wakes = isOpen && (here < 0 || here != consumerProcessor) && (restEnds == 0 || isUrgent || used >= restEnds)
-        if isOpen && !wakes { isWakePostponed = true }
+        let wakes = isOpen && (restEnds == 0 || isUrgent || used >= restEnds)
         pthread_mutex_unlock(mutex)
         // With the lock free, so that who wakes need not wait for it.
         if wakes { pthread_cond_signal(notEmpty) }
         return isOpen
     }
 
-    /// Wakes the consumer if `push` left that out.
-    public func wakePostponed() {
-        pthread_mutex_lock(mutex)
-        let wakes = isWakePostponed
-        isWakePostponed = false
-        pthread_mutex_unlock(mutex)
-        if wakes { pthread_cond_signal(notEmpty) }
-    }
-
     /// Waits at most `timeoutNanoseconds` (negative: for ever) for an element. nil: timeout, or closed and drained.
+    @inlinable
     public func pop(timeoutNanoseconds: Int64 = -1) -> Element? {
         let element = popLocked(timeoutNanoseconds)
         if element != nil { pthread_cond_signal(notFull) }
         return element
     }
 
-    private func popLocked(_ timeoutNanoseconds: Int64) -> Element? {
-        let here = Processors.current
+    @inlinable
+    func popLocked(_ timeoutNanoseconds: Int64) -> Element? {
         pthread_mutex_lock(mutex)
-        consumerProcessor = here
-        hasAskedInVain = used == 0
         defer { pthread_mutex_unlock(mutex) }
         if timeoutNanoseconds < 0 {
             while used == 0 && !isClosed { pthread_cond_wait(notEmpty, mutex) }
@@ -123,7 +99,8 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
         return element
     }
 
-    private static func deadline(_ nanoseconds: Int64) -> timespec {
+    @inlinable
+    static func deadline(_ nanoseconds: Int64) -> timespec {
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)
         let total = Int64(deadline.tv_nsec) + nanoseconds % 1_000_000_000
@@ -134,6 +111,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
 
     /// The consumer lets elements gather: waits `nanoseconds`, or until `count` of them or an urgent one are there, or the queue is closed.
     /// Meanwhile who pushes need not wake it.
+    @inlinable
     public func rest(nanoseconds: Int64, count: Int) {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -146,6 +124,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// No more elements will come; those inside can still be popped.
+    @inlinable
     public func close() {
         pthread_mutex_lock(mutex)
         isClosed = true
@@ -155,6 +134,7 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
     }
 
     /// True once closed and empty.
+    @inlinable
     public var isFinished: Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -165,19 +145,22 @@ public final class BoundedQueue<Element: Sendable>: @unchecked Sendable {
 /// A value behind a lock.
 public final class Locked<Value>: @unchecked Sendable {
     // Safety: `value` is only touched with `mutex` held.
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private var value: Value
+    @usableFromInline let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    @usableFromInline var value: Value
 
+    @inlinable
     public init(_ value: Value) {
         self.value = value
         pthread_mutex_init(mutex, nil)
     }
 
+    @inlinable
     deinit {
         pthread_mutex_destroy(mutex)
         mutex.deallocate()
     }
 
+    @inlinable
     public func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -188,16 +171,18 @@ public final class Locked<Value>: @unchecked Sendable {
 /// A value behind a lock whose changes a thread can wait for.
 public final class Monitor<Value>: @unchecked Sendable {
     // Safety: `value` is only touched with `mutex` held.
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-    private var value: Value
+    @usableFromInline let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    @usableFromInline let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    @usableFromInline var value: Value
 
+    @inlinable
     public init(_ value: Value) {
         self.value = value
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(changed, nil)
     }
 
+    @inlinable
     deinit {
         pthread_cond_destroy(changed)
         pthread_mutex_destroy(mutex)
@@ -206,6 +191,7 @@ public final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Reads the value.
+    @inlinable
     public func read<Result>(_ body: (Value) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -213,6 +199,7 @@ public final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes who waits.
+    @inlinable
     public func change<Result>(_ body: (inout Value) -> Result) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
@@ -222,6 +209,7 @@ public final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Changes the value and wakes who waits only if `isNews` finds that they may go on.
+    @inlinable
     public func change(_ body: (inout Value) -> Void, isNews: (Value) -> Bool) {
         pthread_mutex_lock(mutex)
         body(&value)
@@ -231,6 +219,7 @@ public final class Monitor<Value>: @unchecked Sendable {
     }
 
     /// Waits until `body` has an answer; it is asked again after every change.
+    @inlinable
     public func wait<Result>(_ body: (inout Value) -> Result?) -> Result {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

@@ -83,6 +83,18 @@ final class Database {
         while try statement.step(doing) {}
     }
 
+    /// Runs one statement to its end whose last value is `bytes`, which may be megabytes: they are not copied beforehand.
+    func run(_ sql: String, _ values: [SQLValue], bytes: [UInt8], doing: String) throws(StoreError) {
+        let statement = try statement(sql)
+        statement.bind(values)
+        try bytes.withUnsafeBufferPointer { bytes throws(StoreError) in
+            // What is bound here must not outlive the bytes.
+            defer { statement.reset() }
+            statement.bind(UnsafeRawBufferPointer(bytes), at: values.count)
+            while try statement.step(doing) {}
+        }
+    }
+
     /// The first column of the first row as a number; nil without a row or when it is NULL.
     func number(_ sql: String, _ values: [SQLValue] = [], doing: String) throws(StoreError) -> Int64? {
         let statement = try statement(sql)
@@ -190,6 +202,17 @@ final class Statement {
                     bytes.withUnsafeBytes { _ = sqlite3_bind_blob64(raw, place, $0.baseAddress, UInt64($0.count), rw_sqlite_transient()) }
                 }
             }
+        }
+    }
+
+    /// Binds bytes that stay where they are until `reset`; `index` from 0.
+    func bind(_ bytes: UnsafeRawBufferPointer, at index: Int) {
+        let place = Int32(index + 1)
+        // A nil pointer would bind NULL; an empty blob needs its own call.
+        if bytes.isEmpty {
+            sqlite3_bind_zeroblob(raw, place, 0)
+        } else {
+            sqlite3_bind_blob64(raw, place, bytes.baseAddress, UInt64(bytes.count), nil)
         }
     }
 

@@ -247,8 +247,8 @@ public final class StoreWriter {
             "INSERT INTO journal (seq, first_seq, received_at, readings, checksum, payload) VALUES (?, ?, ?, ?, ?, ?)",
             [
                 .integer(row.sequence), .integer(row.firstSequence), .integer(row.receivedAt), .integer(row.readings),
-                .integer(Int64(JournalRow.checksum(sequence: row.sequence, row.payload))), .blob(row.payload),
-            ], doing: "store readings")
+                .integer(Int64(JournalRow.checksum(sequence: row.sequence, row.payload))),
+            ], bytes: row.payload, doing: "store readings")
     }
 
     /// Stores the ingest side's totals as of the last batch of the transaction, all of them, under a common checksum.
@@ -289,8 +289,8 @@ public final class StoreWriter {
             [
                 .integer(block.block), .integer(newest == 0 ? 1 : 0), .integer(block.sequence), .integer(now),
                 .integer(Int64(block.layout)),
-                .integer(Int64(block.streams)), .integer(Int64(block.checksum)), .blob(block.payload),
-            ], doing: "store a checkpoint")
+                .integer(Int64(block.streams)), .integer(Int64(block.checksum)),
+            ], bytes: block.payload, doing: "store a checkpoint")
     }
 
     /// Removes journal rows that no checkpoint generation needs any more: all up to and including `sequence`.

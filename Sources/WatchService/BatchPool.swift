@@ -19,7 +19,7 @@ final class BatchPool: BatchCourier, Sendable {
     }
 
     private let state = Monitor(State())
-    private let shards: [BoundedQueue<ShardInput>]
+    private let shards: CrewQueues<ShardInput>
     private let entryCapacity: Int
     private let fieldCapacity: Int
     /// Most under way, in full batches, and most batches.
@@ -32,7 +32,7 @@ final class BatchPool: BatchCourier, Sendable {
     static let kept = 64
 
     /// - Parameter fullMax: full batches under way at most.
-    init(fullMax: Int, entryCapacity: Int, fieldCapacity: Int, shards: [BoundedQueue<ShardInput>]) {
+    init(fullMax: Int, entryCapacity: Int, fieldCapacity: Int, shards: CrewQueues<ShardInput>) {
         (self.fullMax, self.entryCapacity, self.fieldCapacity, self.shards) = (fullMax, entryCapacity, fieldCapacity, shards)
         // The ingest thread holds one open batch a shard while it waits for another.
         batchesMax = max(fullMax * BatchPool.batchesPerFull, 2 * shards.count)
@@ -61,12 +61,12 @@ final class BatchPool: BatchCourier, Sendable {
         } isNews: { _ in
             false
         }
-        shards[batch.shard].push(.batch(batch), postponesWake: true)
+        shards.push(.batch(batch), to: batch.shard, size: batch.fieldCount, postponesWake: true)
     }
 
-    func isIdle(shard: Int) -> Bool { shards[shard].isAwaited }
+    func isIdle(shard: Int) -> Bool { shards.isAwaited(shard) }
 
-    func endDelivery() { for shard in shards { shard.wakePostponed() } }
+    func endDelivery() { shards.wakePostponed() }
 
     func giveBack(_ batch: ReadingBatch) {
         let share = share(batch)

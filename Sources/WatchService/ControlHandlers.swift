@@ -174,7 +174,7 @@ final class ControlHandlers: @unchecked Sendable {
     }
 
     private func writeCheckpoints() throws(ControlError) -> JSONValue {
-        for runner in pipeline.runners { runner.input.push(.task { _ in runner.checkpointAll() }) }
+        pipeline.tellShards { runner, _ in runner.checkpointAll() }
         // A hundred thousand streams are gigabytes.
         guard pipeline.askShards(timeoutSeconds: 120, { _ in true }) != nil else {
             throw .failed("the detector is too busy to answer; try again")

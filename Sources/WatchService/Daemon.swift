@@ -283,7 +283,7 @@ public final class Daemon: @unchecked Sendable {
                     Systemd.notifyReloading()
                     _ = reload(pipeline)
                     Systemd.notify("READY=1\nSTATUS=\(statusLine())")
-                case SIGUSR1: for runner in pipeline.runners { runner.input.push(.task { _ in runner.checkpointAll() }) }
+                case SIGUSR1: pipeline.tellShards { runner, _ in runner.checkpointAll() }
                 default: return
                 }
             }
@@ -311,7 +311,7 @@ public final class Daemon: @unchecked Sendable {
     private func isMoving(_ pipeline: Pipeline, _ now: Int64, within: Int64) -> Bool {
         let ingest = pipeline.ingest.snapshot.withLock { $0.aliveAt }
         let isHeldBack = pipeline.writer.statistics.problem != nil
-        let signs = pipeline.runners.map { $0.statistics.aliveAt } + [ingest]
+        let signs = pipeline.signsOfLife + [ingest]
         return now - pipeline.writer.statistics.aliveAt < within && (isHeldBack || signs.allSatisfy { now - $0 < within })
     }
 
@@ -396,10 +396,8 @@ public final class Daemon: @unchecked Sendable {
         // What was reloaded is told under either level.
         log.level = max(log.level, Daemon.logLevel(configuration))
         let settings = DaemonSettings.watch(configuration, models: pipeline.models)
-        for runner in pipeline.runners {
-            runner.setCheckpointInterval(configuration.number("checkpoint_interval"))
-            runner.input.push(.task { $0.watch.reload(settings) })
-        }
+        for runner in pipeline.runners { runner.setCheckpointInterval(configuration.number("checkpoint_interval")) }
+        pipeline.tellShards { $1.watch.reload(settings) }
         pipeline.writer.intervals.withLock { $0 = DaemonSettings.writer(configuration) }
         pipeline.explanations.reload(configuration)
         var keys: [UInt32: String] = [:]

@@ -78,8 +78,15 @@ enum DaemonSettings {
         return limits
     }
 
-    /// Detector threads: as many as asked for; of 0 one for each processor. Ingest and writer need little beside them.
+    /// Parts of the streams that are judged independently: one for one thread; two for each of more threads, so that a thread with
+    /// nothing to do in its own can take over what waits in others'.
     static func shards(_ configuration: Configuration) -> Int {
+        let threads = shardThreads(configuration)
+        return threads == 1 ? 1 : 2 * threads
+    }
+
+    /// Detector threads: as many as asked for; of 0 one for each processor. Ingest and writer need little beside them.
+    static func shardThreads(_ configuration: Configuration) -> Int {
         let asked = Int(configuration.number("shards"))
         return asked > 0 ? asked : max(1, min(8, Processors.count))
     }

@@ -60,7 +60,7 @@ public enum Explanations {
         guard let first = try reader.firstSequence(), origin.sequence >= first,
             let stream = try reader.streams().first(where: { $0.id == origin.stream })
         else { throw gone }
-        let block = Int64(origin.stream) / Int64(ShardWatch.streamsPerBlock)
+        let block = Int64(StreamNumber.block(of: origin.stream))
         let generation = try reader.generations().first {
             $0.block == block && $0.sequence < origin.sequence && $0.sequence + 1 >= first
         }

@@ -12,6 +12,10 @@ final class Pipeline: @unchecked Sendable {
     // Safety: made by one thread; `start` and `stop` are called by that thread; the parts are safe by themselves.
     let ingest: IngestServer
     let runners: [ShardRunner]
+    /// What waits for each shard, and the threads that work on it.
+    private let inputs: CrewQueues<ShardInput>
+    /// Which shard each detector thread took last, and when (monotonic time).
+    private let turns: Locked<[(shard: Int, at: Int64)]>
     let writer: WriterRunner
     let pool: BatchPool
     let restored: RestoreReport
@@ -57,7 +61,10 @@ final class Pipeline: @unchecked Sendable {
         restored = report
         if !report.isIntact { try Pipeline.repair(store, report, set.snapshots(report.repaired), log) }
         let fullMax = Int(configuration.number("queue_batches_max"))
-        let inputs = (0..<shardCount).map { _ in BoundedQueue<ShardInput>(capacity: fullMax * BatchPool.batchesPerFull) }
+        inputs = CrewQueues(
+            queues: shardCount, crew: DaemonSettings.shardThreads(configuration), capacity: fullMax * BatchPool.batchesPerFull,
+            helpedFrom: ShardRunner.valuesWorthMoving)
+        turns = Locked(Array(repeating: (0, 0), count: inputs.crew))
         pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
@@ -65,9 +72,9 @@ final class Pipeline: @unchecked Sendable {
         // The pool bounds the batches; checkpoints come besides.
         units = BoundedQueue(capacity: pool.batchesMax + 256)
         let room = BlockRoom()
-        runners = boxes.enumerated().map { [units] in
+        runners = boxes.enumerated().map { [units, inputs] in
             ShardRunner(
-                box: $1, shard: $0, input: inputs[$0], output: units, room: room,
+                box: $1, shard: $0, shardsPerThread: boxes.count / inputs.crew, output: units, room: room,
                 checkpointInterval: configuration.number("checkpoint_interval"))
         }
         ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
@@ -77,7 +84,7 @@ final class Pipeline: @unchecked Sendable {
         writer = WriterRunner(
             store: store, input: units, pool: pool, room: room, hasStreams: boxes.map { $0.watch.blockCount > 0 },
             firstSequence: report.sequence + 1,
-            lastStream: report.lastStreamID, intervals: DaemonSettings.writer(configuration), log: log,
+            lastStream: (report.lastStreamID, report.lastStreamTurn), intervals: DaemonSettings.writer(configuration), log: log,
             onCommit: { [ingest] acknowledgements, actions in
                 ingest.acknowledge(acknowledgements)
                 for action in actions { tell(action) }
@@ -93,7 +100,7 @@ final class Pipeline: @unchecked Sendable {
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
         intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
-        intake.reserve(idsThrough: report.lastStreamID)
+        intake.reserve(turnsThrough: report.lastStreamTurn)
         let names = try reader.streams()
         var place = 0
         for time in times.sorted(by: { $0.stream < $1.stream }) {
@@ -147,7 +154,8 @@ final class Pipeline: @unchecked Sendable {
         try store.transaction { () throws(StoreError) in
             for problem in report.problems { try store.quarantine(problem, now: now) }
             try store.sealTotals(
-                TotalsCodec.names(report.totals, sequence: report.sequence) + [("last_stream", Int64(report.lastStreamID))])
+                TotalsCodec.names(
+                    report.totals, sequence: report.sequence, lastStream: report.lastStreamID, lastTurn: report.lastStreamTurn))
             for id in report.orphans { try store.closeOrphan(id, at: now, sequence: report.sequence) }
             for (ordinal, action) in report.reissued.enumerated() {
                 try store.store(action, sequence: report.sequence, ordinal: 2_000_000 + ordinal, now: now)
@@ -170,11 +178,16 @@ final class Pipeline: @unchecked Sendable {
                 WorkerThread.yieldToOthers(5)
                 writer.run()
             })
-        for (index, runner) in runners.enumerated() {
+        for member in 0..<inputs.crew {
             threads.append(
-                try WorkerThread("rnn-shard-\(index)") {
+                try WorkerThread("rnn-shard-\(member)") { [inputs, runners, turns] in
                     WorkerThread.takeShortTurns()
-                    runner.run()
+                    var done: (queue: Int, owes: Bool)?
+                    while let turn = inputs.next(member: member, done: done) {
+                        turns.withLock { $0[member] = (turn.queue, Clocks.monotonic()) }
+                        runners[turn.queue].work(turn.work)
+                        done = (turn.queue, runners[turn.queue].owes)
+                    }
                 })
         }
         explanationThread = try WorkerThread("rnn-explain") { [explanations] in explanations.run() }
@@ -197,16 +210,24 @@ final class Pipeline: @unchecked Sendable {
         explanationThread?.join()
         ingest.stop()
         ingestThread?.join()
-        for runner in runners { runner.input.close() }
+        inputs.close()
         for thread in threads.dropFirst() { thread.join() }
         threads.first?.join()
         pool.close()
     }
 
-    /// Runs `question` on every shard's thread and gathers the answers in shard order. nil when a shard is too busy.
+    /// When each detector thread gave its last sign of life (monotonic time): it began something, or what it does goes on.
+    var signsOfLife: [Int64] { turns.withLock { $0 }.map { max($0.at, runners[$0.shard].statistics.aliveAt) } }
+
+    /// Does `job` for every shard, between two of its batches; comes back at once.
+    func tellShards(_ job: @escaping @Sendable (ShardRunner, ShardBox) -> Void) {
+        for (index, runner) in runners.enumerated() { inputs.push(.task { job(runner, $0) }, to: index, size: 0) }
+    }
+
+    /// Asks every shard between two of its batches and gathers the answers in shard order. nil when a shard is too busy.
     func askShards<Answer: Sendable>(timeoutSeconds: Int64 = 10, _ question: @escaping @Sendable (ShardBox) -> Answer) -> [Answer]? {
         let answers = BoundedQueue<(Int, Answer)>(capacity: runners.count)
-        for (index, runner) in runners.enumerated() { runner.input.push(.task { box in answers.push((index, question(box))) }) }
+        for index in runners.indices { inputs.push(.task { box in answers.push((index, question(box))) }, to: index, size: 0) }
         var gathered: [(Int, Answer)] = []
         let deadline = Clocks.monotonic() + timeoutSeconds * 1_000_000_000
         while gathered.count < runners.count {

@@ -19,8 +19,9 @@ public struct RestoreReport: Sendable {
     /// Blocks whose state is not what last checkpoint and journal say, because of the above: to be stored at once.
     public var repaired: Set<Int64> = []
     public var isIntact: Bool { problems.isEmpty && orphans.isEmpty && reissued.isEmpty && repaired.isEmpty }
-    /// Highest stream id ever used.
+    /// Highest stream id ever used, and the last turn (see `StreamNumber`) in which one was given.
     public var lastStreamID: UInt32 = 0
+    public var lastStreamTurn = 0
     public var sequence: Int64 = 0
     /// Which models run as of the last batch, and how many shards were told.
     public var assignments: [ModelAssignment] = []
@@ -60,14 +61,16 @@ public enum Restorer {
         for stream in try reader.streams() {
             shards.add(stream: stream.id, key: String(decoding: stream.key, as: UTF8.self), sequence: 0, channels: stream.channels)
             report.lastStreamID = max(report.lastStreamID, stream.id)
+            report.lastStreamTurn = max(report.lastStreamTurn, StreamNumber.turn(of: stream.id))
             report.streams += 1
         }
         report.lastStreamID = max(report.lastStreamID, UInt32(clamping: stored["last_stream"] ?? 0))
+        report.lastStreamTurn = TotalsCodec.lastTurn(stored, present: report.lastStreamTurn, lastStream: report.lastStreamID)
         Failpoint.pass("restore.begin")
         let numbers = try reader.alertNumbers()
         let lost = try blocks(reader, &shards, &report, isThorough, progress)
         // A stream that starts anew must not give its old alerts' ids to new ones.
-        for (stream, number) in numbers where lost.contains(Int64(stream) / Int64(ShardWatch.streamsPerBlock)) {
+        for (stream, number) in numbers where lost.contains(Int64(StreamNumber.block(of: stream))) {
             _ = shards.reserve(alertsThrough: number, of: stream)
         }
         report.repaired.formUnion(lost)
@@ -114,22 +117,22 @@ public enum Restorer {
         _ reader: StoreReader, _ shards: inout ShardSet, _ report: inout RestoreReport, _ numbers: [UInt32: UInt32], _ lost: Set<Int64>
     ) throws(StoreError) {
         for (stream, number) in numbers where shards.reserve(alertsThrough: number, of: stream) {
-            report.repaired.insert(Int64(stream) / Int64(ShardWatch.streamsPerBlock))
+            report.repaired.insert(Int64(StreamNumber.block(of: stream)))
         }
         let stored = try reader.openAlerts()
         let storedIDs = Set(stored.map(\.id))
-        for alert in shards.openEpisodes() where lost.contains(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock)) {
+        for alert in shards.openEpisodes() where lost.contains(Int64(StreamNumber.block(of: alert.stream))) {
             shards.settle(alert, as: stored.first { $0.stream == alert.stream && $0.kind == alert.kind.rawValue }?.id)
         }
         let open = shards.openEpisodes()
         let openIDs = Set(open.map(\.id))
         for alert in stored where !openIDs.contains(alert.id) {
             report.orphans.append(alert.id)
-            report.repaired.insert(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock))
+            report.repaired.insert(Int64(StreamNumber.block(of: alert.stream)))
         }
         for alert in open where !storedIDs.contains(alert.id) {
             if let action = shards.reissue(alert) { report.reissued.append(action) }
-            report.repaired.insert(Int64(alert.stream) / Int64(ShardWatch.streamsPerBlock))
+            report.repaired.insert(Int64(StreamNumber.block(of: alert.stream)))
         }
     }
 
@@ -278,7 +281,7 @@ public struct ShardSet: ~Copyable {
         }
     }
 
-    private func box(of stream: UInt32) -> ShardBox { boxes[Int(stream) / ShardWatch.streamsPerBlock % boxes.count] }
+    private func box(of stream: UInt32) -> ShardBox { boxes[StreamNumber.shard(of: stream, shards: boxes.count)] }
 
     mutating func add(stream id: UInt32, key: String, sequence: Int64, channels: [[UInt8]] = []) {
         let box = box(of: id)

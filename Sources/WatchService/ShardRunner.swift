@@ -5,10 +5,10 @@ import Store
 import Tabular
 import Watching
 
-/// What a shard's thread takes from its queue.
+/// What a shard's queue holds.
 enum ShardInput: Sendable {
     case batch(ReadingBatch)
-    /// Something to do between two batches, on the shard's thread.
+    /// Something to do between two batches, by whoever holds the shard.
     case task(@Sendable (ShardBox) -> Void)
 }
 
@@ -25,10 +25,9 @@ struct CommitUnit: Sendable {
     var isLast = false
 }
 
-/// The thread of one shard: batches in, units for the writer out, checkpoints paced between them.
+/// What a thread does for one shard while it holds it: batches in, units for the writer out, checkpoints paced between them.
 final class ShardRunner: @unchecked Sendable {
-    // Safety: `statistics` is locked; the rest is used by the shard's thread only, after `start`.
-    let input: BoundedQueue<ShardInput>
+    // Safety: `statistics`, `checkpointInterval` and `stretch` are locked; the rest is used by the thread only that holds the shard's queue.
     private let box: ShardBox
     private let output: BoundedQueue<CommitUnit>
     private let shard: Int
@@ -37,13 +36,18 @@ final class ShardRunner: @unchecked Sendable {
     private let stretch = Locked(1.0)
     private var nextBlock = 0
     private var rotationStartedAt: Int64
-    private var rotationReadings: Int64 = 0
-    /// Readings of one shard after which a rotation through all blocks ends (a replay takes about a second for so many) ...
+    private var rotationBegan: Int64 = 0
+    private var actions: [AlertAction] = []
+    /// Readings of a thread's shards after which a rotation through all their blocks ends (a replay takes about a second for so many) ...
     static let rotationReadingsMax: Int64 = 1_000_000
+    /// ... as this shard's part of them ...
+    private let rotationReadings: Int64
     /// ... if it took at least so long (nanoseconds), as states are larger than readings.
     static let rotationMin: Int64 = 600_000_000_000
     /// Readings after which it is looked at the clock how late they are (of one channel: less than a tenth of a millisecond).
     private static let readingsPerLag = 32
+    /// Values that wait for a shard when another thread takes it over (about 0.1 milliseconds; one that is woken needs a tenth of it).
+    static let valuesWorthMoving = 64
     /// Streams whose left work is done before the queue is asked again (about 10 microseconds).
     private static let settledAtOnce = 4
     private let statisticsBox = Locked(Statistics())
@@ -63,11 +67,11 @@ final class ShardRunner: @unchecked Sendable {
     }
 
     init(
-        box: ShardBox, shard: Int, input: BoundedQueue<ShardInput>, output: BoundedQueue<CommitUnit>, room: BlockRoom,
-        checkpointInterval: Int64
+        box: ShardBox, shard: Int, shardsPerThread: Int, output: BoundedQueue<CommitUnit>, room: BlockRoom, checkpointInterval: Int64
     ) {
-        (self.box, self.shard, self.input, self.output, self.room) = (box, shard, input, output, room)
+        (self.box, self.shard, self.output, self.room) = (box, shard, output, room)
         self.checkpointInterval = Locked(checkpointInterval)
+        rotationReadings = ShardRunner.rotationReadingsMax / Int64(shardsPerThread)
         rotationStartedAt = Clocks.monotonic()
     }
 
@@ -76,27 +80,29 @@ final class ShardRunner: @unchecked Sendable {
     func setStretch(_ factor: Double) { stretch.withLock { $0 = factor } }
     func setCheckpointInterval(_ nanoseconds: Int64) { checkpointInterval.withLock { $0 = nanoseconds } }
 
-    /// Serves until the queue is closed and drained, then writes what changed since the last checkpoint.
-    func run() {
-        var actions: [AlertAction] = []
-        while true {
-            let item = input.pop(timeoutNanoseconds: box.watch.hasDebtors ? 0 : 100_000_000)
-            switch item {
-            case .batch(let batch):
-                actions.removeAll(keepingCapacity: true)
-                let arrival = batch.firstArrival
-                box.watch.apply(batch, actions: &actions, portion: ShardRunner.readingsPerLag) { noteLag(arrival, readings: $0) }
-                note()
-                // Here, where the readings are at hand: the writer is one for all shards. Armed only to measure what the journal costs.
-                if !Failpoint.fails("journal.skip") { JournalCodec.encode(batch) }
-                output.push(CommitUnit(batch: batch, actions: actions, shard: shard), isUrgent: !batch.acknowledgements.isEmpty)
-            case .task(let task): task(box)
-            case nil:
-                if input.isFinished { return finish() }
-                box.watch.settle(ShardRunner.settledAtOnce)
-            }
-            pace(Clocks.monotonic())
+    /// Readings left work behind that can wait until no reading does.
+    var owes: Bool { box.watch.hasDebtors }
+
+    /// Does what the shard's queue has; after `.end` the shard has written what changed since the last checkpoint.
+    func work(_ work: CrewQueues<ShardInput>.Work) {
+        switch work {
+        case .element(.batch(let batch)): judge(batch)
+        case .element(.task(let task)): task(box)
+        case .debt: box.watch.settle(ShardRunner.settledAtOnce)
+        case .visit: break
+        case .end: return finish()
         }
+        pace(Clocks.monotonic())
+    }
+
+    private func judge(_ batch: ReadingBatch) {
+        actions.removeAll(keepingCapacity: true)
+        let arrival = batch.firstArrival
+        box.watch.apply(batch, actions: &actions, portion: ShardRunner.readingsPerLag) { noteLag(arrival, readings: $0) }
+        note()
+        // Here, where the readings are at hand: the writer is one for all shards. Armed only to measure what the journal costs.
+        if !Failpoint.fails("journal.skip") { JournalCodec.encode(batch) }
+        output.push(CommitUnit(batch: batch, actions: actions, shard: shard), isUrgent: !batch.acknowledgements.isEmpty)
     }
 
     private func noteLag(_ arrival: Int64, readings: Int) {
@@ -133,7 +139,7 @@ final class ShardRunner: @unchecked Sendable {
         let interval = max(standard, min(86_400_000_000_000, Int64(Double(standard) * stretch)))
         let elapsed = max(0, now - rotationStartedAt)
         // A restart replays up to two rotations: many readings make them shorter, but not below ten minutes.
-        let readings = Double(box.watch.readingsScored - rotationReadings) / Double(ShardRunner.rotationReadingsMax)
+        let readings = Double(box.watch.readingsScored - rotationBegan) / Double(rotationReadings)
         let shortest = Double(elapsed) / min(Double(interval), Double(ShardRunner.rotationMin) * stretch)
         let progress = max(Double(elapsed) / Double(interval), min(readings, shortest))
         let due = min(count, Int(progress * Double(count)))
@@ -144,7 +150,7 @@ final class ShardRunner: @unchecked Sendable {
         if nextBlock >= count {
             nextBlock = 0
             rotationStartedAt = now
-            rotationReadings = box.watch.readingsScored
+            rotationBegan = box.watch.readingsScored
         }
     }
 
@@ -156,7 +162,7 @@ final class ShardRunner: @unchecked Sendable {
         output.push(CommitUnit(blocks: blocks, journalNeededAfter: box.watch.journalNeededAfter, shard: shard))
     }
 
-    /// Writes every block that changed, now (a question on the shard's thread).
+    /// Writes every block that changed, now (a question to the shard).
     func checkpointAll() {
         var start = 0
         while start < box.watch.blockCount {

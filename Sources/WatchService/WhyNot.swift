@@ -105,11 +105,11 @@ enum WhyNot {
         init(at: Int64, within: Int64) { (self.at, self.within) = (at, within) }
 
         mutating func run(_ reader: StoreReader, _ settings: WatchSettings, stream: UInt32) throws(StoreError) {
-            let number = Int64(stream) / Int64(ShardWatch.streamsPerBlock)
+            let number = Int64(StreamNumber.block(of: stream))
             // Which models ran when the journal begins; its batches tell the rest.
             let beginning = try reader.firstSequence() ?? .max
             let assignments = try reader.modelRosters().rosters.last { $0.sequence < beginning }?.assignments ?? []
-            let neighbours = try reader.streams().filter { Int64($0.id) / Int64(ShardWatch.streamsPerBlock) == number }
+            let neighbours = try reader.streams().filter { Int64(StreamNumber.block(of: $0.id)) == number }
             // Newest first.
             let generations = try reader.generations().filter { $0.block == number }
             var start: ShardBox?

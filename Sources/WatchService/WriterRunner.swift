@@ -89,7 +89,8 @@ final class WriterRunner: @unchecked Sendable {
         var actions: [(action: AlertAction, sequence: Int64, ordinal: Int)] = []
         var acknowledgements: [Acknowledgement] = []
         var totals: IngestTotals?
-        var lastStream: UInt32 = 0
+        /// The highest number and the last turn of `StreamNumber`.
+        var lastStream: (number: UInt32, turn: Int) = (0, 0)
         var blocks: [BlockSnapshot] = []
         var since: Int64 = 0
         var isEmpty: Bool { lastSequence == 0 && blocks.isEmpty }
@@ -106,7 +107,7 @@ final class WriterRunner: @unchecked Sendable {
             actions += next.actions
             acknowledgements += next.acknowledgements
             totals = next.totals ?? totals
-            lastStream = max(lastStream, next.lastStream)
+            lastStream = (max(lastStream.number, next.lastStream.number), max(lastStream.turn, next.lastStream.turn))
         }
 
         /// Empties it; the memory of a usual row is kept.
@@ -122,7 +123,8 @@ final class WriterRunner: @unchecked Sendable {
 
     init(
         store: StoreWriter, input: BoundedQueue<CommitUnit>, pool: BatchPool, room: BlockRoom, hasStreams: [Bool], firstSequence: Int64,
-        lastStream: UInt32, intervals: Intervals, log: Log, onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
+        lastStream: (number: UInt32, turn: Int), intervals: Intervals, log: Log,
+        onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
         onProblem: @escaping @Sendable (String?) -> Void, onStretch: @escaping @Sendable (Double) -> Void
     ) {
         (self.store, self.input, self.pool, self.room, self.shards, self.log) = (store, input, pool, room, hasStreams.count, log)
@@ -140,9 +142,9 @@ final class WriterRunner: @unchecked Sendable {
 
     /// What is pending takes so much memory from here on that it is committed before its time: bytes of readings, and of checkpoint blocks.
     static let bytesMax = 4 << 20
-    /// The same where readings come faster than so many bytes a second (about 16,000 readings). What a commit takes of a processor at a stretch,
+    /// The same where readings come faster than so many bytes a second (about 32,000 readings). What a commit takes of a processor at a stretch,
     /// nobody else has there: after one of 4 MB two shards that shared the other processor with everything else had fallen behind.
-    static let bytesOfHighRate = 128 << 10
+    static let bytesOfHighRate = 256 << 10
 
     /// Whether so many bytes of readings, gathered in so many nanoseconds, are committed before their time. Many small commits write more
     /// pages than few large ones, so there are none where a write budget stretches the intervals.
@@ -266,13 +268,13 @@ final class WriterRunner: @unchecked Sendable {
         let moment = min(WriterRunner.momentMax, settings.commit / 8)
         guard !isLarge, ended < shards, input.count == 0, min(commitDue(settings), syncDue(settings)) - Clocks.monotonic() > moment
         else { return }
-        input.rest(nanoseconds: moment, count: min(WriterRunner.unitsAtOnce, pool.fullMax / 8))
+        input.rest(nanoseconds: moment, count: min(WriterRunner.unitsAtOnce * max(2, shards), pool.fullMax / 4))
     }
 
-    /// The writer's longest rest between two looks at its queue (nanoseconds), and how many batches end it before: fewer where few may be
-    /// under way.
+    /// The writer's longest rest between two looks at its queue (nanoseconds), and how many batches of each shard end it before: fewer where
+    /// few may be under way.
     static let momentMax: Int64 = 10_000_000
-    static let unitsAtOnce = 32
+    static let unitsAtOnce = 16
 
     private func take(_ unit: CommitUnit) {
         if pending.isEmpty { pending.since = Clocks.monotonic() }
@@ -280,27 +282,27 @@ final class WriterRunner: @unchecked Sendable {
         if let needed = unit.journalNeededAfter { neededAfter[unit.shard] = needed }
         pending.blocks += unit.blocks
         guard let batch = unit.batch else { return }
-        early[batch.sequence] = unit
-        while let next = early.removeValue(forKey: tailSequence), let batch = next.batch {
-            let isGroupEnd = batch.isGroupEnd
-            add(batch, next.actions)
-            tailSequence += 1
-            guard isGroupEnd else { continue }
-            if pending.isEmpty { pending.since = Clocks.monotonic() }
-            pending.take(tail)
-            tail.clear()
-            nextSequence = tailSequence
+        guard batch.sequence == tailSequence else {
+            early[batch.sequence] = unit
+            return
         }
+        add(batch, unit.actions)
+        while !early.isEmpty, let next = early.removeValue(forKey: tailSequence), let batch = next.batch { add(batch, next.actions) }
     }
 
+    /// Adds the next batch.
     private func add(_ batch: ReadingBatch, _ actions: [AlertAction]) {
+        let isGroupEnd = batch.isGroupEnd
         if tail.lastSequence == 0 { tail.firstSequence = batch.sequence }
         tail.lastSequence = batch.sequence
         if neededAfter[batch.shard] == .max { neededAfter[batch.shard] = batch.sequence - 1 }
         tail.readings += Int64(batch.entryCount)
         tail.receivedAt = batch.receivedAt
         if !Failpoint.fails("journal.skip") { JournalCodec.append(batch, to: &tail.row) }
-        for note in batch.notes { if case .stream(let id, _) = note { tail.lastStream = max(tail.lastStream, id) } }
+        for note in batch.notes {
+            guard case .stream(let id, _) = note else { continue }
+            tail.lastStream = (max(tail.lastStream.number, id), max(tail.lastStream.turn, StreamNumber.turn(of: id)))
+        }
         for note in batch.notes {
             guard case .models(let models) = note else { continue }
             tail.rosters.append(ModelRoster(sequence: batch.sequence, shard: batch.shard, shards: batch.shards, assignments: models))
@@ -310,8 +312,14 @@ final class WriterRunner: @unchecked Sendable {
         }
         tail.acknowledgements += batch.acknowledgements
         for (ordinal, action) in actions.enumerated() { tail.actions.append((action, batch.sequence, ordinal)) }
-        if batch.isGroupEnd { tail.totals = batch.totals }
+        if isGroupEnd { tail.totals = batch.totals }
         pool.giveBack(batch)
+        tailSequence += 1
+        guard isGroupEnd else { return }
+        if pending.isEmpty { pending.since = Clocks.monotonic() }
+        pending.take(tail)
+        tail.clear()
+        nextSequence = tailSequence
     }
 
     // MARK: - Committing
@@ -415,7 +423,9 @@ final class WriterRunner: @unchecked Sendable {
         }
         try failpoint("commit.totals")
         guard let totals = pending.totals else { return }
-        try store.sealTotals(TotalsCodec.names(totals, sequence: pending.lastSequence) + [("last_stream", Int64(pending.lastStream))])
+        try store.sealTotals(
+            TotalsCodec.names(
+                totals, sequence: pending.lastSequence, lastStream: pending.lastStream.number, lastTurn: pending.lastStream.turn))
     }
 
     private func count(_ blocks: Int, _ wall: Int64) {

@@ -1,4 +1,5 @@
 import Detection
+import Readings
 
 /// A stream's false-alarm budget as it stands, for `rnnctl budget`.
 public struct StreamBudget: Sendable {
@@ -24,7 +25,7 @@ extension ShardWatch {
         let wanted = stream == 0 ? slots.indices : slotOf(stream).map { $0..<($0 + 1) } ?? 0..<0
         for local in wanted where slots[local].state != nil && slots[local].budgetGroup == group {
             guard extra(local).pointee.budgetShare != streams else { continue }
-            let block = local / ShardWatch.streamsPerBlock
+            let block = local / StreamNumber.perBlock
             if isReplay, sequence <= blocks[block].newestGeneration { continue }
             extra(local).pointee.budgetShare = streams
             blocks[block].pendingWrites = 2

@@ -61,8 +61,8 @@ extension ShardWatch {
     /// The bytes of a block: format, number of streams, streams.
     /// - Parameter hasOwnStream: with stream 0, the daemon itself.
     func payload(block: Int, hasOwnStream: Bool = true) -> [UInt8] {
-        let start = block * ShardWatch.streamsPerBlock
-        let present = (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).filter {
+        let start = block * StreamNumber.perBlock
+        let present = (start..<min(slots.count, start + StreamNumber.perBlock)).filter {
             slots[$0].state != nil && (hasOwnStream || slots[$0].id != 0)
         }
         let channels = present.reduce(0) { $0 + slots[$1].channels.count }
@@ -137,7 +137,7 @@ extension ShardWatch {
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
         var seats = 0
-        for _ in 0..<(try reader.count(max: ShardWatch.streamsPerBlock, "number of streams")) {
+        for _ in 0..<(try reader.count(max: StreamNumber.perBlock, "number of streams")) {
             let id = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
             let flagsAt = reader.offset
             let flags = try reader.byte()

@@ -33,7 +33,7 @@ extension ShardWatch {
         for local in slots.indices where slots[local].state != nil && slots[local].id != 0 && isAffected(local) {
             let wanted = assignment(of: slots[local].key)
             guard wanted?.model ?? "" != slots[local].seat?.model.id ?? "" else { continue }
-            blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+            blocks[local / StreamNumber.perBlock].pendingWrites = 2
             let before = slots[local].seat
             let next = wanted.flatMap { seat($0.model, $0.label) }
             setSeat(local, next)

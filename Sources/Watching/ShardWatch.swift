@@ -17,6 +17,8 @@ public struct ShardWatch: ~Copyable {
     var streamSlab: StateSlab
     var channelSlab: StateSlab
     var slots: [StreamSlot] = []
+    /// The place of the stream that got a channel last, and of another before it.
+    private var newest = (place: 0, model: 0)
     /// The policies of all slots, few: those that the configuration tells apart.
     private var policies: [PolicyInForce] = []
     /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
@@ -61,9 +63,6 @@ public struct ShardWatch: ~Copyable {
         /// Generations that are not up to date: 2 after a change, 0 when both slots tell the truth.
         var pendingWrites = 2
     }
-
-    /// Streams of one checkpoint block.
-    public static let streamsPerBlock = 16
 
     /// - Parameter channelsMax: of one stream.
     public init(settings: WatchSettings, shard: Int, shards: Int, channelsMax: Int) {
@@ -124,8 +123,8 @@ public struct ShardWatch: ~Copyable {
                 if isReplay, slotOf(entry.stream) == nil { continue }
                 let local = local(entry.stream)
                 guard local < slots.count, slots[local].state != nil else { continue }
-                if isReplay, batch.sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { continue }
-                blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+                if isReplay, batch.sequence <= blocks[local / StreamNumber.perBlock].newestGeneration { continue }
+                blocks[local / StreamNumber.perBlock].pendingWrites = 2
                 expect(batch, index + 1)
                 expectRings(local)
                 score(entry, batch, local, &actions)
@@ -174,8 +173,8 @@ public struct ShardWatch: ~Copyable {
     private mutating func replayClock(_ batch: ReadingBatch, _ actions: inout [AlertAction]) {
         guard batch.shards != shards else { return }
         for local in deadlines.indices where deadlines[local] < batch.clock && slots[local].state != nil {
-            guard Int(slots[local].id) / ShardWatch.streamsPerBlock % batch.shards == batch.shard else { continue }
-            guard batch.sequence > blocks[local / ShardWatch.streamsPerBlock].newestGeneration else { continue }
+            guard StreamNumber.shard(of: slots[local].id, shards: batch.shards) == batch.shard else { continue }
+            guard batch.sequence > blocks[local / StreamNumber.perBlock].newestGeneration else { continue }
             beginSilence(local, &actions)
         }
     }
@@ -211,8 +210,8 @@ public struct ShardWatch: ~Copyable {
         let generations = blocks.map(\.newestGeneration)
         assign(models) { local in
             guard isReplay else { return true }
-            return Int(ids[local]) / ShardWatch.streamsPerBlock % batch.shards == batch.shard
-                && batch.sequence > generations[local / ShardWatch.streamsPerBlock]
+            return StreamNumber.shard(of: ids[local], shards: batch.shards) == batch.shard
+                && batch.sequence > generations[local / StreamNumber.perBlock]
         }
     }
 
@@ -223,8 +222,8 @@ public struct ShardWatch: ~Copyable {
         guard owns(0), let kind = AlertKind(rawValue: kind) else { return }
         if slotOf(0) == nil { add(stream: 0, key: "rnn-watchd", sequence: sequence) }
         guard let local = slotOf(0) else { return }
-        if isReplay, sequence <= blocks[local / ShardWatch.streamsPerBlock].newestGeneration { return }
-        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        if isReplay, sequence <= blocks[local / StreamNumber.perBlock].newestGeneration { return }
+        blocks[local / StreamNumber.perBlock].pendingWrites = 2
         let action: AlertAction?
         if let reason {
             action = begin(kind, .warning, local, time) {
@@ -421,7 +420,7 @@ public struct ShardWatch: ~Copyable {
         let silence = extra.pointee.silenceMax(after: policy(local).staleAfter, min: settings.staleMin)
         slots[local].isStale = true
         deadlines[local] = .max
-        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        blocks[local / StreamNumber.perBlock].pendingWrites = 2
         let usual = extra.pointee.meanGap * 1e-9
         let time = extra.pointee.lastTime.addingReportingOverflow(silence).partialValue
         let action = begin(.stale, .warning, local, time) {
@@ -451,12 +450,11 @@ public struct ShardWatch: ~Copyable {
     /// Place of a stream of this shard.
     @inline(__always)
     func local(_ stream: UInt32) -> Int {
-        let block = Int(stream) / ShardWatch.streamsPerBlock
-        return block / shards * ShardWatch.streamsPerBlock + Int(stream) % ShardWatch.streamsPerBlock
+        StreamNumber.block(of: stream) / shards * StreamNumber.perBlock + Int(stream) % StreamNumber.perBlock
     }
 
     /// Whether a stream belongs here. A replay shows every batch to every shard, as their number may have changed.
-    func owns(_ stream: UInt32) -> Bool { Int(stream) / ShardWatch.streamsPerBlock % shards == shard }
+    func owns(_ stream: UInt32) -> Bool { StreamNumber.shard(of: stream, shards: shards) == shard }
 
     /// The place of a present stream of this shard; nil for others.
     func slotOf(_ stream: UInt32) -> Int? {
@@ -501,7 +499,7 @@ public struct ShardWatch: ~Copyable {
             deadlines.append(.max)
         }
         if debtors.count < slots.count { growDebtors() }
-        while blocks.count <= local / ShardWatch.streamsPerBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
+        while blocks.count <= local / StreamNumber.perBlock { blocks.append(BlockRecord(createdAt: max(0, sequence - 1))) }
         let state = streamSlab.allocate()
         detector.initializeStream(state)
         (state + streamExtraOffset).initializeMemory(as: StreamExtra.self, repeating: StreamExtra(), count: 1)
@@ -511,10 +509,10 @@ public struct ShardWatch: ~Copyable {
         setPolicy(local, settings.policy(key))
         if id != 0 { setSeat(local, seat(for: key)) }
         deadlines[local] = .max
-        if blocks[local / ShardWatch.streamsPerBlock].newestGeneration < 0, streamsIn(local / ShardWatch.streamsPerBlock) == 1 {
-            blocks[local / ShardWatch.streamsPerBlock].createdAt = max(0, sequence - 1)
+        if blocks[local / StreamNumber.perBlock].newestGeneration < 0, streamsIn(local / StreamNumber.perBlock) == 1 {
+            blocks[local / StreamNumber.perBlock].createdAt = max(0, sequence - 1)
         }
-        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        blocks[local / StreamNumber.perBlock].pendingWrites = 2
         if id != 0 { streamCount += 1 }
     }
 
@@ -530,8 +528,9 @@ public struct ShardWatch: ~Copyable {
         (state + channelExtraOffset).initializeMemory(as: ChannelExtra.self, repeating: ChannelExtra(), count: 1)
         slots[local].channels.append(state)
         slots[local].names.append(name)
-        // Streams of one kind share one list.
-        if local > 0, slots[local - 1].names == slots[local].names { slots[local].names = slots[local - 1].names }
+        // Streams of one kind, which come one after another, share one list.
+        if newest.place != local { newest = (local, newest.place) }
+        if slots[newest.model].names == slots[local].names { slots[local].names = slots[newest.model].names }
     }
 
     private mutating func remove(_ local: Int) {
@@ -543,7 +542,7 @@ public struct ShardWatch: ~Copyable {
         slots[local].storedKey.deallocate()
         replaceSlot(local, StreamSlot())
         deadlines[local] = .max
-        blocks[local / ShardWatch.streamsPerBlock].pendingWrites = 2
+        blocks[local / StreamNumber.perBlock].pendingWrites = 2
     }
 
     /// Another stream or none in a place; its entry in the row of debtors stays.
@@ -560,8 +559,8 @@ public struct ShardWatch: ~Copyable {
     }
 
     func streamsIn(_ block: Int) -> Int {
-        let start = block * ShardWatch.streamsPerBlock
-        return (start..<min(slots.count, start + ShardWatch.streamsPerBlock)).count { slots[$0].state != nil }
+        let start = block * StreamNumber.perBlock
+        return (start..<min(slots.count, start + StreamNumber.perBlock)).count { slots[$0].state != nil }
     }
 
     func identity(_ slot: StreamSlot, _ extra: UnsafeMutablePointer<StreamExtra>) -> (id: String, key: String) {

@@ -90,13 +90,23 @@ struct Workload {
 extension Workload {
     /// All lines of a segment through parser and intake.
     func feed(_ segment: Int, _ parser: inout LineParser, _ intake: inout Intake) {
-        forEachLine(segment) { line in
-            intake.received(bytes: line.count + 1, now: Workload.now)
-            if intake.takeUsual(line, &parser, now: Workload.now) {
-            } else if (try? parser.parse(line, expecting: intake.expectedKey())) != nil {
-                try? intake.accept(&parser.readings, now: Workload.now, arrival: 0)
+        bytes.withUnsafeBufferPointer { all in
+            guard let base = all.baseAddress else { return }
+            var at = segments[segment]
+            let last = segments[segment + 1]
+            let lines = UnsafeBufferPointer(start: base, count: last)
+            while at < last {
+                at = intake.takeUsual(lines, from: at, &parser, now: Workload.now).end
+                guard let found = memchr(base + at, 10, last - at) else { break }
+                let end = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - base
+                intake.received(bytes: end + 1 - at, now: Workload.now)
+                let line = UnsafeBufferPointer(start: base + at, count: end - at)
+                if (try? parser.parse(line, expecting: intake.expectedKey())) != nil {
+                    try? intake.accept(&parser.readings, now: Workload.now, arrival: 0)
+                }
+                if intake.isDue { intake.flush(now: Workload.now) }
+                at = end + 1
             }
-            if intake.isDue { intake.flush(now: Workload.now) }
         }
         intake.flush(now: Workload.now)
     }

@@ -6,8 +6,10 @@ import Testing
 
 @Suite("Between sockets and journal")
 struct FlowTests {
-    private func pool(_ shards: [BoundedQueue<ShardInput>]) -> BatchPool {
-        BatchPool(fullMax: 4, entryCapacity: 8, fieldCapacity: 16, shards: shards)
+    private func queue() -> CrewQueues<ShardInput> { CrewQueues(queues: 1, crew: 1, capacity: 2000, helpedFrom: 1) }
+
+    private func pool(_ shards: CrewQueues<ShardInput>, fullMax: Int = 4) -> BatchPool {
+        BatchPool(fullMax: fullMax, entryCapacity: 8, fieldCapacity: 16, shards: shards)
     }
 
     private func fill(_ batch: ReadingBatch, readings: Int) {
@@ -28,17 +30,20 @@ struct FlowTests {
     }
 
     @Test func `small batches go on while full ones would have to wait`() {
-        let queue = BoundedQueue<ShardInput>(capacity: 1000)
-        let small = pool([queue])
+        let queue = queue()
+        let small = pool(queue)
         // Eight times as many batches as full ones may be under way.
         for _ in 0..<31 {
             let batch = small.borrow()
             fill(batch, readings: 1)
             small.deliver(batch)
         }
-        #expect(queue.count == 31)
+        queue.close()
+        var delivered = 0
+        while let turn = queue.next(member: 0, done: delivered > 0 ? (0, false) : nil), case .element = turn.work { delivered += 1 }
+        #expect(delivered == 31)
         #expect(small.fill > 0.95 && small.fill < 1)
-        let full = pool([queue])
+        let full = pool(self.queue())
         for _ in 0..<4 {
             let batch = full.borrow()
             fill(batch, readings: 8)
@@ -48,8 +53,7 @@ struct FlowTests {
     }
 
     @Test func `a full pool lets the ingest thread wait until a batch comes back`() throws {
-        let queue = BoundedQueue<ShardInput>(capacity: 1000)
-        let pool = pool([queue])
+        let pool = pool(queue())
         let lent = deliverFull(pool, 4)
         let isThrough = Locked(false)
         let thread = try WorkerThread("borrower") {
@@ -66,7 +70,7 @@ struct FlowTests {
     }
 
     @Test func `after all was full the ingest thread goes on when an eighth is free again`() throws {
-        let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 1000)])
+        let pool = pool(queue(), fullMax: 32)
         let lent = deliverFull(pool, 32)
         let isThrough = Locked(false)
         let thread = try WorkerThread("borrower") {
@@ -88,7 +92,7 @@ struct FlowTests {
     }
 
     @Test func `what piled up while the disk stood still is let go of, and as much may pile up again`() {
-        let pool = BatchPool(fullMax: 32, entryCapacity: 8, fieldCapacity: 16, shards: [BoundedQueue<ShardInput>(capacity: 2000)])
+        let pool = pool(queue(), fullMax: 32)
         for round in 0..<3 {
             var lent: [ReadingBatch] = []
             for _ in 0..<200 {
@@ -103,6 +107,20 @@ struct FlowTests {
         }
         let kept = (0..<BatchPool.kept).map { _ in pool.borrow() }
         #expect(Set(kept.map { ObjectIdentifier($0) }).count == BatchPool.kept && kept.allSatisfy(\.isEmpty))
+    }
+
+    @Test func `no number of a stream is given again, whichever version stored the last`() {
+        let turn = StreamNumber.turn(of: 300)
+        #expect(TotalsCodec.lastTurn(["stream_turn": Int64(turn)], present: turn - 5, lastStream: 300) == turn)
+        #expect(TotalsCodec.lastTurn(["stream_turn": 7], present: 9, lastStream: 0) == 9)
+        #expect(TotalsCodec.lastTurn([:], present: 0, lastStream: 0) == 0, "a new database")
+        // An earlier version had given all numbers up to 300, or did so after this one.
+        for stored in [[:], ["stream_turn": 20 as Int64]] {
+            let last = TotalsCodec.lastTurn(stored, present: 3, lastStream: 300)
+            #expect((1...300).allSatisfy { StreamNumber.turn(of: $0) <= last })
+        }
+        let names = TotalsCodec.names(IngestTotals(), sequence: 1, lastStream: 300, lastTurn: turn)
+        #expect(names.contains { $0 == ("stream_turn", Int64(turn)) } && names.contains { $0 == ("last_stream", 300) })
     }
 
     @Test func `lag percentiles are upper edges of their bins, of the last minute`() {

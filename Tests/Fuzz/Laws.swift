@@ -84,11 +84,16 @@ private func checkExpected(_ line: UnsafeBufferPointer<UInt8>, _ parser: inout L
             precondition(
                 parser.readings.fieldName(0, place).elementsEqual(field.0) && parser.readings.fieldValue(0, place).bitPattern == field.1)
         }
-        var any = LineParser()
-        guard let usual = any.usual(line, key: key) else { return }
-        precondition(
-            fields.count == 1 && usual.name(in: line).elementsEqual(fields[0].0) && usual.value.bitPattern == fields[0].1
-                && usual.time == time)
+        guard fields.count == 1, fields[0].0.withUnsafeBufferPointer({ UsualLine.isPlain(fieldName: $0) }) else { return }
+        let head = Array(key) + [32] + fields[0].0 + [61]
+        let all = Array(line) + [10] + [UInt8](repeating: 49, count: 40)
+        all.withUnsafeBufferPointer { all in
+            head.withUnsafeBufferPointer { head in
+                var any = LineParser()
+                guard let usual = any.usual(all, from: 0, head: head, nameCount: fields[0].0.count) else { return }
+                precondition(usual.value.bitPattern == fields[0].1 && usual.time == time && usual.end == line.count + 1)
+            }
+        }
     }
 }
 

@@ -82,24 +82,39 @@ final class Bench {
 
     /// As `feed`, without the end of the group.
     func take(_ lines: [String], now: Int64 = 1_000_000) {
+        let now = monday + now * second
+        var text: [UInt8] = []
         for line in lines {
             let parts = line.split(separator: " ")
             let time = parts.count > 2 ? " \(monday + (Int64(parts[2]) ?? 0) * second)" : ""
-            intake.received(bytes: line.utf8.count + 1, now: monday + now * second)
-            let text = Array("\(parts[0]) \(parts[1])\(time)".utf8)
-            text.withUnsafeBufferPointer { bytes in
-                do throws(LineError) {
-                    if expects, intake.takeUsual(bytes, &parser, now: monday + now * second) {
-                        usual += 1
-                        return
-                    }
-                    if expects { try parser.parse(bytes, expecting: intake.expectedKey()) } else { try parser.parse(bytes) }
-                    if parser.readings.isKeyExpected { met += 1 }
-                    try? intake.accept(&parser.readings, now: monday + now * second, arrival: 0)
-                } catch {
-                    intake.refused(error.reason)
+            text += Array("\(parts[0]) \(parts[1])\(time)\n".utf8)
+        }
+        let end = text.count
+        // More than any line needs, so that the last is looked at like the others.
+        text += [UInt8](repeating: 10, count: 64)
+        text.withUnsafeBufferPointer { all in
+            var at = 0
+            while true {
+                if expects {
+                    let run = intake.takeUsual(all, from: at, &parser, now: now)
+                    usual += run.lines
+                    at = run.end
                 }
+                guard at < end, let next = all[at...].firstIndex(of: 10) else { return }
+                long(UnsafeBufferPointer(rebasing: all[at..<next]), now)
+                at = next + 1
             }
+        }
+    }
+
+    private func long(_ line: UnsafeBufferPointer<UInt8>, _ now: Int64) {
+        intake.received(bytes: line.count + 1, now: now)
+        do throws(LineError) {
+            if expects { try parser.parse(line, expecting: intake.expectedKey()) } else { try parser.parse(line) }
+            if parser.readings.isKeyExpected { met += 1 }
+            try? intake.accept(&parser.readings, now: now, arrival: 0)
+        } catch {
+            intake.refused(error.reason)
         }
     }
 

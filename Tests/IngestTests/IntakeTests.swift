@@ -55,7 +55,7 @@ import Testing
         }
         #expect(benches[0].book.lines == benches[1].book.lines)
         #expect(benches[0].intake.totals == benches[1].intake.totals && benches[0].addsUp)
-        #expect(benches[0].usual > 1500 && benches[0].met > 200 && benches[1].usual + benches[1].met == 0)
+        #expect(benches[0].usual > 1200 && benches[0].met > 200 && benches[1].usual + benches[1].met == 0)
         #expect(benches[0].dropped(.out_of_order) > 0 && benches[0].dropped(.future) > 0 && benches[0].dropped(.duplicate) > 0)
         #expect(benches[0].book.lines.contains { $0.hasPrefix("evicted") })
     }
@@ -125,7 +125,7 @@ import Testing
         bench.feed("noise,a=1 x=1 1", "a x=1 1")
         #expect(bench.dropped(.ignored) == 1 && bench.book.readings == ["a x=1.0 1"] && bench.addsUp)
         bench.intake.isIgnored = { $0 == "a" }
-        bench.intake.refreshIgnored { [1: "noise,a=1", 2: "a"][$0] }
+        bench.intake.refreshIgnored { [StreamNumber.given(inTurn: 1): "noise,a=1", StreamNumber.given(inTurn: 2): "a"][$0] }
         bench.feed("noise,a=1 x=2 2", "a x=2 2")
         #expect(bench.book.readings.last == "noise,a=1 x=2.0 2" && bench.dropped(.ignored) == 2)
     }
@@ -142,8 +142,10 @@ import Testing
     @Test func `batches are due early for a shard that has nothing to do, and not for one that has`() {
         let bench = Bench { $0.shards = 2 }
         bench.book.entryCapacity = 512
-        // Sixteen neighbours are of one shard: these are of the first.
-        func fill(_ readings: Int, from second: Int) { for i in 0..<readings { bench.take(["s\(i % 10) x=1 \(second + i)"]) } }
+        // Streams go to the shards in turn: the even ones of these to the first.
+        bench.take((0..<10).map { "s\($0) x=1 0" })
+        bench.intake.flush(now: monday)
+        func fill(_ readings: Int, from second: Int) { for i in 0..<readings { bench.take(["s\(i % 5 * 2) x=1 \(second + i + 1)"]) } }
         fill(200, from: 0)
         #expect(!bench.isDue, "no shard waits")
         bench.book.idleShards = [1]
@@ -155,7 +157,7 @@ import Testing
         fill(1, from: 319)
         #expect(bench.isDue)
         bench.intake.flush(now: monday)
-        #expect(!bench.isDue && bench.book.readings.count == 320)
+        #expect(!bench.isDue && bench.book.readings.count == 330)
         bench.book.idleShards = []
         fill(503, from: 320)
         #expect(!bench.isDue)
@@ -165,17 +167,22 @@ import Testing
 
     @Test func `ten thousand keys are told apart, removed and found again`() {
         var table = StreamTable(seed: 3)
+        var ids: [UInt32] = [0]
         func find(_ key: String) -> UInt32 { Array(key.utf8).withUnsafeBufferPointer { table.find($0) } }
         for number in 1...10_000 {
-            let id = Array("stream,host=h\(number)".utf8).withUnsafeBufferPointer { table.add(canonical: $0) }
-            #expect(id == UInt32(number))
+            ids.append(Array("stream,host=h\(number)".utf8).withUnsafeBufferPointer { table.add(canonical: $0) })
         }
+        #expect(Set(ids).count == 10_001 && ids.max() ?? 0 <= 10_240, "close together")
         for number in stride(from: 1, through: 10_000, by: 97) {
-            #expect(find("stream,host=h\(number)") == UInt32(number))
-            table.remove(UInt32(number))
+            #expect(find("stream,host=h\(number)") == ids[number])
+            table.remove(ids[number])
             #expect(find("stream,host=h\(number)") == 0)
         }
-        #expect(find("stream,host=h2") == 2 && find("stream,host=h10001") == 0 && find("") == 0)
+        let (next, reserved) = (ids.max() ?? 0, 20_480)
+        table.reserve(turnsThrough: reserved)
+        let late = Array("late".utf8).withUnsafeBufferPointer { table.add(canonical: $0) }
+        #expect(late == StreamNumber.given(inTurn: reserved + 1) && late > next && table.silentLongest() != nil)
+        #expect(find("stream,host=h2") == ids[2] && find("stream,host=h10001") == 0 && find("") == 0)
     }
 }
 

@@ -146,6 +146,26 @@ private func pipe(holding text: String) -> Int32 {
         #expect(totals.dropped[DropReason.allCases.firstIndex(of: .resent) ?? 0] == 3)
     }
 
+    @Test func `lines that come in turn are numbered like others, and known again`() throws {
+        // One after another from two units, so that most of them are read without being cut before.
+        let all = (1...60).map { "plant,unit=u\($0 % 2 + 1) c0=\($0).5 \(monday + Int64($0) * second)\n" }
+        let running = try Running(stores: false)
+        let before = try Client(running.path)
+        try before.send("#!producer p1\n" + all[..<40].joined())
+        #expect(before.line() == "ok 0" && running.wait(lines: 40))
+        let after = try Client(running.path)
+        try after.send("#!producer p1\n")
+        #expect(after.line() == "ok 0", "nothing is stored yet")
+        try after.send(all.joined())
+        #expect(running.wait(lines: 100))
+        let totals = running.finish()
+        #expect(totals.linesReceived == 100 && totals.readingsAccepted == 60)
+        #expect(totals.bytesReceived == (all[..<40] + all).reduce(0) { $0 + Int64($1.utf8.count) })
+        #expect(totals.dropped[DropReason.allCases.firstIndex(of: .resent) ?? 0] == 40)
+        #expect(running.book.acknowledgements.last?.sequence == 60)
+        #expect(running.book.readings.count == 60)
+    }
+
     @Test func `a line cut off by the end of a numbered connection is not taken`() throws {
         let running = try Running()
         let client = try Client(running.path)

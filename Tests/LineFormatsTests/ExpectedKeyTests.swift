@@ -50,27 +50,33 @@ import Testing
     }
 
     /// What is read as a usual line is what the parser reads.
-    private func checkUsual(_ line: [UInt8], _ key: [UInt8], _ want: String, _ parser: inout LineParser) -> Bool {
-        line.withUnsafeBufferPointer { bytes in
-            key.withUnsafeBufferPointer { key in
-                guard let usual = parser.usual(bytes, key: key) else { return false }
-                let readings = (try? parser.parse(bytes)) != nil ? parser.readings.count : 0
-                #expect(readings == 1, "\(want)")
-                guard readings == 1 else { return true }
-                #expect(Array(parser.readings.rawKey(0)) == Array(key) && parser.readings.fieldCount(0) == 1 && parser.format == .influx)
-                #expect(Array(parser.readings.fieldName(0, 0)) == Array(usual.name(in: bytes)))
-                #expect(parser.readings.fieldValue(0, 0).bitPattern == usual.value.bitPattern && parser.readings.time(0) == usual.time)
-                return true
-            }
+    private func checkUsual(_ line: [UInt8], _ key: [UInt8], _ name: [UInt8], _ parser: inout LineParser) -> Bool {
+        let head = key + [32] + name + [61]
+        // Between other bytes, as in what a socket gave.
+        let before = Array("x=1 2\n".utf8)
+        let all = before + line + [10] + [UInt8](repeating: 49, count: 40)
+        let usual = all.withUnsafeBufferPointer { all in
+            head.withUnsafeBufferPointer { parser.usual(all, from: before.count, head: $0, nameCount: name.count) }
         }
+        guard let usual else { return false }
+        #expect(usual.end == before.count + line.count + 1)
+        let isRead = line.withUnsafeBufferPointer { bytes in (try? parser.parse(bytes)) != nil }
+        #expect(isRead && parser.readings.count == 1, "\(String(decoding: line, as: UTF8.self))")
+        guard isRead, parser.readings.count == 1 else { return true }
+        #expect(Array(parser.readings.rawKey(0)) == key && parser.readings.fieldCount(0) == 1 && parser.format == .influx)
+        #expect(Array(parser.readings.fieldName(0, 0)) == name)
+        #expect(parser.readings.fieldValue(0, 0).bitPattern == usual.value.bitPattern && parser.readings.time(0) == usual.time)
+        return true
     }
 
     @Test func `what is read does not depend on it`() {
         var random = SplitMix(state: 11)
         var parser = LineParser()
         var keys: Set<[UInt8]> = []
+        // Names as a table would offer them: of channels that were taken, and plain.
+        var names: Set<[UInt8]> = []
         var (met, usual) = (0, 0)
-        for round in 0..<40_000 {
+        for round in 0..<30_000 {
             let line = Self.line(&random)
             let want = LineFormatsTests.outcome(line, &parser)
             // Keys as a table would offer them: of lines and rows that were taken, without spaces and backslashes.
@@ -81,16 +87,20 @@ import Testing
                     keys.insert(key)
                 }
             }
+            if !want.hasPrefix("KEY"), parser.readings.count > 0, parser.readings.fieldCount(0) > 0 {
+                let name = Array(parser.readings.fieldName(0, 0))
+                if name.withUnsafeBufferPointer({ UsualLine.isPlain(fieldName: $0) }) { names.insert(name) }
+            }
             for key in keys {
                 let (got, isMet) = outcome(line, expecting: key, &parser)
                 #expect(
                     got == want,
                     "line \(String(decoding: line, as: UTF8.self)), key \(String(decoding: key, as: UTF8.self)), round \(round)")
                 if isMet { met += 1 }
-                if checkUsual(line, key, want, &parser) { usual += 1 }
+                for name in names where checkUsual(line, key, name, &parser) { usual += 1 }
             }
         }
-        #expect(keys.count > 8 && met > 4000 && usual > 300)
+        #expect(keys.count > 8 && names.count > 2 && met > 4000 && usual > 300)
     }
 
     @Test func `keys of other formats and of rows are no excuse to read a line otherwise`() {
@@ -104,22 +114,36 @@ import Testing
         }
     }
 
-    @Test func `a number whose end is known is the one that the scan finds`() {
+    @Test func `a usual line has all its bytes: near the end of them it is left to the parser`() {
+        var parser = LineParser()
+        let text = Array("plant,unit=u1 c0=-21.25 1767571200000000000\n".utf8)
+        let head = Array("plant,unit=u1 c0=".utf8)
+        for spare in 0...40 {
+            let all = text + [UInt8](repeating: 49, count: spare)
+            let usual = all.withUnsafeBufferPointer { all in
+                head.withUnsafeBufferPointer { parser.usual(all, from: 0, head: $0, nameCount: 2) }
+            }
+            #expect((usual != nil) == (text.count + spare >= head.count + UsualLine.restBytesMax))
+            if let usual { #expect(usual.value == -21.25 && usual.time == 1_767_571_200_000_000_000 && usual.end == text.count) }
+        }
+    }
+
+    @Test func `a short number is the one that the scan finds`() {
         var random = SplitMix(state: 12)
         let alphabet = Array("00123456789..-+e ".utf8)
         var read = 0
         for _ in 0..<200_000 {
-            let text = (0..<Int.random(in: 1...10, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 48 }
-            let padded = Array("m value=".utf8) + text
-            padded.withUnsafeBufferPointer { buffer in
-                guard let base = buffer.baseAddress else { return }
-                let b = Bytes(base: base, count: buffer.count)
-                guard let short = DecimalNumber.short(b, 8, b.count) else { return }
+            let text = (0..<Int.random(in: 1...8, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? 48 }
+            let after = (text.count..<8).map { _ in alphabet.randomElement(using: &random) ?? 48 }
+            let word = (text + after).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }
+            text.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress, let short = DecimalNumber.short(word, text.count) else { return }
                 var number = DecimalNumber()
-                #expect(number.scan(b, 8) && number.next == b.count && number.value.bitPattern == short.bitPattern, "\(text)")
+                let b = Bytes(base: base, count: buffer.count)
+                #expect(number.scan(b, 0) && number.next == b.count && number.value.bitPattern == short.bitPattern, "\(text)")
                 read += 1
             }
         }
-        #expect(read > 20_000)
+        #expect(read > 20_000 && DecimalNumber.short(0x3030_3030_3030_3030, 0) == nil)
     }
 }

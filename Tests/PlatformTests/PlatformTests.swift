@@ -161,36 +161,6 @@ private final class Place {
         #expect(refused.withLock { $0 } && queue.pop() == 1 && queue.pop() == nil)
     }
 
-    @Test func `a wake-up left for later comes with wakePostponed, wherever the threads run`() {
-        let queues = (0..<3).map { _ in BoundedQueue<Int>(capacity: 4) }
-        let answers = BoundedQueue<Int>(capacity: 16)
-        for queue in queues {
-            Thread {
-                // For ever: a wake-up that is lost is a test that does not end.
-                while let number = queue.pop() { answers.push(number) }
-                answers.push(-1)
-            }.start()
-        }
-        for round in 0..<3_000 {
-            for queue in queues { #expect(queue.push(round, postponesWake: true)) }
-            for queue in queues { queue.wakePostponed() }
-            for _ in queues { #expect(answers.pop() == round) }
-        }
-        for queue in queues { queue.close() }
-        for _ in queues { #expect(answers.pop() == -1) }
-    }
-
-    @Test func `a queue is awaited while its consumer has nothing else`() {
-        let queue = BoundedQueue<Int>(capacity: 4)
-        #expect(!queue.isAwaited, "nobody has asked")
-        queue.push(1)
-        #expect(queue.pop() == 1 && !queue.isAwaited, "the consumer is busy with what it took")
-        #expect(queue.pop(timeoutNanoseconds: 0) == nil && queue.isAwaited)
-        queue.push(2)
-        #expect(!queue.isAwaited, "there is something for it")
-        #expect(queue.pop() == 2 && !queue.isAwaited)
-    }
-
     @Test func `a resting consumer is woken by as many as it waits for, by an urgent one, and by the end`() throws {
         let queue = BoundedQueue<Int>(capacity: 100)
         func rests(_ body: @escaping @Sendable () -> Void) throws -> Double {

@@ -63,7 +63,7 @@ private struct Plant {
                 for shard in 0..<shards { batch(shard).notes.append(.models(models)) }
                 flush()
             }
-            let batch = batch(Int(reading.stream) / ShardWatch.streamsPerBlock % shards)
+            let batch = batch(StreamNumber.shard(of: reading.stream, shards: shards))
             if known.insert(reading.stream).inserted {
                 batch.notes.append(.stream(id: reading.stream, key: Array("s\(reading.stream)".utf8)))
                 for channel in 0..<2 {

@@ -48,7 +48,7 @@ private struct Fleet {
             }
         }
         for (index, reading) in readings.enumerated() {
-            let shard = Int(reading.stream) / ShardWatch.streamsPerBlock % shards
+            let shard = StreamNumber.shard(of: reading.stream, shards: shards)
             let batch = open[shard] ?? ReadingBatch(entryCapacity: 4096, fieldCapacity: 8192)
             (batch.shard, batch.shards) = (shard, shards)
             open[shard] = batch
