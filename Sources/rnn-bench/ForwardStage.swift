@@ -45,10 +45,12 @@ final class ForwardStage {
             return typed
         }
         // Streams are numbered from 1.
-        states = room((streams + 1) * engine.stateStride, 0)
-        memory = room((streams + 1) * stride, 0)
-        hasEpisode = room(streams + 1, false)
-        seenIn = room(streams + 1, 0)
+        // Their numbers have gaps.
+        let numbers = StreamNumber.lastTurn(through: UInt32(streams)) + 1
+        states = room(numbers * engine.stateStride, 0)
+        memory = room(numbers * stride, 0)
+        hasEpisode = room(numbers, false)
+        seenIn = room(numbers, 0)
         inputs = room(ForwardStage.width * channels, 0)
         outputs = room(ForwardStage.width * channels, 0)
         rows = room(ForwardStage.width, 0)
