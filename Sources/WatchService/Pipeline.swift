@@ -14,8 +14,8 @@ final class Pipeline: @unchecked Sendable {
     let runners: [ShardRunner]
     /// What waits for each shard, and the threads that work on it.
     private let inputs: CrewQueues<ShardInput>
-    /// Which shard each detector thread took last, and when (monotonic time).
-    private let turns: Locked<[(shard: Int, at: Int64)]>
+    /// Which shard each detector thread holds, and since when, or when it let the last one go (monotonic time).
+    private let turns: Locked<[(shard: Int?, at: Int64)]>
     let writer: WriterRunner
     let pool: BatchPool
     let restored: RestoreReport
@@ -64,7 +64,7 @@ final class Pipeline: @unchecked Sendable {
         inputs = CrewQueues(
             queues: shardCount, crew: DaemonSettings.shardThreads(configuration), capacity: fullMax * BatchPool.batchesPerFull,
             helpedFrom: ShardRunner.valuesWorthMoving)
-        turns = Locked(Array(repeating: (0, 0), count: inputs.crew))
+        turns = Locked(Array(repeating: (nil, 0), count: inputs.crew))
         pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
@@ -186,6 +186,7 @@ final class Pipeline: @unchecked Sendable {
                     while let turn = inputs.next(member: member, done: done) {
                         turns.withLock { $0[member] = (turn.queue, Clocks.monotonic()) }
                         runners[turn.queue].work(turn.work)
+                        turns.withLock { $0[member] = (nil, Clocks.monotonic()) }
                         done = (turn.queue, runners[turn.queue].owes)
                     }
                 })
@@ -216,8 +217,11 @@ final class Pipeline: @unchecked Sendable {
         pool.close()
     }
 
-    /// When each detector thread gave its last sign of life (monotonic time): it began something, or what it does goes on.
-    var signsOfLife: [Int64] { turns.withLock { $0 }.map { max($0.at, runners[$0.shard].statistics.aliveAt) } }
+    /// When each detector thread gave its last sign of life (monotonic time): it began or ended something, or what it does goes on. What
+    /// another thread does for one of its shards is none.
+    var signsOfLife: [Int64] {
+        turns.withLock { $0 }.map { turn in max(turn.at, turn.shard.map { runners[$0].statistics.aliveAt } ?? 0) }
+    }
 
     /// Does `job` for every shard, between two of its batches; comes back at once.
     func tellShards(_ job: @escaping @Sendable (ShardRunner, ShardBox) -> Void) {
