@@ -65,10 +65,10 @@ import Testing
         func isLarge(_ kibibytes: Int, seconds: Double, stretch: Double = 1) -> Bool {
             WriterRunner.isLarge(rowBytes: kibibytes << 10, nanoseconds: Int64(seconds * 1e9), stretch: stretch)
         }
-        #expect(isLarge(128, seconds: 0.04) && isLarge(128, seconds: 0.99) && isLarge(256, seconds: 1.9))
-        #expect(!isLarge(127, seconds: 0.01), "the piece is not full")
-        #expect(!isLarge(128, seconds: 1.1) && !isLarge(1024, seconds: 9), "slow readings wait for the interval")
-        #expect(!isLarge(128, seconds: 0.04, stretch: 1.5) && !isLarge(4000, seconds: 1, stretch: 64), "a budget counts commits")
+        #expect(isLarge(256, seconds: 0.04) && isLarge(256, seconds: 0.99) && isLarge(512, seconds: 1.9))
+        #expect(!isLarge(255, seconds: 0.01), "the piece is not full")
+        #expect(!isLarge(256, seconds: 1.1) && !isLarge(2048, seconds: 9), "slow readings wait for the interval")
+        #expect(!isLarge(256, seconds: 0.04, stretch: 1.5) && !isLarge(4000, seconds: 1, stretch: 64), "a budget counts commits")
         #expect(isLarge(4096, seconds: 60) && isLarge(4096, seconds: 1, stretch: 64), "memory is limited in any case")
     }
 }
