@@ -155,15 +155,15 @@ const int32_t *cdk_bank_sources(void) {
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
     best_##S->reservoir(h, w, win, bias, leak, x, n);                                                                              \
   }                                                                                                                              \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n, const R *next) {                                       \
-    return best_##S->rls(p, phi, g, lambda, cap, n, next);                                                                         \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R full, R cap, int32_t n, const R *next) {                               \
+    return best_##S->rls(p, phi, g, lambda, full, cap, n, next);                                                                   \
   }                                                                                                                              \
   R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S->dot(a, b, n); }                                               \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S->axpy(y, x, a, n); }                                               \
   int32_t cdk_nearest_##S(const P *p, const R *s, int32_t m, int32_t d, R *q) { return best_##S->nearest(p, s, m, d, q); }          \
   void cdk_pull_##S(P *p, const R *s, int32_t m, int32_t slot, int32_t d, R rate) { best_##S->pull(p, s, m, slot, d, rate); }           \
   void cdk_keep_##S(G *to, const R *g, int32_t n) { best_##S->keep(to, g, n); }                                                     \
-  void cdk_learn_##S(R *y, const G *x, R a, int32_t n) { best_##S->learn(y, x, a, n); }                                             \
+  void cdk_learn_##S(R *y, const G *x, R a, R stay, int32_t n) { best_##S->learn(y, x, a, stay, n); }                               \
   void cdk_toward_##S(R *m, const R *x, R gain, int32_t n) { best_##S->toward(m, x, gain, n); }                                     \
   void cdk_bank_##S(const double *statistics, R *evidence, R *reach, R *y, int32_t *bin, const cdk_grids *grids,                      \
                     const uint16_t *tables, cdk_sides *sides, R rank_share, R tail_share, int32_t answers, int32_t counts) {         \

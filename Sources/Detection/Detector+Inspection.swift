@@ -28,4 +28,7 @@ extension Detector {
 
     /// The value in units of the channel's deviation, as it would go in now.
     public func standardised(channel: UnsafeRawPointer, _ value: Double) -> Double { engine.standardised(channel, value) }
+
+    /// How good the channel's forecast has been, and who makes it.
+    public func forecastQuality(channel: UnsafeRawPointer) -> ForecastQuality { engine.forecastQuality(channel) }
 }

@@ -54,6 +54,9 @@ public struct DetectorProfile: Sendable {
     public var knowsStates: Bool
     /// True if what usually follows when such a channel switches is expected (combined rule).
     public var expectsSwitches: Bool
+    /// True if forecasts are blended from several experts and stay in the range that a channel has shown (see `ForecastExperts`), and readouts
+    /// forget only what readings replace (see `ReadoutMemory`).
+    public var blendsForecasts: Bool
     /// True if a stuck channel raises an alarm of its own.
     public var stuckAlarms: Bool
 
@@ -67,7 +70,7 @@ public struct DetectorProfile: Sendable {
         threshold: Double, warmUpReadings: Int = 100, holdReadings: Int = 110,
         holdStep: Double = 0.3, gapIntervals: Double = 24, gapHoldReadings: Int = 10, jumpClip: Double = 100,
         unwrapsCounters: Bool = true, judgesIncrements: Bool = false, knowsStates: Bool = false, expectsSwitches: Bool = false,
-        stuckAlarms: Bool = true
+        blendsForecasts: Bool = false, stuckAlarms: Bool = true
     ) {
         self.name = name
         self.rule = rule
@@ -91,13 +94,15 @@ public struct DetectorProfile: Sendable {
         self.judgesIncrements = judgesIncrements
         self.knowsStates = knowsStates
         self.expectsSwitches = expectsSwitches
+        self.blendsForecasts = blendsForecasts
         self.stuckAlarms = stuckAlarms
     }
 
     /// The profile a user gets: the combined rule with 36 units, which with the other features of the readouts make six whole groups of eight.
     public static let standard = DetectorProfile(
         name: "default", rule: .combinedRanks, weights: ReservoirWeights(seed: 1, units: 36, noveltyUnits: 16), fusion: .standard,
-        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true)
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true,
+        blendsForecasts: true)
 
     /// For very many streams: the same rule with 12 units, two horizons, a small memory and coarse calibration.
     public static let light = DetectorProfile(
@@ -105,7 +110,8 @@ public struct DetectorProfile: Sendable {
         prototypes: 8,
         jumpWindow: 24, rankGrid: HistogramGrid(start: -1.2, width: 0.24, bins: 27),
         tailGrid: HistogramGrid(start: 0, width: 0.24, bins: 23), fusion: .standard,
-        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true)
+        threshold: 4.5, holdStep: 0.2, judgesIncrements: true, knowsStates: true, expectsSwitches: true,
+        blendsForecasts: true)
 
     /// The rule with ranks per channel as published: 64 units, 256 prototypes, no gap handling.
     public static let ranksPerChannel = DetectorProfile(

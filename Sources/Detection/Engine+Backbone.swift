@@ -44,16 +44,10 @@ extension Engine {
     ) {
         let c = p.assumingMemoryBound(to: Channel.self)
         let n = layout.featuresPadded
-        let triangle = (n / 8) * (n / 8 + 1) / 2 * 64
-        array(p, layout.covarianceAt).update(repeating: 0, count: triangle)
         let hasClock = c.pointee.clockSeen != 0
-        for i in 0..<(hasClock ? layout.features : layout.features - ClockFeatures.count) {
-            setVariance(array(p, layout.covarianceAt), i, Scalar(BackbonePrior.variance))
-        }
+        clearReadouts(p, variance: BackbonePrior.variance, hasClock: hasClock)
         let readouts = array(p, layout.readoutsAt)
-        readouts.update(repeating: 0, count: horizonCount * n)
         array(p, layout.phiAt).update(repeating: 0, count: layout.ring * n)
-        (p + layout.gainAt).initializeMemory(as: UInt8.self, repeating: 0, count: layout.ring * n * MemoryLayout<Scalar.Gain>.stride)
         array(p, layout.hiddenAt).update(repeating: 0, count: layout.hidden)
         for q in 0..<horizonCount {
             if forecastOf[q] >= 0 { readouts[q * n + 3 + forecastOf[q]] = 1 } else if horizons[q] == 1 { readouts[q * n + 1] = 0.9 }
@@ -93,7 +87,7 @@ extension Engine {
             if hasClock { setClock(reading.time, clockOffsetSeconds) }
             writeFeatures(p, phi + i * n, x, previous, hasClock)
             previous = x
-            _ = Scalar.leastSquares(array(p, layout.covarianceAt), phi + i * n, gain + i * n, Scalar(0.9995), 10, Int32(n), nil)
+            _ = Scalar.leastSquares(array(p, layout.covarianceAt), phi + i * n, gain + i * n, Scalar(0.9995), 0, 10, Int32(n), nil)
         }
         for q in 0..<horizonCount where counts[q] >= 8 && sums[q] > 0 { c.pointee.residual[q].restart(at: sums[q] / counts[q]) }
     }

@@ -180,6 +180,7 @@ extension Engine {
             c.pointee.drift[q].update(clipped(o, 10), age: age, horizon: 100)
             if q == 0 { standardised = o }
         }
+        if profile.blendsForecasts { standardised = age > 5 ? prediction.errorNext / (Double(c.pointee.experts.own) + 1e-4) : 0 }
         line[Statistic.driftShort.rawValue] = c.pointee.drift[0].value
         line[Statistic.driftMiddle.rawValue] = c.pointee.drift[middle].value
         line[Statistic.driftLong.rawValue] = c.pointee.drift[last].value
@@ -187,7 +188,7 @@ extension Engine {
         line[Statistic.errorLong.rawValue] = prediction.errors[last]
         line[Statistic.errorClock.rawValue] = hasClock ? prediction.errors[horizonCount] : 0
         if prediction.judged[0] { c.pointee.fast[0].update(min(abs(standardised), 50), age: age, horizon: 3) }
-        let skill = c.pointee.predictability.step(error: prediction.errors[0], x: prediction.x, age: age)
+        let skill = c.pointee.predictability.step(error: prediction.errorNext, x: prediction.x, age: age)
         line[Statistic.gatedFast.rawValue] = c.pointee.fast[0].value * max(0, min(1, (skill - 0.65) / 0.15))
         line[Statistic.value.rawValue] = z
         let level = clipped(c.pointee.levelLong.step(value, age: age, horizon: 1000), 20)

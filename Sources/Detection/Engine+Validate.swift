@@ -43,6 +43,7 @@ extension Engine {
                 c.pointee.residual[q].scale >= 0, c.pointee.drift[q].value.isFinite
             else { throw .outOfRange("residual statistics") }
         }
+        guard c.pointee.experts.isSane else { throw .outOfRange("forecast experts") }
         guard c.pointee.levelLong.isSane, c.pointee.levelShort.isSane, c.pointee.equaliser.isSane else {
             throw .outOfRange("level statistics")
         }

@@ -65,6 +65,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     var statistics: UnsafeMutableBufferPointer<ChannelStatistics>
     /// True if a channel that shows a state switched in the present reading.
     var hasSwitched = false
+    /// Readings of an hour of the present stream, 100 to 3,600: so long a readout may be much worse than the reading before.
+    var hourReadings: UInt32 = 3600
     /// Inner values of the last reading, for the golden tests.
     var trace = InlineArray<24, Double>(repeating: 0)
     var keepsTrace = false
@@ -193,6 +195,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         beginVerdict(&verdict, s, intervals, settings)
         let budgeted = applyBudget(stream, settings, &verdict)
         if channels.count > statistics.count { growScratch(channels.count) }
+        if s.pointee.cadence.isKnown { hourReadings = UInt32(max(100, min(3600, 3600 / s.pointee.cadence.intervalSeconds))) }
         var score: Double
         switch profile.rule {
         case .ranksPerChannel: score = scoreByRanks(s, channels, hasClock, intervals, &verdict)
@@ -352,8 +355,13 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         var errors = InlineArray<5, Double>(repeating: 0)
         /// False where a gap lies between prediction and reading.
         var judged = InlineArray<5, Bool>(repeating: true)
+        /// What the forecast of the next reading misses, not limited; e_1 where forecasts are not blended.
+        var errorNext = 0.0
         var expected = 0.0
         var spread = 0.0
+        /// The range that forecasts may lie in, in the unit of the judged value; empty while there is none.
+        var lowest = 0.0
+        var highest = 0.0
     }
 
     /// Normaliser, judgement of old predictions, recurrent step, gain: everything that does not depend on the rule.
@@ -369,7 +377,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             for i in (layout.features - ClockFeatures.count)..<layout.features { setVariance(array(p, layout.covarianceAt), i, 10) }
         }
         var out = Prediction()
-        out.expected = age == 0 ? value : c.pointee.normalizer.moments.mean
+        let mean = c.pointee.normalizer.moments.mean
+        out.expected = age == 0 ? value : mean
         out.spread = c.pointee.normalizer.moments.variance.squareRoot()
         let x = c.pointee.normalizer.step(value, age: ageReal)
         out.x = x
@@ -379,6 +388,13 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         let gains = (p + layout.gainAt).assumingMemoryBound(to: Scalar.Gain.self)
         let readouts = array(p, layout.readoutsAt)
         let newest = ringRow(age)
+        let range: (Double, Double) = profile.blendsForecasts ? shownRange(c, mean, out.spread) : (-30.0, 30.0)
+        if profile.blendsForecasts, age > 1, out.spread > 0 {
+            (out.lowest, out.highest) = (mean + range.0 * out.spread, mean + range.1 * out.spread)
+        }
+        let newestX = out.spread > 0 ? (c.pointee.experts.last - mean) / out.spread : 0
+        let clockIsOn = profile.blendsForecasts && hasClock
+        let clockGuess = clockIsOn ? bounded(ClockHead(memory: array(p, layout.clockHeadAt)).predict(clockHeadFeatures), range) : 0
         for q in 0..<horizonCount {
             let k = UInt64(horizons[q])
             guard age >= k else { continue }
@@ -388,13 +404,22 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             }
             let row = ringRow(newest, before: horizons[q]) * n
             let w = readouts + q * n
-            let guess = clipped(Double(Scalar.dot(w, phi + row, count)), 30)
-            let e = x - guess
-            out.errors[q] = e
-            if k == 1 { out.expected += out.spread * guess }
-            let learned = headError(c, q, e, ageReal - Double(k), age > 20 + k)
-            Scalar.learn(w, gains + row, Scalar(learned), count)
+            // The unit of the features may have moved since; what the readout adds to the newest reading has not.
+            let moved = k == 1 && profile.blendsForecasts ? clipped(newestX, Normalizer.limit) - Double(phi[row + 1]) : 0
+            let guess = bounded(Double(Scalar.dot(w, phi + row, count)) + moved, range)
+            out.errors[q] = x - guess
+            let learned = headError(c, q, x - guess, ageReal - Double(k), age > 20 + k)
+            guard profile.blendsForecasts else {
+                Scalar.learn(w, gains + row, Scalar(learned), 1, count)
+                if k == 1 { out.expected += out.spread * guess }
+                continue
+            }
+            Scalar.learn(w, gains + row, Scalar(learned), Scalar(1 - ReadoutMemory.leak), count)
+            w[1] += Scalar(ReadoutMemory.leak * (k == 1 ? 1 : 0.9))
+            if k == 1 { blend(p, value, mean, guess, clockGuess, range, hasClock, &out) }
         }
+        out.errorNext = profile.blendsForecasts ? out.errorNext : out.errors[0]
+        if profile.blendsForecasts { c.pointee.experts.observe(x: x, value: value, age: ageReal) }
         if hasClock {
             if layout.hasClockHead { out.errors[horizonCount] = clockHead(p, c, x, ageReal) }
             if profile.rule == .combinedRanks { out.errors[horizonCount] = ridgeClockHead(p, c, x, ageReal) }
@@ -405,7 +430,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         c.pointee.previous = x
         let memory = min(max(0.2 * ageReal, 2000), 50_000)
         let repaired = Scalar.leastSquares(
-            array(p, layout.covarianceAt), phi + row, gain, Scalar(1 - 1 / memory), 10, count,
+            array(p, layout.covarianceAt), phi + row, gain, Scalar(1 - 1 / memory),
+            profile.blendsForecasts ? Scalar(ReadoutMemory.fullShare * Double(layout.features) / memory) : 0, 10, count,
             next.map { ($0 + layout.covarianceAt).assumingMemoryBound(to: Scalar.self) })
         Scalar.keep(gains + row, gain, count)
         c.pointee.repairs &+= UInt64(truncatingIfNeeded: repaired)
@@ -449,7 +475,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             let w = array(p, layout.clockWeightsAt)
             let e = x - Double(Scalar.dot(w, phi, Int32(n)))
             let learned = headError(c, horizonCount, e, age, age > 20)
-            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 1, Int32(n), nil)
+            _ = Scalar.leastSquares(array(p, layout.clockCovarianceAt), phi, phi + n, Scalar(0.9995), 0, 1, Int32(n), nil)
             Scalar.addScaled(w, phi + n, Scalar(learned), Int32(n))
             return e
         }
@@ -533,11 +559,19 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
     ) {
         guard verdict.channelCount < verdict.channelStorage.count else { return }
         let expected = prediction.expected - c.pointee.counter.shift
-        let half = 4 * c.pointee.residual[0].scale * prediction.spread
+        let error = profile.blendsForecasts ? Double(c.pointee.experts.own) : c.pointee.residual[0].scale
+        var half = 4 * error * prediction.spread
+        var (low, high) = (expected - half, expected + half)
+        if profile.blendsForecasts, prediction.highest > prediction.lowest {
+            // A band wider than what the channel has ever shown tells nothing.
+            half = min(half, 0.5 * (prediction.highest - prediction.lowest))
+            low = max(expected - half, prediction.lowest - c.pointee.counter.shift)
+            high = min(expected + half, prediction.highest - c.pointee.counter.shift)
+        }
         verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
             index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100),
             expected: expected,
-            bandLow: expected - half, bandHigh: expected + half, error: standardised, contribution: 0)
+            bandLow: low, bandHigh: high, error: standardised, contribution: 0)
         verdict.channelCount += 1
     }
 }

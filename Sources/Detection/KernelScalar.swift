@@ -9,7 +9,7 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
         _ h: UnsafeMutablePointer<Self>, _ w: UnsafePointer<Self>, _ win: UnsafePointer<Self>, _ bias: UnsafePointer<Self>,
         _ leak: UnsafePointer<Self>, _ x: Self, _ n: Int32)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ cap: Self,
+        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ full: Self, _ cap: Self,
         _ n: Int32, _ next: UnsafePointer<Self>?
     ) -> Int32
     static func dot(_ a: UnsafePointer<Self>, _ b: UnsafePointer<Self>, _ n: Int32) -> Self
@@ -20,7 +20,7 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     static func pull(
         _ prototypes: UnsafeMutablePointer<Coordinate>, _ s: UnsafePointer<Self>, _ m: Int32, _ slot: Int32, _ d: Int32, _ rate: Self)
     static func keep(_ to: UnsafeMutablePointer<Gain>, _ g: UnsafePointer<Self>, _ n: Int32)
-    static func learn(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Gain>, _ a: Self, _ n: Int32)
+    static func learn(_ y: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Gain>, _ a: Self, _ stay: Self, _ n: Int32)
     static func toward(_ m: UnsafeMutablePointer<Self>, _ x: UnsafePointer<Self>, _ gain: Self, _ n: Int32)
     static func bank(
         _ statistics: UnsafePointer<Double>, _ work: CalibratorBank<Self>.Scratch, _ tables: UnsafePointer<UInt16>,
@@ -44,9 +44,9 @@ extension Float: KernelScalar {
     ) { cdk_reservoir_f32(h, w, win, bias, leak, x, n) }
     @inline(__always)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ cap: Float,
+        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ full: Float, _ cap: Float,
         _ n: Int32, _ next: UnsafePointer<Float>?
-    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, cap, n, next) }
+    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, full, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int32) -> Float { cdk_dot_f32(a, b, n) }
     @inline(__always)
@@ -64,7 +64,9 @@ extension Float: KernelScalar {
     @inline(__always)
     static func keep(_ to: UnsafeMutablePointer<UInt16>, _ g: UnsafePointer<Float>, _ n: Int32) { cdk_keep_f32(to, g, n) }
     @inline(__always)
-    static func learn(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<UInt16>, _ a: Float, _ n: Int32) { cdk_learn_f32(y, x, a, n) }
+    static func learn(_ y: UnsafeMutablePointer<Float>, _ x: UnsafePointer<UInt16>, _ a: Float, _ stay: Float, _ n: Int32) {
+        cdk_learn_f32(y, x, a, stay, n)
+    }
     @inline(__always)
     static func toward(_ m: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ gain: Float, _ n: Int32) {
         cdk_toward_f32(m, x, gain, n)
@@ -107,9 +109,9 @@ extension Double: KernelScalar {
     ) { cdk_reservoir_f64(h, w, win, bias, leak, x, n) }
     @inline(__always)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double, _ cap: Double,
+        _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double, _ full: Double, _ cap: Double,
         _ n: Int32, _ next: UnsafePointer<Double>?
-    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, cap, n, next) }
+    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, full, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, _ n: Int32) -> Double { cdk_dot_f64(a, b, n) }
     @inline(__always)
@@ -129,7 +131,9 @@ extension Double: KernelScalar {
     @inline(__always)
     static func keep(_ to: UnsafeMutablePointer<Double>, _ g: UnsafePointer<Double>, _ n: Int32) { cdk_keep_f64(to, g, n) }
     @inline(__always)
-    static func learn(_ y: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ a: Double, _ n: Int32) { cdk_learn_f64(y, x, a, n) }
+    static func learn(_ y: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ a: Double, _ stay: Double, _ n: Int32) {
+        cdk_learn_f64(y, x, a, stay, n)
+    }
     @inline(__always)
     static func toward(_ m: UnsafeMutablePointer<Double>, _ x: UnsafePointer<Double>, _ gain: Double, _ n: Int32) {
         cdk_toward_f64(m, x, gain, n)

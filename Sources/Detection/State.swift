@@ -22,6 +22,7 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var drift = InlineArray<5, RunningMean>(repeating: RunningMean())
     var fast = InlineArray<6, RunningMean>(repeating: RunningMean())
     var predictability = Predictability()
+    var experts = ForecastExperts()
     var deviation = ValueDeviation()
     var record = ValueRecord()
     var leakyRecord = ValueRecord()

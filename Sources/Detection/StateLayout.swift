@@ -4,7 +4,7 @@
 /// readable by a detector with the same `version` on a little-endian machine.
 struct StateLayout: Sendable {
     /// Changed whenever the meaning of a byte changes.
-    static let revision: UInt32 = 3
+    static let revision: UInt32 = 4
 
     // Legend: F features of the readouts, padded to 8; H hidden units, padded; Q horizons; L ring length; B bins
     let features: Int

@@ -54,6 +54,7 @@ public final class Daemon: @unchecked Sendable {
     private let log: Log
     private let startedAt = Clocks.wall()
     private let rate = Locked((readings: Int64(0), at: Int64(0), perSecond: 0.0))
+    private let restartsTold = Locked<UInt64>(0)
     /// Streams at the last look and when free memory was given back last.
     private let growth = Locked((seen: 0, released: 0))
     private var pipeline: Pipeline?
@@ -330,11 +331,23 @@ public final class Daemon: @unchecked Sendable {
     }
 
     private func measureRate(_ pipeline: Pipeline, _ now: Int64) {
+        tellRestarts(pipeline.runners.map { $0.statistics.forecasts.restarts }.reduce(0, +))
         let accepted = pipeline.ingest.snapshot.withLock { $0.totals.readingsAccepted }
         rate.withLock {
             if $0.at > 0 { $0.perSecond = Double(accepted - $0.readings) / (Double(now - $0.at) * 1e-9) }
             ($0.readings, $0.at) = (accepted, now)
         }
+    }
+
+    /// Says that readouts began anew since this was looked at before.
+    private func tellRestarts(_ restarts: UInt64) {
+        let before = restartsTold.withLock { told in
+            defer { told = max(told, restarts) }
+            return told
+        }
+        guard restarts > before else { return }
+        log.notice(
+            "forecasts that were worse than the reading before for an hour began anew", ["channels": "\(restarts - before)"])
     }
 
     private func statusLine() -> String {

@@ -64,6 +64,7 @@ final class ShardRunner: @unchecked Sendable {
         /// Monotonic time of the last sign of life.
         var aliveAt: Int64 = 0
         var sequence: Int64 = 0
+        var forecasts = ForecastCensus()
     }
 
     init(
@@ -116,12 +117,15 @@ final class ShardRunner: @unchecked Sendable {
 
     private func note() {
         let now = Clocks.monotonic()
+        box.watch.continueCensus()
+        let forecasts = box.watch.census
         let (scored, open, streams, bytes, sequence) = (
             box.watch.readingsScored, box.watch.openAlerts, box.watch.streamCount, box.watch.stateBytes, box.watch.sequence
         )
         statisticsBox.withLock {
             $0.readingsScored = scored
             $0.batches += 1
+            $0.forecasts = forecasts
             ($0.openAlerts, $0.streams, $0.stateBytes, $0.sequence, $0.aliveAt) = (open, streams, bytes, sequence, now)
         }
     }

@@ -44,6 +44,9 @@ struct StatusReport: Sendable {
             "readings_dropped": .object(dropped), "values_dropped": .object(values),
             "readings_per_second": .number((readingsPerSecond * 10).rounded() / 10),
             "readings_scored": .integer(shards.map(\.readingsScored).reduce(0, +)),
+            "channels_forecast": .integer(Int64(shards.map(\.forecasts.channels).reduce(0, +))),
+            "channels_worse_than_last": .integer(Int64(shards.map(\.forecasts.worse).reduce(0, +))),
+            "readout_restarts": .integer(Int64(clamping: shards.map(\.forecasts.restarts).reduce(0, +))),
             "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
             "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
@@ -90,6 +93,13 @@ struct StatusReport: Sendable {
             zip(DropReason.allCases, ingest.valuesDropped).map { ("{reason=\"\($0.rawValue)\"}", Double($1)) })
         counter("rnnwatchd_readings_scored_total", "Readings judged.", shards.map(\.readingsScored).reduce(0, +))
         gauge("rnnwatchd_streams", "Streams known.", Double(streams))
+        let forecast = shards.map(\.forecasts.channels).reduce(0, +)
+        gauge(
+            "rnnwatchd_channels_worse_than_last_ratio", "Share of channels whose forecast is worse than the reading before.",
+            forecast > 0 ? Double(shards.map(\.forecasts.worse).reduce(0, +)) / Double(forecast) : 0)
+        counter(
+            "rnnwatchd_readout_restarts_total", "Times that a readout began anew.",
+            Int64(clamping: shards.map(\.forecasts.restarts).reduce(0, +)))
         gauge("rnnwatchd_connections", "Ingest connections.", Double(connections))
         gauge("rnnwatchd_alerts_open", "Open alerts.", Double(alertsOpen))
         counter("rnnwatchd_alerts_opened_total", "Alerts opened since the start.", writer.alertsOpened)

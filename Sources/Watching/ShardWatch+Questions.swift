@@ -8,6 +8,7 @@ extension ShardWatch {
     /// Columns of `rnnctl streams list`.
     public static let streamColumns = [
         "stream", "channels", "readings", "last_reading_at", "interval_seconds", "score", "threshold", "warm_up", "state",
+        "skill",
     ]
 
     /// All streams of the shard in the order of their ids.
@@ -21,9 +22,16 @@ extension ShardWatch {
                 extra.pointee.lastTime == .min ? .null : .string(timeText(extra.pointee.lastTime)),
                 extra.pointee.readings > 1 ? .number((extra.pointee.meanGap * 1e-6).rounded() / 1000) : .null,
                 .number(Double(extra.pointee.score)), .number(Double(extra.pointee.threshold)), .number(Double(extra.pointee.warmUp)),
-                .string(state(local)),
+                .string(state(local)), skill(local).map { .number(($0 * 1000).rounded() / 1000) } ?? .null,
             ]
         }
+    }
+
+    /// Mean skill of the stream's channels (see `ForecastQuality`); nil before it is known.
+    private func skill(_ local: Int) -> Double? {
+        let channels = slots[local].channels
+        guard !channels.isEmpty, extra(local).pointee.readings > 100 else { return nil }
+        return channels.reduce(0) { $0 + detector.forecastQuality(channel: $1).skill } / Double(channels.count)
     }
 
     private func state(_ local: Int) -> String {
@@ -64,11 +72,14 @@ extension ShardWatch {
                 .array(
                     zip(slot.names, slot.channels).map { name, pointer in
                         let channel = channelExtra(pointer).pointee
+                        let forecast = detector.forecastQuality(channel: pointer)
                         return .object([
                             "channel": .string(name), "value": channel.lastTime == .min ? .null : .number(channel.lastValue),
                             "expected": .number(Double(channel.expected)), "band_low": .number(Double(channel.bandLow)),
                             "band_high": .number(Double(channel.bandHigh)),
                             "last_value_at": channel.lastTime == .min ? .null : .string(timeText(channel.lastTime)),
+                            "skill": .number((forecast.skill * 1000).rounded() / 1000), "expert": .string(forecast.expert.name),
+                            "readout_restarts": .integer(Int64(forecast.restarts)),
                         ])
                     })))
         return .object(members)

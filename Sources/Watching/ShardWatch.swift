@@ -49,6 +49,10 @@ public struct ShardWatch: ~Copyable {
     /// Readings scored since the start.
     public private(set) var readingsScored: Int64 = 0
     public private(set) var streamCount = 0
+    /// How well channels are forecast, as last counted; the count under way and where it stands.
+    public internal(set) var census = ForecastCensus()
+    var counting = ForecastCensus()
+    var censusAt = 0
     /// Sequence of the last batch applied.
     public internal(set) var sequence: Int64 = 0
     /// Called for every scored reading (offline tools); nil in the daemon.

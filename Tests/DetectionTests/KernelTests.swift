@@ -83,8 +83,8 @@ struct KernelTests {
             // The last feature never moves, so its variance grows and meets the cap.
             let phi = (0..<n).map { $0 == n - 1 ? 0 : random.gaussian() }
             let g = Naive.leastSquares(p: &full, phi: phi, lambda: 0.99, cap: 10)
-            #expect(f64.pointee.rls(&double, phi, &g64, 0.99, 10, Int32(n), nil) == 0)
-            #expect(f32.pointee.rls(&single, phi.map(Float.init), &g32, 0.99, 10, Int32(n), nil) == 0)
+            #expect(f64.pointee.rls(&double, phi, &g64, 0.99, 0, 10, Int32(n), nil) == 0)
+            #expect(f32.pointee.rls(&single, phi.map(Float.init), &g32, 0.99, 0, 10, Int32(n), nil) == 0)
             for i in 0..<n {
                 #expect(abs(g64[i] - g[i]) < 1e-10)
                 #expect(abs(Double(g32[i]) - g[i]) < 1e-3)
@@ -102,7 +102,7 @@ struct KernelTests {
         for j in 0..<n where j != 0 { p[packed(0, j)] = -5 }
         for i in 0..<n where i != 0 { p[8 * 0 + i] = -5; p[8 * i] = -5 }
         var g = [Float](repeating: 9, count: n)
-        #expect(cdk_rls_f32(&p, [Float](repeating: 1, count: n), &g, 0.99, 10, Int32(n), nil) == 1)
+        #expect(cdk_rls_f32(&p, [Float](repeating: 1, count: n), &g, 0.99, 0, 10, Int32(n), nil) == 1)
         #expect(g.allSatisfy { $0 == 0 })
         for i in 0..<n { for j in 0..<n { #expect(p[8 * j + i] == (i == j && i != 3 ? 2 : 0)) } }
     }
@@ -163,7 +163,7 @@ struct KernelTests {
         var kept = [UInt16](repeating: 0, count: 64)
         var y = [Float](repeating: 0, count: 64)
         kernels.pointee.keep(&kept, g, 64)
-        kernels.pointee.learn(&y, kept, 2, 64)
+        kernels.pointee.learn(&y, kept, 2, 1, 64)
         for i in 0..<64 { #expect(abs(y[i] / 2 - g[i]) <= abs(g[i]) / 256) }
         kernels.pointee.toward(&y, g.map { 4 * $0 }, 0.5, 64)
         for i in 0..<64 { #expect(abs(y[i] - 3 * g[i]) <= abs(g[i]) / 100) }
@@ -325,8 +325,8 @@ struct KernelTests {
             var (g, h) = ([Float](repeating: 0, count: n), [Float](repeating: 0, count: n))
             for _ in 0..<100 {
                 let phi = (0..<n).map { _ in Float(random.gaussian()) }
-                _ = a.pointee.rls(&p, phi, &g, 0.999, 10, Int32(n), nil)
-                _ = b.pointee.rls(&q, phi, &h, 0.999, 10, Int32(n), nil)
+                _ = a.pointee.rls(&p, phi, &g, 0.999, 0, 10, Int32(n), nil)
+                _ = b.pointee.rls(&q, phi, &h, 0.999, 0, 10, Int32(n), nil)
             }
             #expect(p == q)
             #expect(g == h)

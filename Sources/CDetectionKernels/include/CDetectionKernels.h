@@ -53,8 +53,10 @@ const char *cdk_instruction_set(void);
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n);                          \
   /* Recursive least squares: g = P phi / (lambda + phi' P phi), P <- (P - g (P phi)') / lambda, diagonal limited to cap by      \
    * scaling row and column. Returns 0, or 1 if P had lost positive definiteness and was replaced by its diagonal.                \
+   * A reading whose phi' P phi is less than `full` tells less than a full reading, and so much less is forgotten: lambda is then \
+   * 1 - (1 - lambda) phi' P phi / full. 0: always lambda.                                                                       \
    * `next`: the matrix that the next call works on, brought nearer meanwhile; may be NULL. */                                    \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R cap, int32_t n, const R *next);                                      \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R full, R cap, int32_t n, const R *next);                              \
   R cdk_dot_##S(const R *a, const R *b, int32_t n);                                                                              \
   /* y <- y + a x */                                                                                                             \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n);                                                                           \
@@ -65,8 +67,8 @@ const char *cdk_instruction_set(void);
   void cdk_pull_##S(P *prototypes, const R *s, int32_t m, int32_t slot, int32_t d, R rate);                                      \
   /* Keeps a gain for later; in single precision as bfloat16 (8 bits of fraction). */                                             \
   void cdk_keep_##S(G *to, const R *g, int32_t n);                                                                               \
-  /* y <- y + a x for a gain that was kept */                                                                                     \
-  void cdk_learn_##S(R *y, const G *x, R a, int32_t n);                                                                          \
+  /* y <- stay y + a x for a gain that was kept */                                                                                \
+  void cdk_learn_##S(R *y, const G *x, R a, R stay, int32_t n);                                                                  \
   /* m <- m + gain (x - m) */                                                                                                     \
   void cdk_toward_##S(R *m, const R *x, R gain, int32_t n);                                                                      \
   /* One reading of the calibrator bank: from `statistics` [32], at the places CDK_SOURCES, evidence[CDK_SIDES] (see                        \
@@ -93,13 +95,13 @@ CDK_DECLARE(double, f64, double, double)
 #define CDK_TABLE(R, S, P, G)                                                                                                         \
   typedef struct {                                                                                                              \
     void (*reservoir)(R *, const R *, const R *, const R *, const R *, R, int32_t);                                             \
-    int32_t (*rls)(R *, const R *, R *, R, R, int32_t, const R *);                                                               \
+    int32_t (*rls)(R *, const R *, R *, R, R, R, int32_t, const R *);                                                            \
     R (*dot)(const R *, const R *, int32_t);                                                                                    \
     void (*axpy)(R *, const R *, R, int32_t);                                                                                   \
     int32_t (*nearest)(const P *, const R *, int32_t, int32_t, R *);                                                            \
     void (*pull)(P *, const R *, int32_t, int32_t, int32_t, R);                                                                 \
     void (*keep)(G *, const R *, int32_t);                                                                                      \
-    void (*learn)(R *, const G *, R, int32_t);                                                                                  \
+    void (*learn)(R *, const G *, R, R, int32_t);                                                                               \
     void (*toward)(R *, const R *, R, int32_t);                                                                                 \
     void (*bank)(const double *, R *, R *, R *, int32_t *, const cdk_grids *, const uint16_t *, cdk_sides *, R, R, int32_t, int32_t);  \
     void (*alarms)(R *, uint32_t *, uint32_t, uint32_t, int32_t);                                                               \
