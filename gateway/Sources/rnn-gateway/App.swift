@@ -1,0 +1,7 @@
+import ArgumentParser
+import Gateway
+
+@main
+struct App: AsyncParsableCommand {
+    func run() async throws {}
+}
