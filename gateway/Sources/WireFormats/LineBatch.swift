@@ -190,3 +190,30 @@ enum Ascii {
     static let backslash: UInt8 = 92
     static let openBrace: UInt8 = 123
 }
+
+extension LineBatch {
+    /// Asks about the head of each line (as a hash); a line for which `judge` gives a reason is taken out and refused.
+    public mutating func keepLines(_ judge: (Int) -> String?) {
+        var kept: [UInt8] = []
+        var keptPlaces: [UInt32] = []
+        var start = 0
+        for place in places {
+            var end = start
+            var headEnd = -1
+            while end < bytes.count, bytes[end] != Ascii.newline {
+                if headEnd < 0, bytes[end] == Ascii.space, end == start || bytes[end - 1] != Ascii.backslash { headEnd = end }
+                end += 1
+            }
+            var hasher = Hasher()
+            bytes.withUnsafeBytes { hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: $0[start..<max(headEnd, start)])) }
+            if let reason = judge(hasher.finalize()) {
+                refuse(Int(place), reason)
+            } else {
+                kept.append(contentsOf: bytes[start...min(end, bytes.count - 1)])
+                keptPlaces.append(place)
+            }
+            start = end + 1
+        }
+        (bytes, places) = (kept, keptPlaces)
+    }
+}

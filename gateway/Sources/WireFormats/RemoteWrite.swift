@@ -9,6 +9,8 @@ public enum RemoteWrite {
     public struct Written: Sendable, Equatable {
         public var samples = 0
         public var histograms = 0
+
+        public init(samples: Int = 0, histograms: Int = 0) { (self.samples, self.histograms) = (samples, histograms) }
     }
 
     static let symbolsMax = 1 << 20
