@@ -55,11 +55,18 @@ struct CompressionTests {
         }
     }
 
-    /// "hello hello hello\n" by gzip -n.
+    /// "hello hello hello" and a line end, as gzip.
     private let gzip: [UInt8] = [
-        0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x57, 0xC8, 0x40, 0x27, 0xB8, 0, 0x12, 0xDB, 0xF7, 0x2A, 0x12, 0, 0,
-        0,
+        0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 2, 3, 0xCB, 0x48, 0xCD, 0xC9, 0xC9, 0x57, 0xC8, 0x40, 0x90, 0x5C, 0, 0x3B, 0x7C, 0x8A, 0xDF, 0x12, 0, 0, 0,
     ]
+
+    @Test("Gzip gives its bytes, one member or several")
+    func gzipMembers() throws {
+        let text = Array("hello hello hello\n".utf8)
+        #expect(try gzip.withUnsafeBytes { try Inflate.decode($0, max: 18) } == text)
+        #expect(try (gzip + gzip).withUnsafeBytes { try Inflate.decode($0, max: 36) } == text + text)
+        #expect(throws: WireError.self) { try (gzip + gzip).withUnsafeBytes { try Inflate.decode($0, max: 35) } }
+    }
 
     @Test("A gzip bomb stops at the bound, a cut stream is an error")
     func inflate() throws {
