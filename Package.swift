@@ -26,6 +26,10 @@ let ownedHotPath: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecke
 
 let package = Package(
     name: "rnn-watchd",
+    products: [
+        // What the package in gateway/ shares with the daemon.
+        .library(name: "Shared", targets: ["Control", "LineFormats", "Platform", "Tabular", "TimeSeries"]),
+    ],
     dependencies: [
         // Options, help, completions and man pages from one definition.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
