@@ -165,8 +165,12 @@ public struct Configuration: Sendable, Equatable {
             guard let slash = text.lastIndex(of: "/"), let span = try? TimeSpan(parsing: String(text[text.index(after: slash)...])),
                 let bytes = Units.size(String(text[..<slash])), bytes > 0, span.nanoseconds > 0
             else { return nil }
-            return .number(Int64(Double(bytes) * 86400e9 / Double(span.nanoseconds)))
-        case .rate: return text.isEmpty ? .rate(nil) : (try? EventRate(parsing: text)).flatMap { $0.count > 0 ? .rate($0) : nil }
+            let perDay = Double(bytes) * 86400e9 / Double(span.nanoseconds)
+            return (1...Units.bytesPerDayMax).contains(perDay) ? .number(Int64(perDay)) : nil
+        case .rate:
+            return text.isEmpty
+                ? .rate(nil)
+                : (try? EventRate(parsing: text)).flatMap { Units.secondsBetween.contains($0.secondsBetween) ? .rate($0) : nil }
         case .mode: return Int64(text, radix: 8).flatMap { (0...0o777).contains($0) ? .number($0) : nil }
         }
     }

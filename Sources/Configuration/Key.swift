@@ -35,8 +35,8 @@ public struct Key: Sendable {
                 "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
             case .zone: "a time zone that this system knows such as \"Europe/Berlin\", \"system\" or \"UTC\""
-            case .rate: "a rate such as \"1/week\" or \"\""
-            case .budget: "an amount such as \"50MB/day\" or \"\""
+            case .rate: "a rate such as \"1/week\", at most 1000/s, or \"\""
+            case .budget: "an amount such as \"50MB/day\", at most 1e18 bytes a day, or \"\""
             case .mode: "an octal mode such as \"0660\""
             case .choice(let names): "one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
             }

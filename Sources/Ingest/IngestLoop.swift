@@ -2,6 +2,7 @@ import Glibc
 import LineFormats
 import Platform
 import Readings
+import TimeSeries
 
 /// One open source of lines.
 final class Connection {
@@ -382,7 +383,7 @@ final class IngestLoop {
         }
         refusalsUnlogged += 1
         // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
-        if now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        if now.since(refusalLoggedAt) > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
         guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
         refusalsLogged += 1
         log.warning(

@@ -2,6 +2,9 @@ import Glibc
 
 /// Group membership by name.
 public enum Groups {
+    /// The user that this process is.
+    public static var ownUser: UInt32 { getuid() }
+
     /// Whether a connected peer belongs to the group: by the groups it has, else by the group's member list.
     ///
     /// In a user namespace (PrivateUsers=) foreign users have no number, but the groups that the namespace knows keep theirs.

@@ -7,11 +7,16 @@ public final class StoreReader {
     let database: Database
     /// The file.
     public let path: String
+    private let place: StorePlace
+
+    /// Whether the open file is still the one at its path.
+    public var isInPlace: Bool { place.isSameDatabase }
 
     /// Opens an existing file read-only.
     /// - Errors: `newerSchema`, `foreign` when it is not ours or not there.
     public init(path: String) throws(StoreError) {
         self.path = path
+        place = StorePlace(path: path)
         if StoreFiles.exists(path), StoreFiles.size(path) == 0 { throw .lost(path: path, reason: "it is empty") }
         var database = try Database(path: path, .readOnly)
         let application: Int64
@@ -24,7 +29,7 @@ public final class StoreReader {
             application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
         }
         self.database = database
-        let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
+        let version = Int(clamping: try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
         guard application == Schema.applicationID else { throw .foreign(path: path, reason: "it is not a database of rnn-watchd") }
         guard version <= Migrations.version else { throw .newerSchema(path: path, found: version, supported: Migrations.version) }
         guard version == Migrations.version else {
@@ -41,6 +46,9 @@ public final class StoreReader {
     }
 
     // MARK: - Restoring
+
+    /// Beyond it no number of a batch or a line is believed.
+    static let sequenceMax: Int64 = 1 << 62
 
     public struct StoredStream: Sendable {
         public let id: UInt32
@@ -122,7 +130,8 @@ public final class StoreReader {
         let journal = try database.number("SELECT max(seq) FROM journal", doing: "read the journal") ?? 0
         let checkpoint = try database.number("SELECT max(seq) FROM checkpoints", doing: "read checkpoints") ?? 0
         let total = try totals()["sequence"] ?? 0
-        return max(journal, checkpoint, total)
+        // A number near the end of the range is damage: counting on from it would end the daemon.
+        return min(max(journal, checkpoint, total, 0), StoreReader.sequenceMax)
     }
 
     /// The first batch that the journal still holds; nil for none.
@@ -158,7 +167,7 @@ public final class StoreReader {
     public func producers() throws(StoreError) -> [String: Int64] {
         var producers: [String: Int64] = [:]
         try database.rows("SELECT name, sequence FROM producers", doing: "read producers") { row throws(StoreError) in
-            producers[row.text(0)] = row.integer(1)
+            producers[row.text(0)] = min(max(row.integer(1), 0), StoreReader.sequenceMax)
         }
         return producers
     }
@@ -198,19 +207,5 @@ public final class StoreReader {
             if row.text(0) != "ok" { problems.append(row.text(0)) }
         }
         return problems
-    }
-
-    /// Copies the whole database into a new file in one consistent state (SQLite's VACUUM INTO). The file appears under its name
-    /// when it is complete and on the medium.
-    public func backup(to path: String) throws(StoreError) {
-        let making = path + ".partial"
-        StoreFiles.remove(making)
-        do {
-            try database.run("VACUUM INTO ?", [.text(making)], doing: "back up to \(path)")
-            try StoreFiles.put(making, at: path)
-        } catch {
-            StoreFiles.remove(making)
-            throw error
-        }
     }
 }

@@ -21,6 +21,7 @@ final class ControlHandlers: @unchecked Sendable {
     private let assignModels: @Sendable () throws -> [String]
     private var reader: StoreReader?
     private var uploads = ModelUploads()
+    private var backups: Backups
 
     init(
         pipeline: Pipeline, databasePath: String, status: @escaping @Sendable (StoreReader?) -> StatusReport,
@@ -28,6 +29,7 @@ final class ControlHandlers: @unchecked Sendable {
         assignModels: @escaping @Sendable () throws -> [String], configuration: @escaping @Sendable () -> Configuration
     ) {
         (self.pipeline, self.databasePath, self.status, self.reload) = (pipeline, databasePath, status, reload)
+        backups = Backups(stateDirectory: Files.directory(of: databasePath))
         (self.explain, self.assignModels, self.configuration) = (explain, assignModels, configuration)
     }
 
@@ -56,12 +58,9 @@ final class ControlHandlers: @unchecked Sendable {
         case "streams.show": return try stream(arguments)
         case "budget": return ControlProtocol.result(try budget(arguments))
         case "why-not": return try WhyNot.answer(try open(), DaemonSettings.watch(configuration(), models: pipeline.models), arguments)
-        case "backup":
-            guard let file = arguments["file"]?.text, file.hasPrefix("/") else {
-                throw ControlError.badRequest("backup wants an absolute file")
-            }
-            try open().backup(to: file)
-            return .bool(true)
+        case "backup": return try backups.direct(arguments, by: request.peer, try open())
+        case "backup.begin": return try backups.begin(try open())
+        case "backup.read": return try backups.read(arguments)
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
@@ -89,7 +88,8 @@ final class ControlHandlers: @unchecked Sendable {
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
                 "streams.list", "streams.show", "digest", "budget", "why-not",
-                "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
+                "reload", "backup", "backup.begin", "backup.read", "check", "model.list", "model.show", "model.fetch", "model.upload",
+                "model.import", "model.activate",
                 "model.rollback", "model.remove",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
@@ -140,7 +140,7 @@ final class ControlHandlers: @unchecked Sendable {
     }
 
     private func open() throws(StoreError) -> StoreReader {
-        if let reader { return reader }
+        if let reader, reader.isInPlace { return reader }
         let made = try StoreReader(path: databasePath)
         reader = made
         return made

@@ -73,6 +73,9 @@ public final class Daemon: @unchecked Sendable {
     /// Name of the database in the state directory.
     public static let databaseName = "rnn-watchd.db"
 
+    /// What `rnnctl restore` appends while its copy is not complete.
+    public static let restoringSuffix = ".restored"
+
     /// Runs until a signal says stop or standard input ended.
     /// - Errors: what kept it from starting.
     public func run() throws {
@@ -83,6 +86,12 @@ public final class Daemon: @unchecked Sendable {
         try Files.makeDirectory(directory)
         let lock = try DirectoryLock(path: directory + "/lock")
         databasePath = directory + "/" + Daemon.databaseName
+        // What a backup or a restore left that was killed.
+        NewFile.removeLeftovers(in: directory)
+        Files.remove(databasePath + Daemon.restoringSuffix)
+        if let last = CrashMarks.open(directory + "/crash") {
+            log.error("the process before crashed; what it was doing then is not done again", ["doing": last])
+        }
         // Opening may migrate or recover; the restore itself asks again as long as it gets on.
         Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
@@ -133,6 +142,10 @@ public final class Daemon: @unchecked Sendable {
                 "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
             ])
         _ = consume lock
+        let lost = pipeline.writer.lost
+        guard lost == 0 else {
+            throw PlatformError.refused(verb: "store", object: "\(lost) readings", reason: "the database refused until the end")
+        }
     }
 
     // MARK: - Sockets
@@ -367,7 +380,7 @@ public final class Daemon: @unchecked Sendable {
     private func writeMetrics(_ configuration: Configuration, _ reader: inout StoreReader?) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        if reader == nil { reader = try? StoreReader(path: databasePath) }
+        if reader?.isInPlace != true { reader = try? StoreReader(path: databasePath) }
         do { try Files.replace(path, with: Array(status(pipeline, reader).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }

@@ -38,7 +38,7 @@ struct StatusReport: Sendable {
         let values = zip(DropReason.allCases, ingest.valuesDropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         return .object([
             "version": .string(version), "started_at": .string(TimeText.seconds(startedAt)),
-            "uptime_seconds": .integer((now - startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
+            "uptime_seconds": .integer(now.since(startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
             "lines_refused": .object(refused), "lines_ignored": .integer(ingest.linesIgnored),
             "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
             "readings_dropped": .object(dropped), "values_dropped": .object(values),
