@@ -58,7 +58,10 @@ let package = Package(
         .target(name: "Readings", dependencies: ["CDigest", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
-            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql")]),
+            resources: [
+                .embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql"),
+                .embedInCode("0004_producers_of_users.sql"),
+            ]),
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),

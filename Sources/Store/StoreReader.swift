@@ -163,11 +163,16 @@ public final class StoreReader {
         return layouts
     }
 
-    /// The last acknowledged sequence of every producer.
-    public func producers() throws(StoreError) -> [String: Int64] {
-        var producers: [String: Int64] = [:]
-        try database.rows("SELECT name, sequence FROM producers", doing: "read producers") { row throws(StoreError) in
-            producers[row.text(0)] = min(max(row.integer(1), 0), StoreReader.sequenceMax)
+    /// How far every client that numbers its lines is, by user and name.
+    public func producers() throws(StoreError) -> [ProducerRecord] {
+        var producers: [ProducerRecord] = []
+        try database.rows("SELECT uid, name, sequence, updated_at, checksum FROM producers ORDER BY uid, name", doing: "read producers") {
+            row throws(StoreError) in
+            producers.append(
+                ProducerRecord(
+                    name: ProducerName(user: ProducerColumn.user(stored: row.integer(0)), name: row.text(1)),
+                    sequence: min(max(row.integer(2), 0), StoreReader.sequenceMax),
+                    checksum: row.optionalInteger(4).flatMap { UInt32(exactly: $0) }, heardAt: row.integer(3)))
         }
         return producers
     }
@@ -208,4 +213,10 @@ public final class StoreReader {
         }
         return problems
     }
+}
+
+/// Users in the table of producers: -1 for names from before they had one.
+enum ProducerColumn {
+    static func user(_ user: UInt32) -> Int64 { user == ProducerName.anyUser ? -1 : Int64(user) }
+    static func user(stored: Int64) -> UInt32 { UInt32(exactly: stored) ?? ProducerName.anyUser }
 }

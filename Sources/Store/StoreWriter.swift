@@ -262,12 +262,32 @@ public final class StoreWriter {
             }
         }
         for acknowledgement in acknowledgements {
+            let producer = acknowledgement.producer
+            guard acknowledgement.sequence >= 0 else {
+                try forget(producer)
+                continue
+            }
             try database.run(
                 """
-                INSERT INTO producers (name, sequence, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
-                sequence = max(sequence, excluded.sequence), updated_at = excluded.updated_at
-                """, [.text(acknowledgement.producer), .integer(acknowledgement.sequence), .integer(receivedAt)], doing: "store a producer")
+                INSERT INTO producers (uid, name, sequence, updated_at, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (uid, name) DO UPDATE
+                SET sequence = excluded.sequence, updated_at = excluded.updated_at, checksum = excluded.checksum
+                WHERE excluded.sequence >= sequence
+                """,
+                [
+                    .integer(ProducerColumn.user(producer.user)), .text(producer.name), .integer(acknowledgement.sequence),
+                    .integer(receivedAt), .optional(acknowledgement.checksum.map { Int64($0) }),
+                ], doing: "store a producer")
         }
+    }
+
+    /// Forgets how far a client was.
+    /// - Returns: whether it was known.
+    @discardableResult
+    public func forget(_ producer: ProducerName) throws(StoreError) -> Bool {
+        try database.run(
+            "DELETE FROM producers WHERE uid = ? AND name = ?", [.integer(ProducerColumn.user(producer.user)), .text(producer.name)],
+            doing: "forget a producer")
+        return database.changes > 0
     }
 
     /// Stores the readings of consecutive batches as one row.

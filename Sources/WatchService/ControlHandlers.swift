@@ -1,6 +1,7 @@
 import Alerting
 import Configuration
 import Control
+import Ingest
 import Models
 import Platform
 import Readings
@@ -61,6 +62,8 @@ final class ControlHandlers: @unchecked Sendable {
         case "backup": return try backups.direct(arguments, by: request.peer, try open())
         case "backup.begin": return try backups.begin(try open())
         case "backup.read": return try backups.read(arguments)
+        case "producers.list": return ControlProtocol.result(try StoreQuestions.producers(try open()))
+        case "producers.forget": return try forget(arguments)
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
@@ -88,13 +91,23 @@ final class ControlHandlers: @unchecked Sendable {
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
                 "streams.list", "streams.show", "digest", "budget", "why-not",
-                "reload", "backup", "backup.begin", "backup.read", "check", "model.list", "model.show", "model.fetch", "model.upload",
+                "reload", "backup", "backup.begin", "backup.read", "check", "producers.list",
+                "producers.forget", "model.list", "model.show", "model.fetch", "model.upload",
                 "model.import", "model.activate",
                 "model.rollback", "model.remove",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
             throw ControlError.badRequest("unknown command \(request.command)\(nearest)")
         }
+    }
+
+    private func forget(_ arguments: JSONValue) throws -> JSONValue {
+        let name = try StoreQuestions.producer(arguments, try open())
+        guard let isKnown = pipeline.ingest.forget(name) else {
+            throw ControlError.failed("the ingest thread is too busy to answer; try again")
+        }
+        guard isKnown else { throw ControlError.failed("no producer \(name.name) of uid \(name.user); `rnnctl producers list` shows all") }
+        return .bool(true)
     }
 
     private func name(_ request: ControlRequest) throws(ControlError) -> String {
@@ -209,6 +222,39 @@ public enum StoreQuestions {
             filter.severityMin = severity
         }
         return try reader.view { () throws(StoreError) in try reader.alerts(filter, timeText: TimeText.rfc3339) }
+    }
+
+    /// Columns of `rnnctl producers list`.
+    public static let producerColumns = ["uid", "name", "lines", "heard_at"]
+
+    /// Clients that number their lines, by user and name.
+    public static func producers(_ reader: StoreReader) throws -> RecordTable {
+        RecordTable(
+            columns: producerColumns,
+            rows: try reader.producers().map {
+                [
+                    $0.name.user == ProducerName.anyUser ? .null : .integer(Int64($0.name.user)), .string($0.name.name),
+                    .integer($0.sequence), .string(TimeText.milliseconds($0.heardAt)),
+                ]
+            })
+    }
+
+    /// The producer that `name` and `uid` mean; the uid may be left out when only one user has the name.
+    public static func producer(_ arguments: JSONValue, _ reader: StoreReader) throws -> ProducerName {
+        guard let text = arguments["name"]?.text, !text.isEmpty else { throw ControlError.badRequest("producers.forget wants a name") }
+        if let uid = arguments["uid"]?.integerValue {
+            guard let user = UInt32(exactly: uid) else {
+                throw ControlError.badRequest("producers.forget: got uid \(uid), expected a user's number")
+            }
+            return ProducerName(user: user, name: text)
+        }
+        let found = try reader.producers().filter { $0.name.name == text }.map(\.name)
+        guard found.count < 2 else {
+            throw ControlError.failed(
+                "several users have a producer \(text): \(found.map { "\($0.user)" }.joined(separator: ", ")); expected its uid")
+        }
+        guard let only = found.first else { throw ControlError.failed("no producer \(text); `rnnctl producers list` shows all") }
+        return only
     }
 
     /// One alert by its id or a beginning of it that no other has.

@@ -80,6 +80,7 @@ public final class Daemon: @unchecked Sendable {
     /// - Errors: what kept it from starting.
     public func run() throws {
         ProcessMemory.returnLargeBlocks()
+        _ = DescriptorLimit.raised
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         let configuration = configuration.withLock { $0 }
         let directory = configuration.text("state_dir")
@@ -369,7 +370,7 @@ public final class Daemon: @unchecked Sendable {
         }
         return StatusReport(
             version: options.version, startedAt: startedAt, now: Clocks.wall(), ingest: ingest.totals, streams: ingest.streams,
-            connections: ingest.connections, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
+            connections: ingest.connections, door: ingest, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
             shards: pipeline.runners.map(\.statistics), writer: writer, alertsOpen: counts.open, alertsTotal: counts.total,
             queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"),
             lastCheckpointAt: last,

@@ -28,7 +28,7 @@ public struct RestoreReport: Sendable {
     public var assignments: [ModelAssignment] = []
     public var assignedShards = 0
     public var totals = IngestTotals()
-    public var producers: [String: Int64] = [:]
+    public var producers: [ProducerRecord] = []
 }
 
 /// Brings shards to the state after the last committed batch: newest intact checkpoint of every block, then the journal.
