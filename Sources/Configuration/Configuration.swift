@@ -121,6 +121,14 @@ public struct Configuration: Sendable, Equatable {
     /// Reads a TOML document. Errors: every problem of the document, in order.
     public init(toml: String, file: String) throws(ConfigurationErrors) {
         self.init()
+        // The TOML reader takes the first zero byte for the end.
+        for (index, line) in toml.utf8.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+            guard let place = line.firstIndex(of: 0) else { continue }
+            let column = line.distance(from: line.startIndex, to: place) + 1
+            throw ConfigurationErrors(problems: [
+                ConfigurationProblem(file: file, line: index + 1, column: column, message: "got a zero byte, expected text")
+            ])
+        }
         if let problem = Places.badHeader(toml, file: file) { throw ConfigurationErrors(problems: [problem]) }
         let table: TOMLTable
         do {

@@ -12,6 +12,8 @@ final class Connection {
     /// It greeted wrongly: nothing more is taken from it, and it is closed once it was told.
     var isRefused = false
     var lines: Int64 = 0
+    /// Bytes that are read at one turn: few of who brings many new streams, which cost much more than readings.
+    var turnBytes = Connection.turnBytesMax
     var lastReadAt: Int64
     /// Set once the client asked for acknowledgements.
     var producer: Producer?
@@ -25,6 +27,9 @@ final class Connection {
     enum CSVState {
         case undecided, no, rows
     }
+
+    static let turnBytesMax = 256 << 10
+    static let turnBytesMin = 8 << 10
 
     static let unknownUser: UInt32 = 65_534
 

@@ -30,7 +30,7 @@ final class IngestLoop {
     private var refusalsLogged = 0
     private(set) var refusals: [Refusal] = []
     private let buffer: UnsafeMutableRawBufferPointer
-    private static let readBytes = 256 << 10
+    private static let readBytes = Connection.turnBytesMax
     private static let refusalsKept = 50
     /// Messages a second about refused lines.
     private static let refusalsLoggedMax = 5
@@ -135,8 +135,11 @@ final class IngestLoop {
 
     private func read(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
         connection.lastReadAt = arrival
-        switch readOnce(connection.descriptor, into: buffer) {
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, connection.turnBytes)])
+        let streams = intake.streamCount
+        switch readOnce(connection.descriptor, into: room) {
         case .bytes(let count):
+            defer { connection.turnBytes = intake.streamCount - streams > 64 ? Connection.turnBytesMin : Connection.turnBytesMax }
             take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
             if connection.isRefused { drop(token) }
         case .wouldBlock: break

@@ -13,6 +13,9 @@ public enum Groups {
         return contains(user: peer.userID, primaryGroup: peer.groupID, group: name)
     }
 
+    /// Whether this system knows a group of that name.
+    public static func exists(_ name: String) -> Bool { getgrnam(name) != nil }
+
     /// Whether the user belongs to the group: by primary group or by the group's member list.
     public static func contains(user: UInt32, primaryGroup: UInt32, group name: String) -> Bool {
         guard !name.isEmpty, let entry = getgrnam(name) else { return false }

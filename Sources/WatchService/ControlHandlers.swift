@@ -159,9 +159,18 @@ final class ControlHandlers: @unchecked Sendable {
         return made
     }
 
+    /// Which streams a glob means. It is worked out here: a long glob over long keys takes time that the shards have not.
+    private func matcher(_ arguments: JSONValue) throws(ControlError) -> @Sendable (String) -> Bool {
+        let glob = try StoreQuestions.glob(arguments)
+        guard let glob, glob != "*" else { return { _ in true } }
+        guard let keys = pipeline.askShards({ $0.watch.streamKeys }) else { throw .failed("the detector is too busy to answer; try again") }
+        let matched = Set(keys.joined().filter { Glob.matches(glob, $0) })
+        return { matched.contains($0) }
+    }
+
     private func streams(_ arguments: JSONValue) throws(ControlError) -> RecordTable {
-        let glob = arguments["stream"]?.text ?? "*"
-        let rows = pipeline.askShards { box in box.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        let matches = try matcher(arguments)
+        let rows = pipeline.askShards { box in box.watch.streamRows(matching: matches, timeText: TimeText.rfc3339) }
         guard let rows else { throw .failed("the detector is too busy to answer; try again") }
         return RecordTable(columns: ShardWatch.streamColumns, rows: Array(rows.joined()))
     }
@@ -176,9 +185,9 @@ final class ControlHandlers: @unchecked Sendable {
     }
 
     private func budget(_ arguments: JSONValue) throws -> RecordTable {
-        let glob = arguments["stream"]?.text ?? "*"
+        let matches = try matcher(arguments)
         let since = arguments["since"]?.integerValue
-        let found = pipeline.askShards { box in box.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min) }
+        let found = pipeline.askShards { box in box.watch.budgets(matching: matches, since: since ?? .min) }
         guard let found else { throw ControlError.failed("the detector is too busy to answer; try again") }
         let configuration = configuration()
         return BudgetAudit.table(
@@ -211,7 +220,7 @@ public enum StoreQuestions {
         var filter = AlertFilter()
         filter.since = arguments["since"]?.integerValue
         filter.until = arguments["until"]?.integerValue
-        filter.stream = arguments["stream"]?.text
+        filter.stream = try glob(arguments)
         filter.kind = arguments["kind"]?.text
         filter.state = arguments["state"]?.text
         filter.limit = arguments["limit"]?.integerValue ?? 0
@@ -222,6 +231,18 @@ public enum StoreQuestions {
             filter.severityMin = severity
         }
         return try reader.view { () throws(StoreError) in try reader.alerts(filter, timeText: TimeText.rfc3339) }
+    }
+
+    /// Longest glob of a question, in bytes.
+    public static let globBytesMax = 1024
+
+    /// The glob `stream` of a question; nil: none.
+    static func glob(_ arguments: JSONValue) throws(ControlError) -> String? {
+        guard let text = arguments["stream"]?.text else { return nil }
+        guard text.utf8.count <= globBytesMax else {
+            throw .badRequest("cannot read stream: got a glob of \(text.utf8.count) bytes, expected at most \(globBytesMax)")
+        }
+        return text
     }
 
     /// Columns of `rnnctl producers list`.

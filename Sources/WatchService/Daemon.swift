@@ -41,8 +41,29 @@ public struct DaemonOptions: Sendable {
                     file: "command line", line: 0, column: 0, message: "\(item.key): got \"\(item.text)\", expected \(expected)")
             }
         }
+        let misfits = configuration.misfits(file: configFile ?? "the configuration")
+        guard misfits.isEmpty else { throw ConfigurationErrors(problems: misfits) }
         _ = try Zones.all(of: configuration, file: configFile ?? "the configuration")
         return configuration
+    }
+
+    /// What this system lacks for a configuration (for `--check`): a group that was named and does not exist, a source of lines.
+    ///
+    /// Errors: those, together.
+    public func checkSystem(_ configuration: Configuration) throws {
+        var problems: [ConfigurationProblem] = []
+        func report(_ message: String) {
+            problems.append(ConfigurationProblem(file: configFile ?? "the configuration", line: 0, column: 0, message: message))
+        }
+        let group = configuration.text("control_group")
+        // The group of the package is not there before the package is.
+        if !group.isEmpty, group != Configuration().text("control_group"), !Groups.exists(group) {
+            report("control_group: got \"\(group)\", expected a group that this system knows")
+        }
+        if !readsStdin, !configuration.hasIngestSocket, getenv("LISTEN_FDS") == nil {
+            report("no source of lines: ingest_socket and ingest_datagram_socket are \"\" and --stdin is not given")
+        }
+        guard problems.isEmpty else { throw ConfigurationErrors(problems: problems) }
     }
 }
 

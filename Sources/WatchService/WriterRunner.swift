@@ -92,6 +92,8 @@ final class WriterRunner: @unchecked Sendable {
         var readings: Int64 = 0
         var receivedAt: Int64 = 0
         var notes: [(notes: [BatchNote], acknowledgements: [Acknowledgement], receivedAt: Int64)] = []
+        /// Notes in `notes`.
+        var noteCount = 0
         var rosters: [ModelRoster] = []
         var actions: [(action: AlertAction, sequence: Int64, ordinal: Int)] = []
         var acknowledgements: [Acknowledgement] = []
@@ -110,6 +112,7 @@ final class WriterRunner: @unchecked Sendable {
             (lastSequence, receivedAt) = (next.lastSequence, next.receivedAt)
             readings += next.readings
             notes += next.notes
+            noteCount += next.noteCount
             rosters += next.rosters
             actions += next.actions
             acknowledgements += next.acknowledgements
@@ -149,6 +152,8 @@ final class WriterRunner: @unchecked Sendable {
 
     /// What is pending takes so much memory from here on that it is committed before its time: bytes of readings, and of checkpoint blocks.
     static let bytesMax = 4 << 20
+    /// New streams and channels of one commit: each is a row.
+    static let notesMax = 4096
     /// The same where readings come faster than so many bytes a second (about 32,000 readings). What a commit takes of a processor at a stretch,
     /// nobody else has there: after one of 4 MB two shards that shared the other processor with everything else had fallen behind.
     static let bytesOfHighRate = 256 << 10
@@ -224,7 +229,7 @@ final class WriterRunner: @unchecked Sendable {
     private var isLarge: Bool {
         WriterRunner.isLarge(
             rowBytes: pending.row.bytes.count, nanoseconds: Clocks.monotonic() - pending.since, stretch: budget.stretch)
-            || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.bytesMax
+            || pending.noteCount >= WriterRunner.notesMax || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.bytesMax
     }
 
     /// Blocks are only as new as what is committed with them.
@@ -274,7 +279,8 @@ final class WriterRunner: @unchecked Sendable {
     /// Takes what waits and, when nothing is due, rests a moment before it looks again: a shard that hands over a batch need not wake
     /// the writer every time, nor share its processor with it. A batch for whose storage somebody waits ends the rest.
     private func gather(_ settings: Intervals) {
-        while !isLarge, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
+        let due = min(commitDue(settings), syncDue(settings))
+        while !isLarge, Clocks.monotonic() < due, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
         let moment = min(WriterRunner.momentMax, settings.commit / 8)
         guard !isLarge, ended < shards, input.count == 0, min(commitDue(settings), syncDue(settings)) - Clocks.monotonic() > moment
         else { return }
@@ -319,6 +325,7 @@ final class WriterRunner: @unchecked Sendable {
         }
         if !batch.notes.isEmpty || !batch.acknowledgements.isEmpty {
             tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
+            tail.noteCount += batch.notes.count
         }
         tail.acknowledgements += batch.acknowledgements
         for (ordinal, action) in actions.enumerated() { tail.actions.append((action, batch.sequence, ordinal)) }

@@ -77,6 +77,9 @@ extension ShardWatch {
 }
 
 extension ShardWatch {
+    /// Keys of all streams present.
+    public var streamKeys: [String] { slots.filter { $0.id != 0 && $0.state != nil }.map(\.key) }
+
     /// Where the threshold comes from.
     private func budgetMembers(_ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) -> [JSONValue.Member] {
         let seconds = Double(extra.pointee.budgetSeconds)

@@ -312,10 +312,10 @@ public struct ShardWatch: ~Copyable {
             let kept = channelExtra(slots[local].channels[Int(channel.index)])
             kept.pointee.lastTime = entry.time
             kept.pointee.lastValue = channel.value
-            kept.pointee.expected = Float(channel.expected)
-            kept.pointee.bandLow = Float(channel.bandLow)
-            kept.pointee.bandHigh = Float(channel.bandHigh)
-            kept.pointee.recent[place] = Float(channel.value)
+            kept.pointee.expected = Float(finite: channel.expected)
+            kept.pointee.bandLow = Float(finite: channel.bandLow)
+            kept.pointee.bandHigh = Float(finite: channel.bandHigh)
+            kept.pointee.recent[place] = Float(finite: channel.value)
         }
     }
 

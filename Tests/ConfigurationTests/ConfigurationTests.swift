@@ -106,6 +106,31 @@ private func ends(_ kind: Key.Kind) -> (inside: [String], outside: [String]) {
         #expect(configuration.differences(from: Configuration()).map(\.name) == ["shards"])
     }
 
+    @Test func `settings that do not fit one another are told together`() throws {
+        let long = "/tmp/" + String(repeating: "x", count: 103)
+        let text = """
+            state_dir = ""
+            ingest_socket = "\(long)"
+            ingest_datagram_socket = "/run/x/../x/a"
+            control_socket = "/run//x/./../x/a"
+            metrics_file = "/rnn-watchd.db"
+            """
+        let told = try Configuration(toml: text, file: "f").misfits(file: "f").map(\.message)
+        #expect(
+            told == [
+                "state_dir: got \"\", expected a directory", "ingest_socket: got a path of 108 bytes, expected at most 107",
+                "control_socket: got the path of ingest_datagram_socket, expected one of its own",
+                "metrics_file: got a file of the daemon itself, expected one of its own",
+            ])
+        #expect(Configuration().misfits(file: "").isEmpty)
+    }
+
+    @Test func `a zero byte is an error with its place, and what follows is never left out in silence`() {
+        let found = problems("streams_max = 5\nstuck = \0true\nstrems_max = 1\n")
+        #expect(found.map(\.line) == [2] && found.map(\.column) == [9] && found.first?.message == "got a zero byte, expected text")
+        #expect(problems("# \0\nshards = 99").count == 1)
+    }
+
     @Test(arguments: ["1e-300/week", "1e300/s", "inf/s", "nan/s", "0/s", "-1/d", "1/0s", "1e-30/292y", "1e9/ns"])
     func `a rate that no arithmetic holds is refused`(text: String) {
         var configuration = Configuration()
