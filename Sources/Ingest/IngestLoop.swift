@@ -172,7 +172,7 @@ final class IngestLoop {
         let all = UnsafeBufferPointer(start: base, count: bytes.count)
         var start = 0
         while start < bytes.count {
-            if connection.maySendUsual, connection.producer.map { $0.position >= $0.accepted } ?? true {
+            if connection.maySendUsual, connection.producer.map({ $0.position >= $0.accepted }) ?? true {
                 let run =
                     connection.isFile
                     ? intake.takeUsual(all, from: start, &parser.fileLines, now: now)

@@ -105,4 +105,59 @@ import Testing
         let status = try shop.run("rnnctl", "--state-dir", shop.state, "status", "--format", "json").output
         #expect(try JSONValue.parse(Array(status.utf8))["readings_accepted"]?.integerValue == 400)
     }
+
+    @Test func `names of producers are listed with their user, and forgotten on demand`() throws {
+        let shop = Workshop()
+        let daemon = try shop.daemon(["--set", "durability_interval=100ms"])
+        let file = try shop.write("lines", (0..<30).map { "p v=\($0) \(1_760_000_000 + $0)000000000\n" }.joined())
+        func send() throws -> String {
+            let sent = try shop.run("rnnctl", "send", file, "--producer", "archive", "--ingest-socket", shop.directory + "/i")
+            #expect(sent.status == 0)
+            return sent.errors
+        }
+        #expect(try send().contains("30 lines acknowledged, 0 refused"))
+        func producers() throws -> [JSONValue] {
+            let text = try shop.run("rnnctl", "--control-socket", shop.directory + "/c", "producers", "list", "--format", "json").output
+            return try JSONValue.parse(Array(text.utf8)).items ?? []
+        }
+        let listed = try producers()
+        #expect(listed.count == 1 && listed[0]["name"]?.text == "archive" && listed[0]["lines"]?.integerValue == 30)
+        #expect(listed[0]["uid"]?.integerValue == Int64(getuid()))
+        #expect(try send().contains("30 of them before"))
+        #expect(try shop.run("rnnctl", "--control-socket", shop.directory + "/c", "producers", "forget", "nobody").status == 1)
+        #expect(try shop.run("rnnctl", "--control-socket", shop.directory + "/c", "producers", "forget", "archive").status == 0)
+        for _ in 0..<200 where try !producers().isEmpty { usleep(20_000) }
+        #expect(try producers().isEmpty)
+        #expect(try send().contains("30 lines acknowledged, 0 refused"))
+        kill(daemon.processIdentifier, SIGTERM)
+        #expect(shop.outcome(daemon, name: "daemon").status == 0)
+        #expect(try shop.run("rnnctl", "--state-dir", shop.state, "producers", "forget", "archive").status == 0)
+        #expect(try shop.run("rnnctl", "--state-dir", shop.state, "producers", "list", "--format", "json").output == "[]\n")
+    }
+
+    @Test func `a disk that refuses until the end costs exactly the readings that are told, and the exit code says so`() throws {
+        let shop = Workshop()
+        let lines = (0..<20_000).map { "p,k=\($0 % 5) v=\($0 % 13) \(1_760_000_000 + $0 / 5)000000000\n" }.joined()
+        let process = try shop.process("rnn-watchd", ["--stdin", "--state-dir", shop.state, "--set", "commit_interval=10ms"], input: lines)
+        // The second commit and all after it fail.
+        process.environment?["RNN_WATCHD_FAILPOINTS"] = "commit.journal=error@2+1000000"
+        try process.run()
+        let outcome = shop.outcome(process)
+        #expect(outcome.status == 1)
+        let told = try #require(outcome.errors.firstMatch(of: /are lost.* readings=([0-9]+)/)?.1)
+        let text = try shop.run("rnnctl", "--state-dir", shop.state, "status", "--format", "json").output
+        let stored = try #require(try JSONValue.parse(Array(text.utf8))["readings_accepted"]?.integerValue)
+        #expect(Int64(told) == 20_000 - stored, "told \(told), stored \(stored)")
+    }
+
+    @Test func `a check finds a group that is not there and a configuration without a source`() throws {
+        let shop = Workshop()
+        let file = try shop.write("c.toml", "control_group = \"no-such-group\"\ningest_socket = \"\"\ningest_datagram_socket = \"\"\n")
+        let outcome = try shop.run("rnn-watchd", "--check", "--config", file)
+        #expect(outcome.status == 3 && outcome.errors.contains("control_group: got \"no-such-group\""))
+        #expect(outcome.errors.contains("no source of lines"))
+        let zero = try shop.write("z.toml", "shards = 1\n# \0\nshards = 99\n")
+        let found = try shop.run("rnn-watchd", "--check", "--config", zero)
+        #expect(found.status == 3 && found.errors.contains("z.toml:2:3: got a zero byte"), "\(found.errors)")
+    }
 }
