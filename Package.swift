@@ -59,10 +59,13 @@ let package = Package(
         .target(name: "MachineSample"),
         .target(name: "RecurrentNetwork", dependencies: ["CRecurrentKernels"]),
         .target(name: "Tabular"),
-        .target(name: "Readings", dependencies: ["CDigest"], swiftSettings: ownedHotPath),
+        .target(name: "Readings", dependencies: ["CDigest", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(
             name: "Migrations", path: "migrations", exclude: ["README.md"], sources: ["Migrations.swift"],
-            resources: [.embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql")]),
+            resources: [
+                .embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql"),
+                .embedInCode("0004_producers_of_users.sql"),
+            ]),
 
         // floor 1
         .target(name: "Detection", dependencies: ["CDetectionKernels", "TimeSeries"]),
@@ -70,7 +73,7 @@ let package = Package(
         .target(name: "Configuration", dependencies: ["TimeSeries", .product(name: "TOMLKit", package: "TOMLKit")]),
 
         // floor 2
-        .target(name: "Alerting", dependencies: ["Detection"]),
+        .target(name: "Alerting", dependencies: ["Detection", "TimeSeries"]),
         // Model files with what they know about their data.
         .target(name: "Models", dependencies: ["CDigest", "ModelFiles", "RecurrentNetwork", "Tabular"]),
         .target(name: "LineFormats", dependencies: ["CNumberText", "TimeSeries"], swiftSettings: ownedHotPath),
@@ -81,10 +84,10 @@ let package = Package(
         .target(
             name: "Watching", dependencies: ["Alerting", "Detection", "Models", "Readings", "RecurrentNetwork", "Tabular", "TimeSeries"],
             swiftSettings: ownedHotPath),
-        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
+        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
-        .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Platform", "Readings", "Tabular"]),
+        .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Platform", "Readings", "Tabular", "TimeSeries"]),
 
         // floor 4
         .target(

@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// What opens, keeps open and closes alerts. A reload may change it.
 public struct EpisodeRules: Sendable, Equatable {
     /// An episode ends when it was quiet for so long (nanoseconds of reading time) ...
@@ -120,7 +122,7 @@ public struct EpisodeBook: Sendable, Equatable {
             open[key] = episode
             return AlertAction(.updated, episode.alert, time: time)
         }
-        if episode.quietReadings >= rules.quietReadingsMin, time - episode.lastActiveAt >= rules.closeAfter {
+        if episode.quietReadings >= rules.quietReadingsMin, time.since(episode.lastActiveAt) >= rules.closeAfter {
             open[key] = nil
             episode.alert.reason += EpisodeBook.ending(episode.alert, observed)
             return AlertAction(.closed, EpisodeBook.closed(episode.alert, at: time), time: time)

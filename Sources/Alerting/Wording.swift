@@ -101,11 +101,21 @@ public enum Wording {
         return String(digits)
     }
 
+    /// As the nearest Float is written; also beyond a Float's range.
+    private static func scientific(_ number: Double) -> String {
+        let narrow = Float(number)
+        if narrow.isNormal { return "\(narrow)" }
+        var (mantissa, exponent) = (number, 0)
+        while abs(mantissa) >= 10 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
+        while abs(mantissa) < 1 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
+        return "\(Float(mantissa))e\(exponent < 0 ? "" : "+")\(exponent)"
+    }
+
     /// About four significant digits.
     static func short(_ number: Double) -> String {
         guard number.isFinite else { return "?" }
         if number == number.rounded(), abs(number) < 1e9 { return String(Int64(number)) }
-        if abs(number) >= 1e9 || abs(number) < 1e-4 { return "\(Float(number))" }
+        if abs(number) >= 1e9 || abs(number) < 1e-4 { return scientific(number) }
         var scale = 1.0
         while abs(number) * scale < 1000 { scale *= 10 }
         let rounded = (number * scale).rounded() / scale

@@ -152,6 +152,33 @@ int rw_is_unix_socket(int fd, int *is_datagram) {
 int rw_pthread_set_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
 void rw_ignore_sigpipe(void) { signal(SIGPIPE, SIG_IGN); }
 int rw_open(const char *path, int flags, unsigned mode) { return open(path, flags | O_CLOEXEC, mode); }
+static rw_crash_mark *crash_marks;
+static void on_crash(int number) {
+    int saved = errno, self = (int)syscall(SYS_gettid);
+    for (int i = 0; i < RW_CRASH_MARKS; i++)
+        if (crash_marks[i].kind != 0 && crash_marks[i].thread == self) crash_marks[i].crashed = 1;
+    errno = saved;
+    // SA_RESETHAND: the default action follows, with the signal of the crash.
+    raise(number);
+}
+rw_crash_mark *rw_crash_marks(int fd) {
+    void *place = mmap(NULL, RW_CRASH_MARKS * sizeof(rw_crash_mark), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (place == MAP_FAILED) return NULL;
+    crash_marks = place;
+    struct sigaction a;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_crash;
+    a.sa_flags = (int)SA_RESETHAND | SA_NODEFER;
+    const int fatal[] = {SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+    for (unsigned i = 0; i < sizeof fatal / sizeof *fatal; i++) sigaction(fatal[i], &a, NULL);
+    return crash_marks;
+}
+int rw_rename_new(const char *from, const char *to) {
+    if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1u /* RENAME_NOREPLACE */) == 0) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    // A file system without that: a second name is never given over an existing file either.
+    return link(from, to) == 0 ? unlink(from) : -1;
+}
 // struct sched_attr of <linux/sched/types.h>, as far as every kernel with the call knows it; older C libraries have no wrapper.
 int rw_set_time_slice(int64_t nanoseconds) {
     struct { uint32_t size, policy; uint64_t flags; int32_t nice; uint32_t priority; uint64_t runtime, deadline, period; } a;

@@ -121,6 +121,14 @@ public struct Configuration: Sendable, Equatable {
     /// Reads a TOML document. Errors: every problem of the document, in order.
     public init(toml: String, file: String) throws(ConfigurationErrors) {
         self.init()
+        // The TOML reader takes the first zero byte for the end.
+        for (index, line) in toml.utf8.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+            guard let place = line.firstIndex(of: 0) else { continue }
+            let column = line.distance(from: line.startIndex, to: place) + 1
+            throw ConfigurationErrors(problems: [
+                ConfigurationProblem(file: file, line: index + 1, column: column, message: "got a zero byte, expected text")
+            ])
+        }
         if let problem = Places.badHeader(toml, file: file) { throw ConfigurationErrors(problems: [problem]) }
         let table: TOMLTable
         do {
@@ -165,8 +173,12 @@ public struct Configuration: Sendable, Equatable {
             guard let slash = text.lastIndex(of: "/"), let span = try? TimeSpan(parsing: String(text[text.index(after: slash)...])),
                 let bytes = Units.size(String(text[..<slash])), bytes > 0, span.nanoseconds > 0
             else { return nil }
-            return .number(Int64(Double(bytes) * 86400e9 / Double(span.nanoseconds)))
-        case .rate: return text.isEmpty ? .rate(nil) : (try? EventRate(parsing: text)).flatMap { $0.count > 0 ? .rate($0) : nil }
+            let perDay = Double(bytes) * 86400e9 / Double(span.nanoseconds)
+            return (1...Units.bytesPerDayMax).contains(perDay) ? .number(Int64(perDay)) : nil
+        case .rate:
+            return text.isEmpty
+                ? .rate(nil)
+                : (try? EventRate(parsing: text)).flatMap { Units.secondsBetween.contains($0.secondsBetween) ? .rate($0) : nil }
         case .mode: return Int64(text, radix: 8).flatMap { (0...0o777).contains($0) ? .number($0) : nil }
         }
     }

@@ -35,8 +35,8 @@ public struct Key: Sendable {
                 "a duration with unit such as \"90s\" from \(TimeSpan(nanoseconds: range.lowerBound)) to \(TimeSpan(nanoseconds: range.upperBound))"
             case .size(let range): "a size with unit such as \"64KiB\" from \(range.lowerBound)B to \(range.upperBound)B"
             case .zone: "a time zone that this system knows such as \"Europe/Berlin\", \"system\" or \"UTC\""
-            case .rate: "a rate such as \"1/week\" or \"\""
-            case .budget: "an amount such as \"50MB/day\" or \"\""
+            case .rate: "a rate such as \"1/week\", at most 1000/s, or \"\""
+            case .budget: "an amount such as \"50MB/day\", at most 1e18 bytes a day, or \"\""
             case .mode: "an octal mode such as \"0660\""
             case .choice(let names): "one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
             }
@@ -85,7 +85,13 @@ public struct Key: Sendable {
         Key("streams_max", .count(1...4_000_000), "100000", "More streams are refused as streams_max and reported by an alert."),
         Key("streams_evict", .flag, "false", "true: at streams_max the stream that was silent longest makes room."),
         Key("channels_max", .count(1...4096), "256", "Channels of one stream; more are refused as channels_max."),
-        Key("connections_max", .count(1...4096), "256", "Ingest connections at the same time; more wait in the listen queue."),
+        Key(
+            "connections_max", .count(1...4096), "256",
+            "Ingest connections at the same time. For more, clients silent for 10 s make room, then those of the user with the most; others wait."
+        ),
+        Key(
+            "producers_max", .count(1...100_000), "1000",
+            "Names that the clients of one user may number lines under; the one not heard of for the longest makes room."),
         Key(
             "connection_idle_max", .duration(0...year), "0s", "A connection silent for longer is closed; 0s: never (sensors may be quiet)."),
         Key(

@@ -4,6 +4,11 @@ public enum Units {
         ("b", 1), ("kb", 1000), ("mb", 1_000_000), ("gb", 1_000_000_000), ("kib", 1 << 10), ("mib", 1 << 20), ("gib", 1 << 30),
     ]
 
+    /// What a budget of bytes may be at most.
+    static let bytesPerDayMax = 1e18
+    /// What an event rate may be: from a thousand a second to one in 1e21 seconds.
+    static let secondsBetween = 1e-3...1e21
+
     /// `64KiB`, `50MB` as bytes.
     public static func size(_ text: String) -> Int64? { sum(text) }
 

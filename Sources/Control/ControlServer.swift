@@ -19,12 +19,18 @@ public final class ControlServer: @unchecked Sendable {
     private let isAllowed: @Sendable (PeerCredentials) -> Bool
     private let handle: @Sendable (ControlRequest) -> Result<JSONValue, ControlError>
 
-    /// Clients at the same time; one more makes the longest silent one leave, so that nobody can lock others out.
+    /// Clients at the same time; one more makes one leave: first of those who may not ask, then of the user with the most, the longest
+    /// silent. So nobody can lock others out.
     public static let connectionsMax = 64
+    /// Nanoseconds: rest of the listener when no descriptor is left, and between two messages of one kind.
+    private static let rest: Int64 = 1_000_000_000
+    private static let silence: Int64 = 10_000_000_000
+    private var told: [String: (at: Int64, unsaid: Int)] = [:]
 
     private final class Client {
         let descriptor: Int32
         let peer: PeerCredentials?
+        let mayAsk: Bool
         /// Grows with every event; the smallest is the longest silent.
         var lastHeard: UInt64
         var input: [UInt8] = []
@@ -32,9 +38,10 @@ public final class ControlServer: @unchecked Sendable {
         /// No more will come; what was asked is still answered.
         var hasEnded = false
 
-        init(descriptor: Int32, lastHeard: UInt64) {
+        init(descriptor: Int32, lastHeard: UInt64, isAllowed: (PeerCredentials) -> Bool) {
             (self.descriptor, self.lastHeard) = (descriptor, lastHeard)
             peer = PeerCredentials(descriptor: descriptor)
+            mayAsk = peer.map(isAllowed) ?? false
         }
 
         deinit { close(descriptor) }
@@ -64,17 +71,20 @@ public final class ControlServer: @unchecked Sendable {
         try poller.add(wakeup.descriptor, token: 1)
         var clients: [UInt64: Client] = [:]
         var clock: UInt64 = 1
+        var restUntil: Int64?
         while !isStopping.withLock({ $0 }) {
             var events: [Poller.Event] = []
-            poller.wait(timeoutMilliseconds: 1000) { events.append($0) }
+            poller.wait(timeoutMilliseconds: restUntil == nil ? 1000 : 200) { events.append($0) }
+            if let until = restUntil, Clocks.monotonic() >= until {
+                restUntil = nil
+                poller.modify(listener, token: 0, readable: true, writable: false)
+            }
             for event in events {
                 clock += 1
                 if event.token == 0 {
-                    while let descriptor = UnixSocket.accept(listener) {
-                        clock += 1
-                        if clients.count >= ControlServer.connectionsMax { dropLongestSilent(&clients, poller) }
-                        clients[clock] = Client(descriptor: descriptor, lastHeard: clock)
-                        do { try poller.add(descriptor, token: clock) } catch { clients[clock] = nil }
+                    if !accept(listener, &clients, &clock, poller) {
+                        restUntil = Clocks.monotonic() + ControlServer.rest
+                        poller.modify(listener, token: 0, readable: false, writable: false)
                     }
                 } else if let client = clients[event.token] {
                     client.lastHeard = clock
@@ -91,9 +101,48 @@ public final class ControlServer: @unchecked Sendable {
         }
     }
 
-    private func dropLongestSilent(_ clients: inout [UInt64: Client], _ poller: borrowing Poller) {
-        guard let (token, client) = clients.min(by: { $0.value.lastHeard < $1.value.lastHeard }) else { return }
-        log.notice("closed the longest silent control connection", ["connections_max": "\(ControlServer.connectionsMax)"])
+    /// Takes who is pending, at most 64 at one turn. false: no descriptor is left, also not by sending others away.
+    private func accept(
+        _ listener: Int32, _ clients: inout [UInt64: Client], _ clock: inout UInt64, _ poller: borrowing Poller
+    ) -> Bool {
+        for _ in 0..<ControlServer.connectionsMax {
+            switch UnixSocket.accept(listener) {
+            case .none: return true
+            case .exhausted(let code):
+                say("no descriptor for another control client", ["reason": String(cString: strerror(code))])
+                guard !clients.isEmpty else { return false }
+                dropOne(&clients, poller)
+            case .connected(let descriptor):
+                clock += 1
+                if clients.count >= ControlServer.connectionsMax { dropOne(&clients, poller) }
+                clients[clock] = Client(descriptor: descriptor, lastHeard: clock, isAllowed: isAllowed)
+                do { try poller.add(descriptor, token: clock) } catch { clients[clock] = nil }
+            }
+        }
+        return true
+    }
+
+    /// At most once in ten seconds, with how often it was not said.
+    private func say(_ text: String, _ fields: KeyValuePairs<String, String>) {
+        let now = Clocks.monotonic()
+        var state = told[text] ?? (at: now - ControlServer.silence - 1, unsaid: 0)
+        if now - state.at > ControlServer.silence {
+            log.notice(text + (state.unsaid > 0 ? " (and \(state.unsaid) more since this was last said)" : ""), fields)
+            state = (now, 0)
+        } else {
+            state.unsaid += 1
+        }
+        told[text] = state
+    }
+
+    private func dropOne(_ clients: inout [UInt64: Client], _ poller: borrowing Poller) {
+        var counts: [UInt32: Int] = [:]
+        for client in clients.values { counts[client.peer?.userID ?? .max, default: 0] += 1 }
+        func rank(_ client: Client) -> (Int, Int, UInt64) {
+            (client.mayAsk ? 1 : 0, -(counts[client.peer?.userID ?? .max] ?? 0), client.lastHeard)
+        }
+        guard let (token, client) = clients.min(by: { rank($0.value) < rank($1.value) }) else { return }
+        say("closed the longest silent control connection", ["connections_max": "\(ControlServer.connectionsMax)"])
         poller.remove(client.descriptor)
         clients[token] = nil
     }
@@ -151,7 +200,7 @@ public final class ControlServer: @unchecked Sendable {
 
     private func answer(_ line: [UInt8], _ peer: PeerCredentials?) -> Result<JSONValue, ControlError> {
         guard let peer, isAllowed(peer) else {
-            log.notice(
+            say(
                 "refused a control request",
                 ["uid": peer.map { "\($0.userID)" } ?? "unknown", "process": peer.map { "\($0.processID)" } ?? "unknown"])
             return .failure(

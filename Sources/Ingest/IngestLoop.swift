@@ -2,87 +2,44 @@ import Glibc
 import LineFormats
 import Platform
 import Readings
-
-/// One open source of lines.
-final class Connection {
-    let descriptor: Int32
-    let name: String
-    let isFile: Bool
-    /// Bytes of a line whose end has not come yet.
-    var carry: [UInt8] = []
-    /// The rest of a line that is too long is skipped.
-    var isSkipping = false
-    /// It greeted wrongly: nothing more is taken from it, and it is closed once it was told.
-    var isRefused = false
-    var lines: Int64 = 0
-    var lastReadAt: Int64
-    /// Set once the client asked for acknowledgements.
-    var producer: String?
-    var outgoing: [UInt8] = []
-    /// The newest acknowledgement that found no room in `outgoing`: told as soon as its client has read.
-    var owed: Int64?
-    var csv: CSVState = .undecided
-
-    enum CSVState {
-        case undecided, no, rows
-    }
-
-    /// Whether what comes next begins with a line that needs no more than parsing: it was greeted, nothing is left of a line before, and it
-    /// is no CSV file.
-    var maySendUsual: Bool {
-        lines > 0 && carry.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
-    }
-
-    init(descriptor: Int32, name: String, isFile: Bool, now: Int64) {
-        (self.descriptor, self.name, self.isFile, lastReadAt) = (descriptor, name, isFile, now)
-    }
-}
-
-/// A client that numbers its lines.
-struct Producer {
-    /// The last line taken from it (stored or on its way).
-    var accepted: Int64
-    /// The last line that is known to be stored.
-    var stored: Int64
-    /// The sequence of the last line of its present connection.
-    var position: Int64
-    /// The last sequence for which an acknowledgement is on its way.
-    var asked: Int64
-    var connection: UInt64
-}
+import TimeSeries
 
 /// The state of the ingest thread: readiness, connections, the parser.
 final class IngestLoop {
-    private let options: IngestOptions
-    private let log: Log
-    private let poller: PollerBox
+    let options: IngestOptions
+    let log: Log
+    let poller: PollerBox
     private let parser: ParserBox
-    private var connections: [UInt64: Connection] = [:]
-    private var listeners: [UInt64: (descriptor: Int32, name: String)] = [:]
+    var connections: [UInt64: Connection] = [:]
+    var listeners: [UInt64: (descriptor: Int32, name: String)] = [:]
     private var datagrams: [UInt64: (descriptor: Int32, name: String)] = [:]
-    private var producers: [String: Producer] = [:]
-    private var nextToken: UInt64 = 1
-    private var openFiles = 0
+    var producers: ProducerBook
+    var nextToken: UInt64 = 1
+    var openFiles = 0
     private var hadFiles = false
-    private var areListenersPaused = false
+    /// Clients that came when there was no room; accepted, not served.
+    var waiting: [Connection] = []
+    /// Monotonic time until which the listeners rest; nil: they do not.
+    var listenersRestUntil: Int64?
+    var peers = PeerCounts()
+    var roomToldAt: Int64 = 0
+    var namesToldAt: Int64 = 0
     private var idleCheckedAt: Int64 = 0
     private var refusalLoggedAt: Int64 = 0
     private var refusalsUnlogged = 0
     private var refusalsLogged = 0
     private(set) var refusals: [Refusal] = []
     private let buffer: UnsafeMutableRawBufferPointer
-    private static let readBytes = 256 << 10
+    private static let readBytes = Connection.turnBytesMax
     private static let refusalsKept = 50
     /// Messages a second about refused lines.
     private static let refusalsLoggedMax = 5
     private static let wakeupToken: UInt64 = 0
-    /// Names of clients that number their lines; each is stored for good.
-    private static let producersMax = 10_000
-    private static let outgoingMax = 1 << 20
-    private static let producerBytesMax = 200
+    static let outgoingMax = 1 << 20
+    static let producerBytesMax = 200
 
     /// A class around what cannot be copied, so that closures can reach it.
-    private final class PollerBox {
+    final class PollerBox {
         let poller: Poller
         init() throws(PlatformError) { poller = try Poller() }
     }
@@ -100,19 +57,18 @@ final class IngestLoop {
         }
     }
 
-    init(options: IngestOptions, log: Log, producers: [String: Int64]) throws(PlatformError) {
+    init(options: IngestOptions, log: Log, producers: [ProducerRecord]) throws(PlatformError) {
+        self.producers = ProducerBook(producers, namesMax: options.producersMax)
         self.options = options
         self.log = log
         poller = try PollerBox()
         parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax))
         buffer = .allocate(byteCount: IngestLoop.readBytes, alignment: 64)
-        for (name, sequence) in producers {
-            self.producers[name] = Producer(accepted: sequence, stored: sequence, position: 0, asked: sequence, connection: 0)
-        }
     }
 
     deinit {
         for connection in connections.values where !connection.isFile || connection.descriptor != 0 { close(connection.descriptor) }
+        for connection in waiting { close(connection.descriptor) }
         buffer.deallocate()
     }
 
@@ -143,7 +99,7 @@ final class IngestLoop {
             }
         }
     }
-    private var alwaysReady: [UInt64] = []
+    var alwaysReady: [UInt64] = []
 
     /// Waits for readiness and handles it once.
     func round(_ intake: inout Intake) {
@@ -164,58 +120,26 @@ final class IngestLoop {
             }
         }
         for token in alwaysReady { if let connection = connections[token] { read(connection, token, &intake, now, arrival) } }
-        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        intake.flush(now: now, acknowledgements: producers.pending())
         if arrival - idleCheckedAt > 1_000_000_000 {
             idleCheckedAt = arrival
-            closeIdle(arrival, &intake)
+            closeIdle(arrival)
+            tendListeners(arrival)
+            peers.publish(connections, waiting)
         }
     }
 
     private var wakeup: Wakeup?
 
-    // MARK: - Connections
-
-    private func accept(_ listener: Int32, _ name: String, _ now: Int64) {
-        while connections.count < options.connectionsMax, let descriptor = UnixSocket.accept(listener) {
-            let token = nextToken
-            nextToken += 1
-            let peer = PeerCredentials(descriptor: descriptor)
-            connections[token] = Connection(
-                descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), isFile: false, now: now)
-            do { try poller.poller.add(descriptor, token: token) } catch { drop(token) }
-        }
-        if connections.count >= options.connectionsMax, !areListenersPaused {
-            areListenersPaused = true
-            for (token, listener) in listeners { poller.poller.modify(listener.descriptor, token: token, readable: false, writable: false) }
-            log.warning("connections_max reached; further clients wait", ["connections_max": "\(options.connectionsMax)"])
-        }
-    }
-
-    private func drop(_ token: UInt64) {
-        guard let connection = connections.removeValue(forKey: token) else { return }
-        poller.poller.remove(connection.descriptor)
-        alwaysReady.removeAll { $0 == token }
-        if connection.isFile { openFiles -= 1 }
-        if connection.descriptor > 2 { close(connection.descriptor) }
-        if let name = connection.producer, producers[name]?.connection == token { producers[name]?.connection = 0 }
-        if areListenersPaused, connections.count < options.connectionsMax {
-            areListenersPaused = false
-            for (token, listener) in listeners { poller.poller.modify(listener.descriptor, token: token, readable: true, writable: false) }
-        }
-    }
-
-    private func closeIdle(_ now: Int64, _ intake: inout Intake) {
-        guard options.connectionIdleMax > 0 else { return }
-        for (token, connection) in connections where !connection.isFile && now - connection.lastReadAt > options.connectionIdleMax {
-            log.info("closed an idle connection", ["source": connection.name])
-            drop(token)
-        }
-    }
+    // MARK: - Reading
 
     private func read(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
         connection.lastReadAt = arrival
-        switch readOnce(connection.descriptor, into: buffer) {
+        let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(buffer.count, connection.turnBytes)])
+        let streams = intake.streamCount
+        switch readOnce(connection.descriptor, into: room) {
         case .bytes(let count):
+            defer { connection.turnBytes = intake.streamCount - streams > 64 ? Connection.turnBytesMin : Connection.turnBytesMax }
             take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), connection, token, &intake, now, arrival)
             if connection.isRefused { drop(token) }
         case .wouldBlock: break
@@ -248,13 +172,15 @@ final class IngestLoop {
         let all = UnsafeBufferPointer(start: base, count: bytes.count)
         var start = 0
         while start < bytes.count {
-            if connection.maySendUsual, connection.producer == nil || isAhead(connection) {
+            if connection.maySendUsual, connection.producer.map({ $0.position >= $0.accepted }) ?? true {
                 let run =
                     connection.isFile
                     ? intake.takeUsual(all, from: start, &parser.fileLines, now: now)
                     : intake.takeUsual(all, from: start, &parser.lines, now: now)
                 connection.lines += Int64(run.lines)
-                if connection.producer != nil { advance(connection, by: run.lines) }
+                if let producer = connection.producer, run.lines > 0 {
+                    producers.advance(producer, by: run.lines, UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: all[start..<run.end])))
+                }
                 start = run.end
             }
             guard let found = memchr(base + start, 10, bytes.count - start) else { break }
@@ -273,28 +199,38 @@ final class IngestLoop {
         }
         guard start < bytes.count, !connection.isSkipping else { return }
         if connection.carry.count + bytes.count - start > options.lineBytesMax {
-            tooLong(connection, token, bytes: connection.carry.count + bytes.count - start, &intake, now)
+            connection.carry.append(contentsOf: UnsafeBufferPointer(start: base + start, count: bytes.count - start))
+            let whole = connection.carry
+            connection.carry = []
+            whole.withUnsafeBufferPointer { tooLong(connection, token, $0, &intake, now) }
         } else {
             connection.carry.append(contentsOf: UnsafeBufferPointer(start: base + start, count: bytes.count - start))
         }
     }
 
-    private func tooLong(_ connection: Connection, _ token: UInt64, bytes: Int, _ intake: inout Intake, _ now: Int64) {
-        connection.carry = []
+    private func tooLong(
+        _ connection: Connection, _ token: UInt64, _ beginning: UnsafeBufferPointer<UInt8>, _ intake: inout Intake, _ now: Int64
+    ) {
         connection.isSkipping = true
         connection.lines += 1
         flushIfDue(&intake, now)
-        intake.received(bytes: bytes, now: now)
-        guard advance(connection) else { return intake.dropped(.resent) }
+        intake.received(bytes: beginning.count, now: now)
+        guard isNew(beginning, connection) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
         refuse(
             connection, token,
             "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
     }
 
+    /// Counts a line of a client that numbers them. false: it was taken before.
+    private func isNew(_ line: UnsafeBufferPointer<UInt8>, _ connection: Connection) -> Bool {
+        guard let producer = connection.producer else { return true }
+        return producers.advance(producer, line, lineBytesMax: options.lineBytesMax)
+    }
+
     /// Between two lines, so that what is committed ends at a line and names how far every numbering client is.
     private func flushIfDue(_ intake: inout Intake, _ now: Int64) {
-        if intake.isDue { intake.flush(now: now, acknowledgements: pendingAcknowledgements()) }
+        if intake.isDue { intake.flush(now: now, acknowledgements: producers.pending()) }
     }
 
     /// The end of a source is the end of its last line.
@@ -315,7 +251,7 @@ final class IngestLoop {
         connection.lines += 1
         if intake.isDue { flushIfDue(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
-        guard connection.producer == nil || advance(connection) else { return intake.dropped(.resent) }
+        guard isNew(bytes, connection) else { return intake.dropped(.resent) }
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
         do {
@@ -377,12 +313,13 @@ final class IngestLoop {
     private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
         if refusals.count >= IngestLoop.refusalsKept { refusals.removeFirst() }
         refusals.append(Refusal(time: now, source: connection.name, line: connection.lines, text: text))
-        if let name = connection.producer, let producer = producers[name] {
+        peers.refused(connection.user)
+        if let producer = connection.producer {
             queue("refused \(producer.position) \(text)\n", connection, token)
         }
         refusalsUnlogged += 1
         // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
-        if now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        if now.since(refusalLoggedAt) > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
         guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
         refusalsLogged += 1
         log.warning(
@@ -391,149 +328,14 @@ final class IngestLoop {
         refusalsUnlogged = 0
     }
 
-    // MARK: - Acknowledgements
-
-    /// `#!producer NAME` as the first line makes the connection an acknowledged one.
-    private func hello(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64) -> Bool {
-        let greeting = "#!producer "
-        guard token != 0, !connection.isFile, bytes.count > 11, bytes.starts(with: greeting.utf8) else { return false }
-        var rest = bytes[11...]
-        while let last = rest.last, last <= 32 { rest.removeLast() }
-        // A name that is shortened or repaired might be another client's.
-        guard (1...IngestLoop.producerBytesMax).contains(rest.count), !rest.contains(where: { $0 <= 32 || $0 == 127 }),
-            let name = String(validating: rest, as: UTF8.self)
-        else {
-            queue(
-                "error cannot greet: got a name of \(rest.count) bytes, expected #!producer NAME with 1 to \(IngestLoop.producerBytesMax) bytes of UTF-8 without blanks\n",
-                connection, token)
-            connection.isRefused = true
-            return true
-        }
-        guard producers[name] != nil || producers.count < IngestLoop.producersMax else {
-            queue("error cannot greet: \(IngestLoop.producersMax) producers are known, expected one of them\n", connection, token)
-            connection.isRefused = true
-            return true
-        }
-        var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
-        let before = producer.connection
-        producer.connection = token
-        producer.position = producer.stored
-        producers[name] = producer
-        connection.producer = name
-        connection.lines = 1
-        if before != 0, before != token {
-            if let other = connections[before] {
-                queue("error cannot go on: another client greeted as \(name), expected one at a time\n", other, before)
-            }
-            drop(before)
-        }
-        acknowledge(producer.stored, connection, token)
-        return true
-    }
-
-    /// Counts a line of a numbering client. false: it was taken before.
-    private func advance(_ connection: Connection) -> Bool {
-        guard let name = connection.producer, var producer = producers[name] else { return true }
-        producer.position += 1
-        let isNew = producer.position > producer.accepted
-        producer.accepted = max(producer.accepted, producer.position)
-        producers[name] = producer
-        return isNew
-    }
-
-    /// Every further line of a numbering client is new.
-    private func isAhead(_ connection: Connection) -> Bool {
-        guard let name = connection.producer, let producer = producers[name] else { return false }
-        return producer.position >= producer.accepted
-    }
-
-    /// Counts lines of a numbering client that are new.
-    private func advance(_ connection: Connection, by lines: Int) {
-        guard lines > 0, let name = connection.producer, var producer = producers[name] else { return }
-        producer.position += Int64(lines)
-        producer.accepted = max(producer.accepted, producer.position)
-        producers[name] = producer
-    }
-
-    private func pendingAcknowledgements() -> [Acknowledgement] {
-        guard !producers.isEmpty else { return [] }
-        var pending: [Acknowledgement] = []
-        for (name, producer) in producers where producer.accepted > producer.asked {
-            pending.append(Acknowledgement(connection: producer.connection, producer: name, sequence: producer.accepted))
-            producers[name]?.asked = producer.accepted
-        }
-        return pending.sorted { $0.producer < $1.producer }
-    }
-
-    /// Passes on what has been stored.
-    func answer(_ acknowledgements: [Acknowledgement]) {
-        for acknowledgement in acknowledgements {
-            producers[acknowledgement.producer]?.stored = acknowledgement.sequence
-            guard let token = producers[acknowledgement.producer]?.connection, let connection = connections[token] else { continue }
-            acknowledge(acknowledgement.sequence, connection, token)
-        }
-    }
-
-    /// An acknowledgement is never left out, whatever else a client has not read yet.
-    private func acknowledge(_ sequence: Int64, _ connection: Connection, _ token: UInt64) {
-        if connection.outgoing.count >= IngestLoop.outgoingMax {
-            connection.owed = sequence
-        } else {
-            queue("ok \(sequence)\n", connection, token)
-        }
-    }
-
-    /// Says something, unless the client leaves too much unread; then it is only counted, like everything.
-    private func queue(_ text: String, _ connection: Connection, _ token: UInt64) {
-        guard connection.outgoing.count < IngestLoop.outgoingMax else { return }
-        connection.outgoing += Array(text.utf8)
-        write(connection, token)
-    }
-
-    private func write(_ connection: Connection, _ token: UInt64) {
-        while !connection.outgoing.isEmpty {
-            let count = connection.outgoing.withUnsafeBytes { Glibc.write(connection.descriptor, $0.baseAddress, $0.count) }
-            if count > 0 {
-                connection.outgoing.removeFirst(count)
-                if connection.outgoing.isEmpty, let sequence = connection.owed {
-                    connection.owed = nil
-                    connection.outgoing = Array("ok \(sequence)\n".utf8)
-                }
-            } else if count < 0 && errno == EINTR {
-                continue
-            } else {
-                break
-            }
-        }
-        poller.poller.modify(connection.descriptor, token: token, readable: true, writable: !connection.outgoing.isEmpty)
-    }
-
-    /// Goes on with a client of the process before us.
-    private func adopt(_ client: OpenClient, _ token: UInt64) throws(PlatformError) {
-        let connection = Connection(descriptor: client.descriptor, name: client.name, isFile: false, now: Clocks.monotonic())
-        connection.carry = client.carry
-        connection.isSkipping = client.isSkipping
-        connection.lines = client.lines
-        connection.outgoing = client.outgoing
-        connections[token] = connection
-        try poller.poller.add(client.descriptor, token: token)
-        guard let name = client.producer else { return }
-        // Lines that were taken but not stored must come again, and only a new greeting makes the client send them.
-        var producer = producers[name] ?? Producer(accepted: 0, stored: 0, position: 0, asked: 0, connection: 0)
-        guard producer.stored >= client.position else { return drop(token) }
-        producer.position = client.position
-        producer.connection = token
-        producers[name] = producer
-        connection.producer = name
-        acknowledge(producer.stored, connection, token)
-    }
-
     /// Takes what is still in the sockets' buffers (bounded), then ends.
     /// - Returns: clients to hand over, when the options ask for it; they are no longer ours.
     func finish(_ intake: inout Intake) -> [OpenClient] {
         var handedOver: [OpenClient] = []
         let arrival = Clocks.monotonic()
         let now = Clocks.wall()
+        for connection in waiting { serve(connection) }
+        waiting = []
         for (token, connection) in connections where !connection.isFile {
             var isOpen = true
             reading: for _ in 0..<64 where connections[token] != nil {
@@ -555,7 +357,7 @@ final class IngestLoop {
             if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
-        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        intake.flush(now: now, acknowledgements: producers.pending())
         return handedOver
     }
 
@@ -564,8 +366,8 @@ final class IngestLoop {
         client.carry = connection.carry
         client.isSkipping = connection.isSkipping
         client.lines = connection.lines
-        client.producer = connection.producer
-        client.position = connection.producer.flatMap { producers[$0]?.position } ?? 0
+        client.producer = connection.producer?.name.name
+        client.position = connection.producer?.position ?? 0
         client.outgoing = connection.outgoing
         return client
     }

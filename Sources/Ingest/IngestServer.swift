@@ -32,6 +32,13 @@ public struct IngestSnapshot: Sendable {
     public var totals = IngestTotals()
     public var streams = 0
     public var connections = 0
+    /// Clients by user, as of the last second.
+    public var peers: [PeerCount] = []
+    /// Since the start: clients closed because others wanted in, clients turned away, times without a descriptor, names forgotten for room.
+    public var madeRoom: Int64 = 0
+    public var turnedAway: Int64 = 0
+    public var descriptorsOut: Int64 = 0
+    public var producersEvicted: Int64 = 0
     /// The newest refusals, oldest first.
     public var refusals: [Refusal] = []
     /// Monotonic time of the last round; the watchdog looks at it.
@@ -42,6 +49,13 @@ public struct IngestOptions: Sendable {
     public var intake = IntakeLimits()
     public var lineBytesMax = 64 << 10
     public var connectionsMax = 256
+    /// A client silent for this long (nanoseconds) makes room when others want in.
+    public var silentEnough: Int64 = 10_000_000_000
+    /// Names of each user's clients that number their lines.
+    public var producersMax = 1000
+    /// Descriptors that this process may have, and how many of them clients leave to others; 0: not known.
+    public var descriptorsMax = 0
+    public var descriptorsKept = 12
     /// Nanoseconds; 0: never.
     public var connectionIdleMax: Int64 = 0
     /// Whether a file source may start with a CSV header.
@@ -64,6 +78,7 @@ public final class IngestServer: @unchecked Sendable {
         case stop
         case report(kind: String, reason: String?, at: Int64)
         case models([ModelAssignment], at: Int64)
+        case forget(ProducerName, BoundedQueue<Bool>)
         case rules(IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String])
     }
 
@@ -88,6 +103,12 @@ public final class IngestServer: @unchecked Sendable {
     public func report(_ kind: String, reason: String?, at: Int64) { send(.report(kind: kind, reason: reason, at: at)) }
     /// Puts into the log of batches which models run from here on; `at`: wall time.
     public func assign(_ models: [ModelAssignment], at: Int64) { send(.models(models, at: at)) }
+    /// Forgets a client that numbers its lines. false: it is not known; nil: the ingest thread is too busy to answer.
+    public func forget(_ name: ProducerName, timeoutSeconds: Int64 = 10) -> Bool? {
+        let answers = BoundedQueue<Bool>(capacity: 1)
+        send(.forget(name, answers))
+        return answers.pop(timeoutNanoseconds: timeoutSeconds * 1_000_000_000)
+    }
     /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget.
     public func reload(
         _ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
@@ -107,8 +128,8 @@ public final class IngestServer: @unchecked Sendable {
     }
 
     /// Serves until stopped, or until all files ended when there is nothing else.
-    /// - Parameter producers: last stored sequence of every client that numbers its lines.
-    public func run(sources: [IngestSource], intake: consuming Intake, producers: [String: Int64]) throws(PlatformError) {
+    /// - Parameter producers: every client that numbers its lines.
+    public func run(sources: [IngestSource], intake: consuming Intake, producers: [ProducerRecord]) throws(PlatformError) {
         let loop = try IngestLoop(options: options, log: log, producers: producers)
         try loop.open(sources, wakeup: wakeup)
         var intake = intake
@@ -123,6 +144,7 @@ public final class IngestServer: @unchecked Sendable {
                 case .stop: isStopping = true
                 case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
                 case .models(let models, let at): intake.assign(models, now: at)
+                case .forget(let name, let answers): answers.push(loop.forget(name))
                 case .rules(let limits, let isIgnored, let budgetGroup, let keys):
                     // The batches of the shards of the start are under way.
                     let shards = intake.limits.shards
@@ -150,6 +172,9 @@ public final class IngestServer: @unchecked Sendable {
             snapshot.totals = intake.totals
             snapshot.streams = intake.streamCount
             snapshot.connections = loop.connectionCount
+            snapshot.peers = loop.peers.published
+            (snapshot.madeRoom, snapshot.turnedAway) = (loop.peers.madeRoom, loop.peers.turnedAway)
+            (snapshot.descriptorsOut, snapshot.producersEvicted) = (loop.peers.descriptorsOut, loop.producers.evictions)
             snapshot.refusals = loop.refusals
             snapshot.aliveAt = Clocks.monotonic()
         }

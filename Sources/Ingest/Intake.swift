@@ -1,5 +1,6 @@
 import LineFormats
 import Readings
+import TimeSeries
 
 /// What the intake may take.
 public struct IntakeLimits: Sendable, Equatable {
@@ -155,7 +156,7 @@ public struct Intake: ~Copyable {
         _ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ parser: inout LineParser, _ now: Int64
     ) -> (lines: Int, end: Int) {
         var (lines, end) = (0, start)
-        let latest = now > .max - limits.futureMax ? .max : now + limits.futureMax
+        let latest = now.later(by: limits.futureMax)
         while let usual = parser.usual(
             bytes, from: end, head: table.expectedHead, nameCount: table.expectedHead.count &- table.expected.count &- 2),
             takeOne(usual, latest)
@@ -272,10 +273,10 @@ public struct Intake: ~Copyable {
         // A reading without time is taken now; several in one moment, or after a clock step back, follow one another.
         // A stream whose newest time lies further ahead than a reading may was fed by a clock that has been set back since:
         // it goes on from where the clock is now.
-        let wasSetBack = info.lastTime > now && info.lastTime - now > limits.futureMax
+        let wasSetBack = info.lastTime > now && info.lastTime.since(now) > limits.futureMax
         let time = readings.time(index) ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
         if time < info.lastTime, !wasSetBack { return dropped(.out_of_order) }
-        if readings.time(index) != nil, time > now, time - now > limits.futureMax { return dropped(.future) }
+        if readings.time(index) != nil, time > now, time.since(now) > limits.futureMax { return dropped(.future) }
         let fields = readings.fieldCount(index)
         let shard = shard(of: stream)
         makeRoom(shard, fields: fields, now, arrival)
@@ -383,13 +384,13 @@ public struct Intake: ~Copyable {
 
     /// What a group has besides its readings: the end of a limit, time for silent shards, and a batch to carry the totals.
     private mutating func closeGroup(_ now: Int64, hasAcknowledgements: Bool) {
-        if let reached = limitReachedAt, limitIsTold, now - reached > 600_000_000_000 {
+        if let reached = limitReachedAt, limitIsTold, now.since(reached) > 600_000_000_000 {
             limitReachedAt = nil
             limitIsTold = false
             note(.condition(kind: "limit", reason: nil, time: now), stream: 0)
         }
         if limits.shards > 1 {
-            for shard in 0..<limits.shards where totals.fleetClock.now - clockTold[shard] > Intake.tickEvery && open[shard] == nil {
+            for shard in 0..<limits.shards where totals.fleetClock.now.since(clockTold[shard]) > Intake.tickEvery && open[shard] == nil {
                 open[shard] = courier.borrow()
             }
         }

@@ -81,6 +81,8 @@ public enum ModelFileLimits {
     public static let headerBytesMax = 16 << 20
     /// Most elements of one tensor.
     public static let tensorElementsMax = 1 << 28
+    /// Most elements of all constants that are computed while a graph is read.
+    public static let foldedElementsMax = 1 << 26
     /// Most tensors or nodes of one file.
     public static let itemsMax = 100_000
     /// Deepest nesting of JSON or protobuf messages.
@@ -91,7 +93,8 @@ public enum ModelFileLimits {
 func elementCount(_ shape: [Int]) -> Int? {
     var product = 1
     for dimension in shape {
-        guard dimension >= 0 else { return nil }
+        // Also beside a zero: what is computed of dimensions alone must not overflow.
+        guard (0...ModelFileLimits.tensorElementsMax).contains(dimension) else { return nil }
         let (next, overflow) = product.multipliedReportingOverflow(by: dimension)
         guard !overflow, next <= ModelFileLimits.tensorElementsMax else { return nil }
         product = next

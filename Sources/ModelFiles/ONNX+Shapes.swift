@@ -107,7 +107,7 @@ extension ONNXInterpreter {
                     guard signal.axes[cut.axis] == .time else {
                         throw refuse(node, "got a cut of the input axis \(cut.axis)")
                     }
-                } else if cut.start >= 0, cut.end == cut.start + 1, out.time == nil {
+                } else if (0..<Int(Int32.max)).contains(cut.start), cut.end == cut.start + 1, out.time == nil {
                     out.time = cut.start
                 } else {
                     throw refuse(node, "got readings \(cut.start)..<\(cut.end), expected all or the last")
@@ -137,7 +137,7 @@ extension ONNXInterpreter {
             }
         case .time where index == -1: break
         case .time, .input:
-            guard index >= 0, out.time == nil else {
+            guard (0..<Int(Int32.max)).contains(index), out.time == nil else {
                 throw refuse(node, "got index \(index) of the \(signal.axes[axis]) axis")
             }
             out.time = index

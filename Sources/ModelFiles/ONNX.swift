@@ -40,6 +40,7 @@ struct ONNXInterpreter {
     var layers: [RecurrentLayer] = []
     var unrolled: [UnrolledElman] = []
     var dense: [DenseLayer] = []
+    private var foldedElements = 0
 
     init(_ graph: ONNXGraph) { self.graph = graph }
 
@@ -143,6 +144,12 @@ struct ONNXInterpreter {
         if node.operation == "Shape" { return shapeOf(inputs.first, node) }
         guard dependsOnInput else {
             if constants.count == inputs.count, let folded = ONNXFolding.fold(node, constants) {
+                foldedElements += folded.floats.count + folded.integers.count
+                guard foldedElements <= ModelFileLimits.foldedElementsMax else {
+                    throw .limit(
+                        object: "the constants of the graph (numbers)", got: UInt64(foldedElements),
+                        max: UInt64(ModelFileLimits.foldedElementsMax))
+                }
                 return .constant(folded)
             }
             return try derived(node, inputs)

@@ -57,8 +57,10 @@ struct ONNXRecurrentNode {
         }
         let gates = cell.gateCount
         let hidden = node.integer("hidden_size") ?? r.shape.last ?? 0
-        guard r.shape == [1, gates * hidden, hidden], hidden > 0, hidden <= RecurrentModel.hiddenSizeMax
-        else {
+        guard (1...RecurrentModel.hiddenSizeMax).contains(hidden) else {
+            throw refuse("got hidden_size \(hidden), expected 1 to \(RecurrentModel.hiddenSizeMax)")
+        }
+        guard r.shape == [1, gates * hidden, hidden] else {
             throw .shape(tensor: r.name, expected: [1, gates * hidden, hidden], got: r.shape)
         }
         let inputs = inputSize ?? w.shape.last ?? 0

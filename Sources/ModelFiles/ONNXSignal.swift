@@ -190,9 +190,9 @@ enum ONNXFolding {
         }
         var shape = first.shape
         shape[axis] = parts.reduce(0) { $0 + $1.shape[axis] }
-        guard let outer = elementCount(Array(first.shape[..<axis])), elementCount(shape) != nil else {
-            return nil
-        }
+        guard let outer = elementCount(Array(first.shape[..<axis])), let all = elementCount(shape),
+            all <= ModelFileLimits.foldedElementsMax
+        else { return nil }
         var out = ONNXGraph.Tensor(name: "", shape: shape)
         for o in 0..<outer {
             for part in parts {
@@ -238,6 +238,9 @@ enum ONNXFolding {
         let strides = strides(tensor.shape)
         let before = offsets(Array(tensor.shape[..<axis]), Array(strides[..<axis]))
         let after = offsets(Array(tensor.shape[(axis + 1)...]), Array(strides[(axis + 1)...]))
+        guard let all = elementCount([before.count, wanted.count, after.count]), all <= ModelFileLimits.foldedElementsMax else {
+            return nil
+        }
         let list = before.flatMap { b in
             wanted.flatMap { w in after.map { b + w * strides[axis] + $0 } }
         }

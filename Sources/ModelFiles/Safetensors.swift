@@ -59,7 +59,25 @@ public enum Safetensors {
                 contents.tensors.append(tensor)
             }
         }
+        try refuseOverlaps(members)
         return contents
+    }
+
+    /// Two tensors over the same bytes are a file that another reader understands differently, or not at all.
+    private static func refuseOverlaps(_ members: [(key: String, value: JSONValue)]) throws(ModelFileError) {
+        var places: [(begin: Int, end: Int, name: String)] = []
+        for (name, value) in members {
+            guard case .object(let fields) = value, case .array(let items)? = fields.first(where: { $0.key == "data_offsets" })?.value,
+                let offsets = integers(items), offsets.count == 2, offsets[0] < offsets[1]
+            else { continue }
+            places.append((offsets[0], offsets[1], name))
+        }
+        places.sort { ($0.begin, $0.end, $0.name) < ($1.begin, $1.end, $1.name) }
+        for (place, next) in zip(places, places.dropFirst()) where next.begin < place.end {
+            throw .malformed(
+                offset: 8, reason: "got tensor '\(next.name)' from byte \(next.begin) on, expected \(place.end), where '\(place.name)' ends"
+            )
+        }
     }
 
     private static func readTensor(

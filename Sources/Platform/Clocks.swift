@@ -1,4 +1,5 @@
 import Glibc
+import TimeSeries
 
 /// The only place where time is read. Everything below the effects takes it as an argument.
 public enum Clocks {
@@ -17,6 +18,7 @@ public enum Clocks {
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         clock_gettime(clock, &time)
-        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+        // A clock may be set to any century.
+        return Int64(time.tv_sec).times(1_000_000_000).later(by: Int64(time.tv_nsec))
     }
 }

@@ -41,13 +41,38 @@ public enum Files {
     }
 
     /// Replaces `path` in one step: a reader sees the old file or the new one.
+    ///
+    /// What stands at `path.new` is never written through: a link there is removed, not followed. Only a file (or a link) is replaced.
+    /// - Errors: `refused` when something else stands there, as a device; `system` otherwise.
     public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644, isPublic: Bool = false) throws(PlatformError) {
         let temporary = path + ".new"
-        let file = Descriptor(rw_open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode))
+        for name in [path, temporary] { try refuseOther(name, verb: "replace", [S_IFREG, S_IFLNK]) }
+        unlink(temporary)
+        let file = Descriptor(rw_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode))
         guard file.raw >= 0 else { throw PlatformError.last("create", temporary) }
-        if isPublic, fchmod(file.raw, 0o644) != 0 { throw PlatformError.last("set mode of", temporary) }
-        try writeAll(file.raw, bytes, object: temporary)
-        guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
+        do throws(PlatformError) {
+            if isPublic, fchmod(file.raw, 0o644) != 0 { throw PlatformError.last("set mode of", temporary) }
+            try writeAll(file.raw, bytes, object: temporary)
+            guard rename(temporary, path) == 0 else { throw PlatformError.last("replace", path) }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
+    /// Errors: something stands at `path` that is none of these kinds (`S_IFREG` ...).
+    static func refuseOther(_ path: String, verb: String, _ kinds: [mode_t]) throws(PlatformError) {
+        var status = stat()
+        guard lstat(path, &status) == 0, !kinds.contains(status.st_mode & S_IFMT) else { return }
+        let found =
+            switch status.st_mode & S_IFMT {
+            case S_IFLNK: "a symbolic link"
+            case S_IFDIR: "a directory"
+            case S_IFCHR, S_IFBLK: "a device"
+            case S_IFSOCK: "a socket"
+            default: "no regular file"
+            }
+        throw .refused(verb: verb, object: path, reason: "got \(found), expected a regular file")
     }
 
     /// Brings a file's bytes to the medium (fdatasync).
@@ -78,8 +103,18 @@ public enum Files {
     public static func put(_ making: String, at path: String) throws(PlatformError) {
         try sync(making)
         guard rename(making, path) == 0 else { throw PlatformError.last("put in place", path) }
+        try syncDirectory(of: path)
+    }
+
+    /// The directory that a path names a file in.
+    public static func directory(of path: String) -> String {
         let slash = path.lastIndex(of: "/")
-        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        return slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    /// Makes the name of a file last.
+    static func syncDirectory(of path: String) throws(PlatformError) {
+        let directory = directory(of: path)
         let folder = Descriptor(rw_open(directory, O_RDONLY, 0))
         guard folder.raw >= 0 else { throw PlatformError.last("open", directory) }
         // Not every file system knows how to sync a directory; the name is in place in any case.
@@ -133,9 +168,10 @@ public enum Files {
 public struct DirectoryLock: ~Copyable, Sendable {
     private let file: Descriptor
 
-    /// Takes the lock file `path`. Errors: `refused` naming the process that holds it.
+    /// Takes the lock file `path`. Errors: `refused` naming the process that holds it, or what stands there and is no file.
     public init(path: String) throws(PlatformError) {
-        file = Descriptor(rw_open(path, O_RDWR | O_CREAT, 0o640))
+        file = Descriptor(rw_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o640))
+        try Files.refuseOther(path, verb: "lock", [S_IFREG])
         guard file.raw >= 0 else { throw PlatformError.last("open lock", path) }
         guard flock(file.raw, LOCK_EX | LOCK_NB) == 0 else {
             let holder = (try? Files.read(path, bytesMax: 64)).map { String(decoding: $0, as: UTF8.self) } ?? ""

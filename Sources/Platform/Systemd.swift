@@ -19,14 +19,14 @@ public enum Systemd {
     public static func notifyReloading() {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
-        notify("RELOADING=1\nMONOTONIC_USEC=\(Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)")
+        notify("RELOADING=1\nMONOTONIC_USEC=\(Int64(time.tv_sec).times(1_000_000).later(by: Int64(time.tv_nsec) / 1000))")
     }
 
     /// The watchdog interval in nanoseconds; nil when the unit has none.
     public static func watchdogNanoseconds() -> Int64? {
         var microseconds: UInt64 = 0
         guard sd_watchdog_enabled(0, &microseconds) > 0, microseconds > 0 else { return nil }
-        return Int64(microseconds) * 1000
+        return Int64(clamping: microseconds).times(1000)
     }
 
     /// Everything that systemd passed (LISTEN_FDS).

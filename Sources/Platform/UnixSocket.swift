@@ -77,10 +77,20 @@ public enum UnixSocket {
         return socket
     }
 
-    /// Accepts one pending connection; nil when there is none (or it went away again).
-    public static func accept(_ listener: Int32) -> Int32? {
+    public enum Accepted: Sendable, Equatable {
+        case connected(Int32)
+        /// None is pending (or it went away again).
+        case none
+        /// One is pending, and the system has no descriptor or memory for it; the errno value. It stays pending, so the listener stays
+        /// readable: whoever waits for it must rest.
+        case exhausted(Int32)
+    }
+
+    /// Accepts one pending connection.
+    public static func accept(_ listener: Int32) -> Accepted {
         let descriptor = rw_accept(listener)
-        return descriptor >= 0 ? descriptor : nil
+        if descriptor >= 0 { return .connected(descriptor) }
+        return [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) ? .exhausted(errno) : .none
     }
 
     private static func makeRoom(at path: String, kind: Kind) throws(PlatformError) {

@@ -1,3 +1,5 @@
+import TimeSeries
+
 /// How much time all streams together have lived through, told by the timestamps of their readings alone.
 ///
 /// A stream is stale when its siblings went on and it did not; so the clock advances with the newest timestamp seen, at any
@@ -36,8 +38,8 @@ public struct FleetClock: Sendable, Equatable {
             watermark = time
             return
         }
-        let (step, overflow) = time.subtractingReportingOverflow(watermark)
-        guard !overflow else { return }
+        // A first reading of another century is an outlier like any other: the clock goes on from the reading after it.
+        let step = time.since(watermark)
         watermark = time
         let (limit, isHuge) = usualStep.multipliedReportingOverflow(by: FleetClock.stepsBelieved)
         var believed = step
@@ -51,7 +53,7 @@ public struct FleetClock: Sendable, Equatable {
         }
         // Fades by 1/1024 of what was lived, so that many readings at one moment do not make it forget.
         usualStep = max(usualStep - believed / 1024, min(step, believed), 1)
-        now = now.addingReportingOverflow(believed).overflow ? now : now + believed
+        now = now.later(by: believed)
         livedSinceOutlier = min(livedSinceOutlier, Int64.max / 2) + min(believed, Int64.max / 4)
     }
 

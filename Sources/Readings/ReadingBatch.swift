@@ -157,12 +157,17 @@ public final class ReadingBatch: @unchecked Sendable {
 public struct Acknowledgement: Sendable, Equatable {
     /// The connection that asked; 0 for none.
     public var connection: UInt64
-    public var producer: String
-    /// The client's own number of its last line in this batch.
+    public var producer: ProducerName
+    /// The client's own number of its last line in this batch; -1: it is forgotten.
     public var sequence: Int64
+    /// Tells producers of one name apart that came after each other.
+    public var life: UInt64
+    /// Of the lines up to `sequence`; nil: not known.
+    public var checksum: UInt32?
 
-    public init(connection: UInt64, producer: String, sequence: Int64) {
-        (self.connection, self.producer, self.sequence) = (connection, producer, sequence)
+    public init(connection: UInt64, producer: ProducerName, sequence: Int64, life: UInt64 = 0, checksum: UInt32? = nil) {
+        (self.connection, self.producer, self.sequence, self.life) = (connection, producer, sequence, life)
+        self.checksum = checksum
     }
 }
 

@@ -3,7 +3,8 @@ import CSQLite
 /// A thin wrapper of one SQLite connection. Not for sharing between threads: whoever opens it uses it.
 final class Database {
     let path: String
-    private let handle: OpaquePointer
+    /// nil once it was closed: every call fails then.
+    private var handle: OpaquePointer?
     private var statements: [String: Statement] = [:]
     /// Pages in the write-ahead log as of this connection's last commit, and as of the last time it was moved (as far as it could).
     private var logPages = 0
@@ -49,9 +50,14 @@ final class Database {
         sqlite3_busy_timeout(handle, 2000)
     }
 
-    deinit {
+    deinit { close() }
+
+    /// Gives the file up. Every later call is an error.
+    func close() {
         for statement in statements.values { statement.finalize() }
+        statements = [:]
         sqlite3_close_v2(handle)
+        handle = nil
     }
 
     func error(_ doing: String) -> StoreError {
@@ -74,6 +80,9 @@ final class Database {
         statements[sql] = statement
         return statement
     }
+
+    /// Prepared statements that are kept.
+    var statementCount: Int { statements.count }
 
     /// Runs one statement to its end.
     func run(_ sql: String, _ values: [SQLValue] = [], doing: String) throws(StoreError) {
@@ -111,7 +120,7 @@ final class Database {
         while try statement.step(doing) { try body(statement) }
     }
 
-    var changes: Int { Int(sqlite3_changes64(handle)) }
+    var changes: Int { handle.map { Int(sqlite3_changes64($0)) } ?? 0 }
 
     /// Takes over from SQLite when the log is moved into the file: by itself it would do so at the end of a commit and keep every
     /// error of it, also a failed fsync, to itself.
@@ -145,7 +154,7 @@ final class Database {
         (logPages, triedPages) = (Int(max(0, pages)), Int(max(0, pages)))
     }
 
-    var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+    var isInTransaction: Bool { handle.map { sqlite3_get_autocommit($0) == 0 } ?? false }
 }
 
 /// A value to bind.

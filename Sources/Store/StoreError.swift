@@ -12,6 +12,10 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
     case sqlite(doing: String, code: Int32, message: String)
     /// The learned state is intact but made for other settings.
     case otherState(reason: String)
+    /// The open database is not what stands at its path any more; what is stored now would be gone after a restart.
+    case displaced(path: String, reason: String)
+    /// A file beside the database could not be made.
+    case file(doing: String, reason: String)
     /// A row's bytes are not what was written.
     case damaged(what: String, reason: String)
 
@@ -33,6 +37,8 @@ public enum StoreError: Error, Sendable, Equatable, CustomStringConvertible {
             "cannot open \(path): \(reason); put a backup in place (rnnctl restore), or remove it with its -wal file to learn anew"
         case .sqlite(let doing, let code, let message): "cannot \(doing): \(message) (SQLite code \(code))"
         case .otherState(let reason): "cannot use the learned state: \(reason)"
+        case .displaced(let path, let reason): "cannot store in \(path): \(reason)"
+        case .file(let doing, let reason): "cannot \(doing): \(reason)"
         case .damaged(let what, let reason): "cannot read \(what): \(reason)"
         }
     }

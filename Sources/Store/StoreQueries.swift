@@ -62,7 +62,9 @@ extension StoreReader {
         conditions.append("severity IN (\(severities))")
         let sql =
             StoreReader.selected + " WHERE " + conditions.joined(separator: " AND ") + " ORDER BY opened_at DESC, number DESC"
-            + (filter.limit > 0 ? " LIMIT \(filter.limit)" : "")
+            + " LIMIT ?"
+        // Bound, not written into the text: every text is prepared once and kept. Negative: all.
+        values.append(.integer(filter.limit > 0 ? filter.limit : -1))
         var rows: [[JSONValue]] = []
         try database.rows(sql, values, doing: "read alerts") { row throws(StoreError) in rows.append(StoreReader.alertRow(row, timeText)) }
         return RecordTable(columns: StoreReader.alertColumns, rows: rows.reversed())

@@ -7,11 +7,16 @@ public final class StoreReader {
     let database: Database
     /// The file.
     public let path: String
+    private let place: StorePlace
+
+    /// Whether the open file is still the one at its path.
+    public var isInPlace: Bool { place.isSameDatabase }
 
     /// Opens an existing file read-only.
     /// - Errors: `newerSchema`, `foreign` when it is not ours or not there.
     public init(path: String) throws(StoreError) {
         self.path = path
+        place = StorePlace(path: path)
         if StoreFiles.exists(path), StoreFiles.size(path) == 0 { throw .lost(path: path, reason: "it is empty") }
         var database = try Database(path: path, .readOnly)
         let application: Int64
@@ -24,7 +29,7 @@ public final class StoreReader {
             application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
         }
         self.database = database
-        let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
+        let version = Int(clamping: try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
         guard application == Schema.applicationID else { throw .foreign(path: path, reason: "it is not a database of rnn-watchd") }
         guard version <= Migrations.version else { throw .newerSchema(path: path, found: version, supported: Migrations.version) }
         guard version == Migrations.version else {
@@ -41,6 +46,9 @@ public final class StoreReader {
     }
 
     // MARK: - Restoring
+
+    /// Beyond it no number of a batch or a line is believed.
+    static let sequenceMax: Int64 = 1 << 62
 
     public struct StoredStream: Sendable {
         public let id: UInt32
@@ -122,7 +130,8 @@ public final class StoreReader {
         let journal = try database.number("SELECT max(seq) FROM journal", doing: "read the journal") ?? 0
         let checkpoint = try database.number("SELECT max(seq) FROM checkpoints", doing: "read checkpoints") ?? 0
         let total = try totals()["sequence"] ?? 0
-        return max(journal, checkpoint, total)
+        // A number near the end of the range is damage: counting on from it would end the daemon.
+        return min(max(journal, checkpoint, total, 0), StoreReader.sequenceMax)
     }
 
     /// The first batch that the journal still holds; nil for none.
@@ -154,11 +163,16 @@ public final class StoreReader {
         return layouts
     }
 
-    /// The last acknowledged sequence of every producer.
-    public func producers() throws(StoreError) -> [String: Int64] {
-        var producers: [String: Int64] = [:]
-        try database.rows("SELECT name, sequence FROM producers", doing: "read producers") { row throws(StoreError) in
-            producers[row.text(0)] = row.integer(1)
+    /// How far every client that numbers its lines is, by user and name.
+    public func producers() throws(StoreError) -> [ProducerRecord] {
+        var producers: [ProducerRecord] = []
+        try database.rows("SELECT uid, name, sequence, updated_at, checksum FROM producers ORDER BY uid, name", doing: "read producers") {
+            row throws(StoreError) in
+            producers.append(
+                ProducerRecord(
+                    name: ProducerName(user: ProducerColumn.user(stored: row.integer(0)), name: row.text(1)),
+                    sequence: min(max(row.integer(2), 0), StoreReader.sequenceMax),
+                    checksum: row.optionalInteger(4).flatMap { UInt32(exactly: $0) }, heardAt: row.integer(3)))
         }
         return producers
     }
@@ -199,18 +213,10 @@ public final class StoreReader {
         }
         return problems
     }
+}
 
-    /// Copies the whole database into a new file in one consistent state (SQLite's VACUUM INTO). The file appears under its name
-    /// when it is complete and on the medium.
-    public func backup(to path: String) throws(StoreError) {
-        let making = path + ".partial"
-        StoreFiles.remove(making)
-        do {
-            try database.run("VACUUM INTO ?", [.text(making)], doing: "back up to \(path)")
-            try StoreFiles.put(making, at: path)
-        } catch {
-            StoreFiles.remove(making)
-            throw error
-        }
-    }
+/// Users in the table of producers: -1 for names from before they had one.
+enum ProducerColumn {
+    static func user(_ user: UInt32) -> Int64 { user == ProducerName.anyUser ? -1 : Int64(user) }
+    static func user(stored: Int64) -> UInt32 { UInt32(exactly: stored) ?? ProducerName.anyUser }
 }

@@ -1,6 +1,7 @@
 import Alerting
 import Migrations
 import Readings
+import TimeSeries
 
 /// How much a crash of the machine may cost.
 public enum Durability: String, Sendable, CaseIterable {
@@ -91,8 +92,12 @@ enum StoredTotals {
 
 /// The one writer of the database, for life. Owned by one thread.
 public final class StoreWriter {
-    let database: Database
+    private(set) var database: Database
     public let durability: Durability
+    /// Which files are open: what stands at their paths must be these.
+    var place: StorePlace
+    /// What is stored goes into the open file, wherever that is.
+    var isRescuing = false
     /// Payload bytes handed to SQLite since the start (before its own overhead).
     public private(set) var payloadBytes: Int64 = 0
     /// A sync failed since the log was last known to be on the medium.
@@ -107,19 +112,25 @@ public final class StoreWriter {
     /// - Errors: `newerSchema`, `foreign`, `lost`, or what SQLite says.
     public init(path: String, durability: Durability, now: Int64) throws(StoreError) {
         self.durability = durability
+        try StoreFiles.check(path)
         if !StoreFiles.exists(path) {
             if StoreFiles.size(path + "-wal") > 0 { throw .lost(path: path, reason: "it is gone, but its log \(path)-wal is there") }
             try StoreWriter.create(path)
         } else if StoreFiles.size(path) == 0 {
             throw .lost(path: path, reason: "it is empty")
         }
-        database = try Database(path: path, .readWrite)
+        database = try StoreWriter.open(path, durability)
+        place = StorePlace(path: path)
+    }
+
+    private static func open(_ path: String, _ durability: Durability) throws(StoreError) -> Database {
+        let database = try Database(path: path, .readWrite)
         let application = try database.number("PRAGMA application_id", doing: "read \(path)") ?? 0
         guard application == Schema.applicationID else {
             throw .foreign(path: path, reason: "it is an SQLite database of another program")
         }
-        let version = Int(try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
-        guard version <= Migrations.version else {
+        let version = Int(clamping: try database.number("PRAGMA user_version", doing: "read \(path)") ?? 0)
+        guard (0...Migrations.version).contains(version) else {
             throw .newerSchema(path: path, found: version, supported: Migrations.version)
         }
         try database.execute(
@@ -127,8 +138,21 @@ public final class StoreWriter {
             PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 16777216;
             PRAGMA synchronous = \(durability == .always ? "FULL" : "NORMAL");
             """, doing: "prepare \(path)")
-        try StoreWriter.migrate(database, from: version)
+        try migrate(database, from: version)
+        // Makes the log and its index, so that it is known which files they are.
+        try database.execute("BEGIN IMMEDIATE; ROLLBACK", doing: "prepare \(path)")
         database.watchLog()
+        return database
+    }
+
+    /// Lets go of the open files and opens what stands at their path now.
+    func reopen() throws(StoreError) {
+        let path = database.path
+        database.close()
+        for suffix in ["-wal", "-shm"] { StoreFiles.remove(path + suffix) }
+        database = try StoreWriter.open(path, durability)
+        place = StorePlace(path: path)
+        isLogDoubtful = false
     }
 
     /// Makes an empty database of the present schema. A failure leaves nothing at `path`.
@@ -137,7 +161,9 @@ public final class StoreWriter {
         StoreFiles.remove(making)
         StoreFiles.remove(making + "-journal")
         do {
-            let database = try Database(path: making, .create)
+            // SQLite gives the log and its index the mode of the database.
+            try StoreFiles.makeEmpty(making, mode: StoreFiles.mode)
+            let database = try Database(path: making, .readWrite)
             try database.execute(
                 """
                 PRAGMA page_size = \(Schema.pageBytes); PRAGMA auto_vacuum = INCREMENTAL; PRAGMA synchronous = FULL;
@@ -163,6 +189,7 @@ public final class StoreWriter {
 
     /// Runs `body` as one transaction; an error undoes all of it.
     public func transaction(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+        try confirmPlace()
         try database.execute("BEGIN IMMEDIATE", doing: "begin a transaction")
         do {
             try body()
@@ -175,12 +202,15 @@ public final class StoreWriter {
 
     /// Brings everything committed to the medium. SQLite itself does so only before it moves its log into the file
     /// (`Durability.interval`, `.none`) or at every commit (`.always`).
+    /// - Errors: also `displaced`: what was committed is not where a restart looks for it, so nobody may be told that it is stored.
     public func sync() throws(StoreError) {
-        guard durability == .interval else { return }
-        let isDoubtful = isLogDoubtful
-        isLogDoubtful = true
-        if isDoubtful { try writeLogAgain() } else { try StoreFiles.sync(database.path + "-wal") }
-        isLogDoubtful = false
+        if durability == .interval {
+            let isDoubtful = isLogDoubtful
+            isLogDoubtful = true
+            if isDoubtful { try writeLogAgain() } else { try StoreFiles.sync(database.path + "-wal") }
+            isLogDoubtful = false
+        }
+        try confirmPlace()
     }
 
     /// Holding the write lock: nobody else may change the log meanwhile.
@@ -232,12 +262,32 @@ public final class StoreWriter {
             }
         }
         for acknowledgement in acknowledgements {
+            let producer = acknowledgement.producer
+            guard acknowledgement.sequence >= 0 else {
+                try forget(producer)
+                continue
+            }
             try database.run(
                 """
-                INSERT INTO producers (name, sequence, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
-                sequence = max(sequence, excluded.sequence), updated_at = excluded.updated_at
-                """, [.text(acknowledgement.producer), .integer(acknowledgement.sequence), .integer(receivedAt)], doing: "store a producer")
+                INSERT INTO producers (uid, name, sequence, updated_at, checksum) VALUES (?, ?, ?, ?, ?) ON CONFLICT (uid, name) DO UPDATE
+                SET sequence = excluded.sequence, updated_at = excluded.updated_at, checksum = excluded.checksum
+                WHERE excluded.sequence >= sequence
+                """,
+                [
+                    .integer(ProducerColumn.user(producer.user)), .text(producer.name), .integer(acknowledgement.sequence),
+                    .integer(receivedAt), .optional(acknowledgement.checksum.map { Int64($0) }),
+                ], doing: "store a producer")
         }
+    }
+
+    /// Forgets how far a client was.
+    /// - Returns: whether it was known.
+    @discardableResult
+    public func forget(_ producer: ProducerName) throws(StoreError) -> Bool {
+        try database.run(
+            "DELETE FROM producers WHERE uid = ? AND name = ?", [.integer(ProducerColumn.user(producer.user)), .text(producer.name)],
+            doing: "forget a producer")
+        return database.changes > 0
     }
 
     /// Stores the readings of consecutive batches as one row.
@@ -339,9 +389,9 @@ public final class StoreWriter {
     /// (`elapsed`): a wall clock that stands in the wrong century for an hour deletes nothing.
     public func retain(now: Int64, elapsed: Int64, retention: Int64, keep: Int64) throws(StoreError) -> Int {
         let last = try database.number("SELECT value FROM totals WHERE name = 'retention_clock'", doing: "read totals")
-        let clock = last.map { now > $0 ? min(now, $0 + min(elapsed, Int64.max / 64) * 30) : $0 } ?? now
+        let clock = last.map { now > $0 ? min(now, $0.later(by: max(0, elapsed).times(30))) : $0 } ?? now
         try setTotals([("retention_clock", clock)])
-        let before = clock - retention
+        let before = clock.earlier(by: retention)
         try database.run("DELETE FROM producers WHERE updated_at < ?", [.integer(before)], doing: "forget old clients")
         try database.run("DELETE FROM quarantine WHERE found_at < ?", [.integer(before)], doing: "delete old damage")
         try database.run("DELETE FROM alerts WHERE state = 'closed' AND stored_at < ?", [.integer(before)], doing: "delete old alerts")

@@ -88,9 +88,14 @@ final class BatchPool: BatchCourier, Sendable {
     /// Lets a waiting ingest thread go on.
     func close() { state.change { $0.isClosed = true } }
 
-    /// How full it is, from 1 to `full`.
+    /// New streams or channels that are worth a full batch: each costs a shard and the writer as much as dozens of readings, and what is
+    /// under way must not keep other clients waiting for long.
+    static let newPerFull = 32
+
+    /// How full it is, from 1 to `full`, and more where it has many new streams.
     private func share(_ batch: ReadingBatch) -> Int {
         max(1, BatchPool.full * batch.entryCount / entryCapacity, BatchPool.full * batch.fieldCount / fieldCapacity)
+            + BatchPool.full * batch.notes.count / BatchPool.newPerFull
     }
 
     /// Share of what may be under way, 0 to 1.

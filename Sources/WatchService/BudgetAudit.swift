@@ -63,7 +63,7 @@ enum BudgetAudit {
             var group = group
             // The group's own promise: its streams' shares are rounded so that they stay below it.
             if group.from < group.until, let seconds = group.secondsBetween {
-                group.promised = Double(group.until - group.from) * 1e-9 / seconds
+                group.promised = Double(group.until.since(group.from)) * 1e-9 / seconds
             }
             table.rows.append(row(group))
         }
@@ -78,7 +78,7 @@ enum BudgetAudit {
         guard let judged = budget.judgedFrom else { return line }
         line.from = max(judged, since ?? judged)
         line.until = max(line.from, budget.lastTime)
-        if let seconds = budget.secondsBetween { line.promised = Double(line.until - line.from) * 1e-9 / seconds }
+        if let seconds = budget.secondsBetween { line.promised = Double(line.until.since(line.from)) * 1e-9 / seconds }
         let report = budget.report
         line.isYoung = budget.secondsBetween != nil && report.readingsCounted * report.intervalSeconds < report.secondsBetween
         if report.thresholds.count == 5 { line.raised = report.thresholds.map { report.alarms(at: $0) } }
@@ -94,7 +94,8 @@ enum BudgetAudit {
         return [
             .string(line.scope), .string(line.name), line.secondsBetween.map { .string(rate($0)) } ?? .null, .integer(Int64(line.streams)),
             moment(isJudged ? line.from : nil), moment(isJudged ? line.until : nil),
-            isJudged ? rounded(Double(line.until - line.from) / 86_400e9) : .null, rounded(line.promised), .integer(Int64(line.realised)),
+            isJudged ? rounded(Double(line.until.since(line.from)) / 86_400e9) : .null, rounded(line.promised),
+            .integer(Int64(line.realised)),
             rounded(ratio), rounded(line.threshold),
         ] + (0..<5).map { place in line.raised.map { .integer(Int64($0[place])) } ?? .null } + [
             moment(line.countedFrom), .string(state(line)),

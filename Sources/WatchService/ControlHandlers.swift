@@ -1,6 +1,7 @@
 import Alerting
 import Configuration
 import Control
+import Ingest
 import Models
 import Platform
 import Readings
@@ -21,6 +22,7 @@ final class ControlHandlers: @unchecked Sendable {
     private let assignModels: @Sendable () throws -> [String]
     private var reader: StoreReader?
     private var uploads = ModelUploads()
+    private var backups: Backups
 
     init(
         pipeline: Pipeline, databasePath: String, status: @escaping @Sendable (StoreReader?) -> StatusReport,
@@ -28,6 +30,7 @@ final class ControlHandlers: @unchecked Sendable {
         assignModels: @escaping @Sendable () throws -> [String], configuration: @escaping @Sendable () -> Configuration
     ) {
         (self.pipeline, self.databasePath, self.status, self.reload) = (pipeline, databasePath, status, reload)
+        backups = Backups(stateDirectory: Files.directory(of: databasePath))
         (self.explain, self.assignModels, self.configuration) = (explain, assignModels, configuration)
     }
 
@@ -56,12 +59,11 @@ final class ControlHandlers: @unchecked Sendable {
         case "streams.show": return try stream(arguments)
         case "budget": return ControlProtocol.result(try budget(arguments))
         case "why-not": return try WhyNot.answer(try open(), DaemonSettings.watch(configuration(), models: pipeline.models), arguments)
-        case "backup":
-            guard let file = arguments["file"]?.text, file.hasPrefix("/") else {
-                throw ControlError.badRequest("backup wants an absolute file")
-            }
-            try open().backup(to: file)
-            return .bool(true)
+        case "backup": return try backups.direct(arguments, by: request.peer, try open())
+        case "backup.begin": return try backups.begin(try open())
+        case "backup.read": return try backups.read(arguments)
+        case "producers.list": return ControlProtocol.result(try StoreQuestions.producers(try open()))
+        case "producers.forget": return try forget(arguments)
         case "check": return ControlProtocol.result(try OfflineState.check(try open()))
         case "digest": return .string(try digest())
         case "reload": return .string(reload())
@@ -89,12 +91,23 @@ final class ControlHandlers: @unchecked Sendable {
             let known = [
                 "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
                 "streams.list", "streams.show", "digest", "budget", "why-not",
-                "reload", "backup", "check", "model.list", "model.show", "model.fetch", "model.upload", "model.import", "model.activate",
+                "reload", "backup", "backup.begin", "backup.read", "check", "producers.list",
+                "producers.forget", "model.list", "model.show", "model.fetch", "model.upload",
+                "model.import", "model.activate",
                 "model.rollback", "model.remove",
             ]
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
             throw ControlError.badRequest("unknown command \(request.command)\(nearest)")
         }
+    }
+
+    private func forget(_ arguments: JSONValue) throws -> JSONValue {
+        let name = try StoreQuestions.producer(arguments, try open())
+        guard let isKnown = pipeline.ingest.forget(name) else {
+            throw ControlError.failed("the ingest thread is too busy to answer; try again")
+        }
+        guard isKnown else { throw ControlError.failed("no producer \(name.name) of uid \(name.user); `rnnctl producers list` shows all") }
+        return .bool(true)
     }
 
     private func name(_ request: ControlRequest) throws(ControlError) -> String {
@@ -140,15 +153,24 @@ final class ControlHandlers: @unchecked Sendable {
     }
 
     private func open() throws(StoreError) -> StoreReader {
-        if let reader { return reader }
+        if let reader, reader.isInPlace { return reader }
         let made = try StoreReader(path: databasePath)
         reader = made
         return made
     }
 
+    /// Which streams a glob means. It is worked out here: a long glob over long keys takes time that the shards have not.
+    private func matcher(_ arguments: JSONValue) throws(ControlError) -> @Sendable (String) -> Bool {
+        let glob = try StoreQuestions.glob(arguments)
+        guard let glob, glob != "*" else { return { _ in true } }
+        guard let keys = pipeline.askShards({ $0.watch.streamKeys }) else { throw .failed("the detector is too busy to answer; try again") }
+        let matched = Set(keys.joined().filter { Glob.matches(glob, $0) })
+        return { matched.contains($0) }
+    }
+
     private func streams(_ arguments: JSONValue) throws(ControlError) -> RecordTable {
-        let glob = arguments["stream"]?.text ?? "*"
-        let rows = pipeline.askShards { box in box.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        let matches = try matcher(arguments)
+        let rows = pipeline.askShards { box in box.watch.streamRows(matching: matches, timeText: TimeText.rfc3339) }
         guard let rows else { throw .failed("the detector is too busy to answer; try again") }
         return RecordTable(columns: ShardWatch.streamColumns, rows: Array(rows.joined()))
     }
@@ -163,9 +185,9 @@ final class ControlHandlers: @unchecked Sendable {
     }
 
     private func budget(_ arguments: JSONValue) throws -> RecordTable {
-        let glob = arguments["stream"]?.text ?? "*"
+        let matches = try matcher(arguments)
         let since = arguments["since"]?.integerValue
-        let found = pipeline.askShards { box in box.watch.budgets(matching: { Glob.matches(glob, $0) }, since: since ?? .min) }
+        let found = pipeline.askShards { box in box.watch.budgets(matching: matches, since: since ?? .min) }
         guard let found else { throw ControlError.failed("the detector is too busy to answer; try again") }
         let configuration = configuration()
         return BudgetAudit.table(
@@ -198,7 +220,7 @@ public enum StoreQuestions {
         var filter = AlertFilter()
         filter.since = arguments["since"]?.integerValue
         filter.until = arguments["until"]?.integerValue
-        filter.stream = arguments["stream"]?.text
+        filter.stream = try glob(arguments)
         filter.kind = arguments["kind"]?.text
         filter.state = arguments["state"]?.text
         filter.limit = arguments["limit"]?.integerValue ?? 0
@@ -209,6 +231,51 @@ public enum StoreQuestions {
             filter.severityMin = severity
         }
         return try reader.view { () throws(StoreError) in try reader.alerts(filter, timeText: TimeText.rfc3339) }
+    }
+
+    /// Longest glob of a question, in bytes.
+    public static let globBytesMax = 1024
+
+    /// The glob `stream` of a question; nil: none.
+    static func glob(_ arguments: JSONValue) throws(ControlError) -> String? {
+        guard let text = arguments["stream"]?.text else { return nil }
+        guard text.utf8.count <= globBytesMax else {
+            throw .badRequest("cannot read stream: got a glob of \(text.utf8.count) bytes, expected at most \(globBytesMax)")
+        }
+        return text
+    }
+
+    /// Columns of `rnnctl producers list`.
+    public static let producerColumns = ["uid", "name", "lines", "heard_at"]
+
+    /// Clients that number their lines, by user and name.
+    public static func producers(_ reader: StoreReader) throws -> RecordTable {
+        RecordTable(
+            columns: producerColumns,
+            rows: try reader.producers().map {
+                [
+                    $0.name.user == ProducerName.anyUser ? .null : .integer(Int64($0.name.user)), .string($0.name.name),
+                    .integer($0.sequence), .string(TimeText.milliseconds($0.heardAt)),
+                ]
+            })
+    }
+
+    /// The producer that `name` and `uid` mean; the uid may be left out when only one user has the name.
+    public static func producer(_ arguments: JSONValue, _ reader: StoreReader) throws -> ProducerName {
+        guard let text = arguments["name"]?.text, !text.isEmpty else { throw ControlError.badRequest("producers.forget wants a name") }
+        if let uid = arguments["uid"]?.integerValue {
+            guard let user = UInt32(exactly: uid) else {
+                throw ControlError.badRequest("producers.forget: got uid \(uid), expected a user's number")
+            }
+            return ProducerName(user: user, name: text)
+        }
+        let found = try reader.producers().filter { $0.name.name == text }.map(\.name)
+        guard found.count < 2 else {
+            throw ControlError.failed(
+                "several users have a producer \(text): \(found.map { "\($0.user)" }.joined(separator: ", ")); expected its uid")
+        }
+        guard let only = found.first else { throw ControlError.failed("no producer \(text); `rnnctl producers list` shows all") }
+        return only
     }
 
     /// One alert by its id or a beginning of it that no other has.

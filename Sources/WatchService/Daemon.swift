@@ -41,8 +41,29 @@ public struct DaemonOptions: Sendable {
                     file: "command line", line: 0, column: 0, message: "\(item.key): got \"\(item.text)\", expected \(expected)")
             }
         }
+        let misfits = configuration.misfits(file: configFile ?? "the configuration")
+        guard misfits.isEmpty else { throw ConfigurationErrors(problems: misfits) }
         _ = try Zones.all(of: configuration, file: configFile ?? "the configuration")
         return configuration
+    }
+
+    /// What this system lacks for a configuration (for `--check`): a group that was named and does not exist, a source of lines.
+    ///
+    /// Errors: those, together.
+    public func checkSystem(_ configuration: Configuration) throws {
+        var problems: [ConfigurationProblem] = []
+        func report(_ message: String) {
+            problems.append(ConfigurationProblem(file: configFile ?? "the configuration", line: 0, column: 0, message: message))
+        }
+        let group = configuration.text("control_group")
+        // The group of the package is not there before the package is.
+        if !group.isEmpty, group != Configuration().text("control_group"), !Groups.exists(group) {
+            report("control_group: got \"\(group)\", expected a group that this system knows")
+        }
+        if !readsStdin, !configuration.hasIngestSocket, getenv("LISTEN_FDS") == nil {
+            report("no source of lines: ingest_socket and ingest_datagram_socket are \"\" and --stdin is not given")
+        }
+        guard problems.isEmpty else { throw ConfigurationErrors(problems: problems) }
     }
 }
 
@@ -74,16 +95,26 @@ public final class Daemon: @unchecked Sendable {
     /// Name of the database in the state directory.
     public static let databaseName = "rnn-watchd.db"
 
+    /// What `rnnctl restore` appends while its copy is not complete.
+    public static let restoringSuffix = ".restored"
+
     /// Runs until a signal says stop or standard input ended.
     /// - Errors: what kept it from starting.
     public func run() throws {
         ProcessMemory.returnLargeBlocks()
+        _ = DescriptorLimit.raised
         let signals = try SignalSource([SIGTERM, SIGINT, SIGHUP, SIGUSR1])
         let configuration = configuration.withLock { $0 }
         let directory = configuration.text("state_dir")
         try Files.makeDirectory(directory)
         let lock = try DirectoryLock(path: directory + "/lock")
         databasePath = directory + "/" + Daemon.databaseName
+        // What a backup or a restore left that was killed.
+        NewFile.removeLeftovers(in: directory)
+        Files.remove(databasePath + Daemon.restoringSuffix)
+        if let last = CrashMarks.open(directory + "/crash") {
+            log.error("the process before crashed; what it was doing then is not done again", ["doing": last])
+        }
         // Opening may migrate or recover; the restore itself asks again as long as it gets on.
         Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)
@@ -134,6 +165,10 @@ public final class Daemon: @unchecked Sendable {
                 "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
             ])
         _ = consume lock
+        let lost = pipeline.writer.lost
+        guard lost == 0 else {
+            throw PlatformError.refused(verb: "store", object: "\(lost) readings", reason: "the database refused until the end")
+        }
     }
 
     // MARK: - Sockets
@@ -369,7 +404,7 @@ public final class Daemon: @unchecked Sendable {
         }
         return StatusReport(
             version: options.version, startedAt: startedAt, now: Clocks.wall(), ingest: ingest.totals, streams: ingest.streams,
-            connections: ingest.connections, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
+            connections: ingest.connections, door: ingest, refusals: ingest.refusals.map { ($0.time, $0.source, $0.line, $0.text) },
             shards: pipeline.runners.map(\.statistics), writer: writer, alertsOpen: counts.open, alertsTotal: counts.total,
             queueFill: pipeline.pool.fill, databaseBytes: Files.size(databasePath) + Files.size(databasePath + "-wal"),
             lastCheckpointAt: last,
@@ -380,7 +415,7 @@ public final class Daemon: @unchecked Sendable {
     private func writeMetrics(_ configuration: Configuration, _ reader: inout StoreReader?) {
         let path = configuration.text("metrics_file")
         guard !path.isEmpty, let pipeline else { return }
-        if reader == nil { reader = try? StoreReader(path: databasePath) }
+        if reader?.isInPlace != true { reader = try? StoreReader(path: databasePath) }
         do { try Files.replace(path, with: Array(status(pipeline, reader).metrics.utf8), isPublic: true) } catch {
             log.warning("cannot write metrics", ["reason": error.description])
         }

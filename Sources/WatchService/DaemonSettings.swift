@@ -62,6 +62,8 @@ enum DaemonSettings {
         var options = IngestOptions()
         options.lineBytesMax = Int(configuration.number("line_bytes_max"))
         options.connectionsMax = Int(configuration.number("connections_max"))
+        options.producersMax = Int(configuration.number("producers_max"))
+        options.descriptorsMax = DescriptorLimit.raised
         options.connectionIdleMax = configuration.number("connection_idle_max")
         options.handsOverClients = Systemd.hasDescriptorStore
         options.intake = intake(configuration)

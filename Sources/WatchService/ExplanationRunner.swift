@@ -73,6 +73,11 @@ final class ExplanationRunner: @unchecked Sendable {
     }
 
     private func explain(_ id: String) {
+        // An alert whose explanation ended the process before is left alone.
+        let number = CrashMarks.number(of: id)
+        guard !CrashMarks.ended(.explanation, number) else { return }
+        CrashMarks.begin(.explanation, number)
+        defer { CrashMarks.end(.explanation) }
         let configuration = configuration.withLock { $0 }
         let keep = configuration.number("explanations_max")
         guard keep > 0 else { return }

@@ -2,6 +2,7 @@ import Alerting
 import Platform
 import Readings
 import Store
+import TimeSeries
 import Watching
 
 /// What a restore found.
@@ -27,7 +28,7 @@ public struct RestoreReport: Sendable {
     public var assignments: [ModelAssignment] = []
     public var assignedShards = 0
     public var totals = IngestTotals()
-    public var producers: [String: Int64] = [:]
+    public var producers: [ProducerRecord] = []
 }
 
 /// Brings shards to the state after the last committed batch: newest intact checkpoint of every block, then the journal.
@@ -210,11 +211,14 @@ public enum Restorer {
                     reason: "they are missing between others"))
         }
         try reader.journal(after: 0) { row, isIntact throws(StoreError) in
-            if let last, row.firstSequence != last + 1 { missing(last + 1, row.firstSequence - 1) }
+            if let last, row.firstSequence.since(last) > 1 { missing(last + 1, row.firstSequence - 1) }
             last = row.sequence
             let what = "journal row \(row.firstSequence)...\(row.sequence)"
             var reason = isIntact ? nil : "checksum does not match"
-            if isIntact {
+            if CrashMarks.ended(.journal, UInt64(bitPattern: row.sequence)) { reason = "the daemon crashed when it replayed it" }
+            if reason == nil {
+                CrashMarks.begin(.journal, UInt64(bitPattern: row.sequence))
+                defer { CrashMarks.end(.journal) }
                 do {
                     try JournalCodec.batches(of: row.payload, scratch: scratch) { batch in
                         shards.replay(batch)

@@ -1,3 +1,4 @@
+import Ingest
 import LineFormats
 import Platform
 import Readings
@@ -13,6 +14,7 @@ struct StatusReport: Sendable {
     var ingest: IngestTotals
     var streams: Int
     var connections: Int
+    var door: IngestSnapshot
     var refusals: [(time: Int64, source: String, line: Int64, text: String)]
     var shards: [ShardRunner.Statistics]
     var writer: WriterRunner.Statistics
@@ -38,7 +40,7 @@ struct StatusReport: Sendable {
         let values = zip(DropReason.allCases, ingest.valuesDropped).filter { $1 > 0 }.map { JSONValue.Member($0.rawValue, .integer($1)) }
         return .object([
             "version": .string(version), "started_at": .string(TimeText.seconds(startedAt)),
-            "uptime_seconds": .integer((now - startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
+            "uptime_seconds": .integer(now.since(startedAt) / 1_000_000_000), "lines_received": .integer(ingest.linesReceived),
             "lines_refused": .object(refused), "lines_ignored": .integer(ingest.linesIgnored),
             "readings_accepted": .integer(ingest.readingsAccepted), "values_accepted": .integer(ingest.valuesAccepted),
             "readings_dropped": .object(dropped), "values_dropped": .object(values),
@@ -47,7 +49,17 @@ struct StatusReport: Sendable {
             "channels_forecast": .integer(Int64(shards.map(\.forecasts.channels).reduce(0, +))),
             "channels_worse_than_last": .integer(Int64(shards.map(\.forecasts.worse).reduce(0, +))),
             "readout_restarts": .integer(Int64(clamping: shards.map(\.forecasts.restarts).reduce(0, +))),
-            "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)), "alerts_open": .integer(alertsOpen),
+            "streams": .integer(Int64(streams)), "connections": .integer(Int64(connections)),
+            "clients": .array(
+                door.peers.map {
+                    .object([
+                        "uid": .integer(Int64($0.user)), "connections": .integer(Int64($0.connections)),
+                        "waiting": .integer(Int64($0.waiting)), "lines": .integer($0.lines), "lines_refused": .integer($0.refused),
+                    ])
+                }),
+            "clients_made_room": .integer(door.madeRoom), "clients_turned_away": .integer(door.turnedAway),
+            "descriptors_out": .integer(door.descriptorsOut), "producers_evicted": .integer(door.producersEvicted),
+            "alerts_open": .integer(alertsOpen),
             "alerts_total": .integer(alertsTotal), "queue_fill": .number((queueFill * 1000).rounded() / 1000),
             "lag_seconds": .number(Double(shards.map(\.lag).max() ?? 0) * 1e-9),
             "lag_p50_seconds": .number(lag(0.5)), "lag_p99_seconds": .number(lag(0.99)), "lag_p999_seconds": .number(lag(0.999)),
@@ -101,6 +113,10 @@ struct StatusReport: Sendable {
             "rnnwatchd_readout_restarts_total", "Times that a readout began anew.",
             Int64(clamping: shards.map(\.forecasts.restarts).reduce(0, +)))
         gauge("rnnwatchd_connections", "Ingest connections.", Double(connections))
+        counter("rnnwatchd_clients_made_room_total", "Ingest clients closed because others wanted in.", door.madeRoom)
+        counter("rnnwatchd_clients_turned_away_total", "Ingest clients turned away because their user had too many.", door.turnedAway)
+        counter("rnnwatchd_descriptors_out_total", "Times that no descriptor was left for a client.", door.descriptorsOut)
+        counter("rnnwatchd_producers_evicted_total", "Names of numbering clients forgotten for room.", door.producersEvicted)
         gauge("rnnwatchd_alerts_open", "Open alerts.", Double(alertsOpen))
         counter("rnnwatchd_alerts_opened_total", "Alerts opened since the start.", writer.alertsOpened)
         gauge("rnnwatchd_queue_fill_ratio", "Share of batches under way.", queueFill)

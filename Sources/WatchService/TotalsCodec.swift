@@ -43,20 +43,22 @@ public enum TotalsCodec {
     /// The totals of stored numbers; unknown names are left out.
     public static func totals(_ stored: [String: Int64]) -> IngestTotals {
         var totals = IngestTotals()
-        totals.linesReceived = stored["lines_received"] ?? 0
-        totals.linesIgnored = stored["lines_ignored"] ?? 0
-        totals.readingsAccepted = stored["readings_accepted"] ?? 0
-        totals.valuesAccepted = stored["values_accepted"] ?? 0
-        totals.bytesReceived = stored["bytes_received"] ?? 0
-        totals.fleetClock.now = stored["fleet_clock"] ?? 0
+        // What is damaged must not end the daemon by counting on.
+        func count(_ name: String) -> Int64 { min(max(0, stored[name] ?? 0), Int64.max / 2) }
+        totals.linesReceived = count("lines_received")
+        totals.linesIgnored = count("lines_ignored")
+        totals.readingsAccepted = count("readings_accepted")
+        totals.valuesAccepted = count("values_accepted")
+        totals.bytesReceived = count("bytes_received")
+        totals.fleetClock.now = count("fleet_clock")
         totals.fleetClock.watermark = stored["fleet_watermark"] ?? .min
-        totals.fleetClock.usualStep = stored["fleet_step"] ?? 0
-        totals.fleetClock.outlier = stored["fleet_outlier"] ?? 0
-        totals.fleetClock.outliers = stored["fleet_outliers"] ?? 0
-        totals.fleetClock.livedSinceOutlier = stored["fleet_since_outlier"] ?? 0
-        totals.refused = LineError.Reason.allCases.map { stored["refused." + $0.rawValue] ?? 0 }
-        totals.dropped = DropReason.allCases.map { stored["dropped." + $0.rawValue] ?? 0 }
-        totals.valuesDropped = DropReason.allCases.map { stored["values_dropped." + $0.rawValue] ?? 0 }
+        totals.fleetClock.usualStep = count("fleet_step")
+        totals.fleetClock.outlier = count("fleet_outlier")
+        totals.fleetClock.outliers = count("fleet_outliers")
+        totals.fleetClock.livedSinceOutlier = count("fleet_since_outlier")
+        totals.refused = LineError.Reason.allCases.map { count("refused." + $0.rawValue) }
+        totals.dropped = DropReason.allCases.map { count("dropped." + $0.rawValue) }
+        totals.valuesDropped = DropReason.allCases.map { count("values_dropped." + $0.rawValue) }
         return totals
     }
 }

@@ -123,7 +123,7 @@ enum WhyNot {
                             payload: block.payload), older: -1)) != nil
                 else { continue }
                 (start, first) = (box, block.sequence)
-                guard let last = box.watch.newestTime(of: stream), last >= at.subtractingReportingOverflow(within).partialValue else {
+                guard let last = box.watch.newestTime(of: stream), last >= at.earlier(by: within) else {
                     break
                 }
             }
@@ -154,9 +154,9 @@ enum WhyNot {
         /// The block that holds the moment: the remembered readings lie one in each block.
         private func nearest(_ history: [MomentDetail]) -> MomentDetail? {
             guard history.count > 1, let first = history.first, let newest, at <= newest else { return nil }
-            let step = (history[history.count - 1].time - first.time) / Int64(history.count - 1)
-            guard at >= first.time.subtractingReportingOverflow(step).partialValue else { return nil }
-            return history.min { abs($0.time - at) < abs($1.time - at) }
+            let step = history[history.count - 1].time.since(first.time) / Int64(history.count - 1)
+            guard at >= first.time.earlier(by: step) else { return nil }
+            return history.min { $0.time.apart(from: at) < $1.time.apart(from: at) }
         }
 
         private func empty(
@@ -190,20 +190,20 @@ enum WhyNot {
         /// The moment lies more than 24 intervals after the last reading.
         var isBeyond: Bool {
             guard let last, at > last else { return false }
-            return (at - last) / 24 > step
+            return at.since(last) / 24 > step
         }
 
         init(at: Int64, within: Int64) { (self.at, self.within) = (at, within) }
 
         func take(_ detail: MomentDetail) {
-            if let last { step = detail.time - last }
+            if let last { step = detail.time.since(last) }
             last = detail.time
             if within == 0 {
                 // The newest reading at or before the moment.
                 if detail.time <= at { best = detail }
                 return
             }
-            guard abs(detail.time.subtractingReportingOverflow(at).partialValue) <= within else { return }
+            guard detail.time.apart(from: at) <= within else { return }
             if best.map({ detail.margin > $0.margin }) ?? true { best = detail }
         }
     }

@@ -1,4 +1,5 @@
 import Platform
+import TimeSeries
 
 /// How many bytes this process really writes, and how far the intervals must be stretched to stay within a budget.
 ///
@@ -35,7 +36,7 @@ struct WriteBudget: Sendable, Equatable {
         let window = Double(WriteBudget.window) * max(1, stretch / 4)
         guard Double(now - since) >= window else { return false }
         let rate = Double(bytes - sampledBytes) / Double(now - since) * WriteBudget.day
-        (sampledAt, sampledBytes, measuredPerDay) = (now, bytes, Int64(rate))
+        (sampledAt, sampledBytes, measuredPerDay) = (now, bytes, Int64(saturating: rate))
         let before = stretch
         if let bytesPerDay {
             // Half the way each time: commits that get larger do not get cheaper in proportion.

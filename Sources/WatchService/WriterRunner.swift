@@ -25,6 +25,8 @@ final class WriterRunner: @unchecked Sendable {
         var problem: String?
         var aliveAt: Int64 = 0
         var checkpoints: Int64 = 0
+        /// Readings that were accepted and could not be stored; known at the end.
+        var readingsLost: Int64 = 0
     }
 
     struct Intervals: Sendable {
@@ -71,6 +73,11 @@ final class WriterRunner: @unchecked Sendable {
     private let stopBy = Locked<Int64?>(nil)
     /// Once something was given up nothing may follow it: a hole would break the replay.
     private var hasGivenUp = false
+    /// Readings that were given up.
+    private var readingsLost: Int64 = 0
+    /// What is stored goes into a file that is not at its path any more; nobody is told that it is stored.
+    private var isRescuing = false
+    private var placeLookedAt: Int64 = 0
     private var neededAfter: [Int64]
     private var truncatedThrough: Int64 = 0
     private var ended = 0
@@ -85,6 +92,8 @@ final class WriterRunner: @unchecked Sendable {
         var readings: Int64 = 0
         var receivedAt: Int64 = 0
         var notes: [(notes: [BatchNote], acknowledgements: [Acknowledgement], receivedAt: Int64)] = []
+        /// Notes in `notes`.
+        var noteCount = 0
         var rosters: [ModelRoster] = []
         var actions: [(action: AlertAction, sequence: Int64, ordinal: Int)] = []
         var acknowledgements: [Acknowledgement] = []
@@ -103,6 +112,7 @@ final class WriterRunner: @unchecked Sendable {
             (lastSequence, receivedAt) = (next.lastSequence, next.receivedAt)
             readings += next.readings
             notes += next.notes
+            noteCount += next.noteCount
             rosters += next.rosters
             actions += next.actions
             acknowledgements += next.acknowledgements
@@ -142,6 +152,8 @@ final class WriterRunner: @unchecked Sendable {
 
     /// What is pending takes so much memory from here on that it is committed before its time: bytes of readings, and of checkpoint blocks.
     static let bytesMax = 4 << 20
+    /// New streams and channels of one commit: each is a row.
+    static let notesMax = 4096
     /// The same where readings come faster than so many bytes a second (about 32,000 readings). What a commit takes of a processor at a stretch,
     /// nobody else has there: after one of 4 MB two shards that shared the other processor with everything else had fallen behind.
     static let bytesOfHighRate = 256 << 10
@@ -205,6 +217,9 @@ final class WriterRunner: @unchecked Sendable {
                 persist(settings)
             } else if isUnsynced, Clocks.monotonic() >= syncDue(settings) || ended == shards {
                 persist(settings)
+            } else if now - placeLookedAt > 200_000_000 {
+                placeLookedAt = now
+                do { try store.confirmPlace() } catch { persist(settings) }
             }
             if ended == shards && pending.isEmpty { return finish() }
         }
@@ -214,7 +229,7 @@ final class WriterRunner: @unchecked Sendable {
     private var isLarge: Bool {
         WriterRunner.isLarge(
             rowBytes: pending.row.bytes.count, nanoseconds: Clocks.monotonic() - pending.since, stretch: budget.stretch)
-            || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.bytesMax
+            || pending.noteCount >= WriterRunner.notesMax || readyBlocks.reduce(0) { $0 + $1.payload.count } >= WriterRunner.bytesMax
     }
 
     /// Blocks are only as new as what is committed with them.
@@ -264,7 +279,8 @@ final class WriterRunner: @unchecked Sendable {
     /// Takes what waits and, when nothing is due, rests a moment before it looks again: a shard that hands over a batch need not wake
     /// the writer every time, nor share its processor with it. A batch for whose storage somebody waits ends the rest.
     private func gather(_ settings: Intervals) {
-        while !isLarge, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
+        let due = min(commitDue(settings), syncDue(settings))
+        while !isLarge, Clocks.monotonic() < due, let unit = input.pop(timeoutNanoseconds: 0) { take(unit) }
         let moment = min(WriterRunner.momentMax, settings.commit / 8)
         guard !isLarge, ended < shards, input.count == 0, min(commitDue(settings), syncDue(settings)) - Clocks.monotonic() > moment
         else { return }
@@ -309,6 +325,7 @@ final class WriterRunner: @unchecked Sendable {
         }
         if !batch.notes.isEmpty || !batch.acknowledgements.isEmpty {
             tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
+            tail.noteCount += batch.notes.count
         }
         tail.acknowledgements += batch.acknowledgements
         for (ordinal, action) in actions.enumerated() { tail.actions.append((action, batch.sequence, ordinal)) }
@@ -330,6 +347,7 @@ final class WriterRunner: @unchecked Sendable {
         var attempt = 0
         while !hasGivenUp {
             do {
+                try store.confirmPlace()
                 if !pending.isEmpty { try commitOnce(settings) }
                 try syncIfDue(settings)
                 try moveLogIfLong()
@@ -344,6 +362,7 @@ final class WriterRunner: @unchecked Sendable {
                     log.error("cannot store readings; holding them back", ["reason": error.description])
                     onProblem(error.description)
                 }
+                if case .displaced = error, recover() { continue }
                 if let until = stopBy.withLock({ $0 }), Clocks.monotonic() >= until {
                     abandon(error)
                 } else {
@@ -352,22 +371,41 @@ final class WriterRunner: @unchecked Sendable {
             }
         }
         if hasGivenUp {
+            readingsLost += pending.readings
             giveBack(pending.blocks)
             return clear()
         }
-        if attempt > 0 {
+        if attempt > 0, !isRescuing {
             log.notice("storing readings again", ["attempts": "\(attempt)"])
             statisticsBox.withLock { $0.problem = nil }
             onProblem(nil)
         }
     }
 
-    private func abandon(_ error: StoreError) {
-        hasGivenUp = true
-        log.error(
-            "gave up storing at the end; readings that were not stored are lost, senders that wait for acknowledgement send them again",
-            ["readings": "\(pending.readings)", "reason": error.description])
+    /// true: the database is at its path again, with everything that was committed.
+    private func recover() -> Bool {
+        do {
+            try store.recover()
+            log.notice("the database is at its path again, whole")
+            return true
+        } catch {
+            statisticsBox.withLock { $0.problem = error.description }
+            return false
+        }
     }
+
+    private func abandon(_ error: StoreError) {
+        if case .displaced = error, !isRescuing {
+            isRescuing = true
+            store.beginRescue()
+            return
+        }
+        hasGivenUp = true
+        log.error("the database still refuses at the end; nothing more is stored", ["reason": error.description])
+    }
+
+    /// Readings that were accepted and are not stored where the next start looks; after the end.
+    var lost: Int64 { statisticsBox.withLock { $0.readingsLost } }
 
     /// The place of a failpoint inside a step of the store.
     private func failpoint(_ name: StaticString) throws(StoreError) {
@@ -394,13 +432,16 @@ final class WriterRunner: @unchecked Sendable {
         giveBack(ready)
         held += pending.acknowledgements
         count(ready.count, wall)
-        let actions = pending.actions.map(\.action)
+        let (actions, stored) = (pending.actions.map(\.action), pending.readings)
         let waiting = pending.blocks.filter { $0.sequence >= nextSequence }
         clear()
         pending.blocks = waiting
-        onCommit([], actions)
+        if isRescuing { readingsLost += stored } else { onCommit([], actions) }
         Failpoint.pass("commit.told")
-        if store.durability != .interval { settle(wall) }
+        if store.durability != .interval {
+            try store.confirmPlace()
+            settle(wall)
+        }
         if !ready.isEmpty { try tidy(wall, settings) }
     }
 
@@ -465,7 +506,7 @@ final class WriterRunner: @unchecked Sendable {
         syncedAt = Clocks.monotonic()
         if store.durability != .none { statisticsBox.withLock { $0.lastSyncAt = wall } }
         Failpoint.pass("acknowledge.begin")
-        onCommit(held, [])
+        if !isRescuing { onCommit(held, []) }
         held.removeAll(keepingCapacity: true)
         Failpoint.pass("acknowledge.end")
     }
@@ -507,8 +548,26 @@ final class WriterRunner: @unchecked Sendable {
 
     private func finish() {
         Failpoint.pass("finish.begin")
-        guard !hasGivenUp else { return }
+        if hasGivenUp || isRescuing { tellLoss() }
+        guard !hasGivenUp, !isRescuing else { return }
         do { try store.compact() } catch { log.warning("cannot compact the database", ["reason": error.description]) }
         Failpoint.pass("finish.end")
+    }
+
+    private func tellLoss() {
+        readingsLost += tail.readings
+        for unit in early.values { readingsLost += Int64(unit.batch?.entryCount ?? 0) }
+        statisticsBox.withLock { $0.readingsLost = readingsLost }
+        if isRescuing, !hasGivenUp {
+            do {
+                let path = try store.leaveCopy()
+                return log.error(
+                    "everything was stored beside the file that took the database's place; the next start refuses until one is put away",
+                    ["file": path, "readings_not_acknowledged": "\(readingsLost)"])
+            } catch { log.error("cannot leave a copy of the database", ["reason": error.description]) }
+        }
+        log.error(
+            "gave up storing at the end; readings that were not stored are lost, senders that wait for acknowledgement send them again",
+            ["readings": "\(readingsLost)"])
     }
 }

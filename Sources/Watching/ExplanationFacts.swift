@@ -161,6 +161,6 @@ public struct AlertExplanation: Sendable {
     }
 
     /// As precise as a 32-bit float: what is kept of many alerts should be short.
-    private func number(_ value: Double) -> JSONValue { .number(Double("\(Float(value))") ?? value) }
+    private func number(_ value: Double) -> JSONValue { .number(Float(value).isFinite ? Double("\(Float(value))") ?? value : value) }
     private func optional(_ value: Double?) -> JSONValue { value.map(number) ?? .null }
 }

@@ -2,6 +2,7 @@ import Alerting
 import Detection
 import Readings
 import Tabular
+import TimeSeries
 
 /// What people ask about streams.
 extension ShardWatch {
@@ -87,6 +88,9 @@ extension ShardWatch {
 }
 
 extension ShardWatch {
+    /// Keys of all streams present.
+    public var streamKeys: [String] { slots.filter { $0.id != 0 && $0.state != nil }.map(\.key) }
+
     /// Where the threshold comes from.
     private func budgetMembers(_ local: Int, _ extra: UnsafeMutablePointer<StreamExtra>) -> [JSONValue.Member] {
         let seconds = Double(extra.pointee.budgetSeconds)
@@ -103,8 +107,8 @@ extension ShardWatch {
             report.intervalSeconds == 0
             ? "the built-in threshold until the interval between readings is known"
             : report.readingsCounted < between
-                ? "from \(Int64(report.readingsCounted)) readings where the budget is one alarm in \(Int64(between)): partly from what is usual for streams, on the safe side"
-                : "from what \(Int64(report.readingsCounted)) readings would have raised"
+                ? "from \(Int64(saturating: report.readingsCounted)) readings where the budget is one alarm in \(Int64(saturating: between)): partly from what is usual for streams, on the safe side"
+                : "from what \(Int64(saturating: report.readingsCounted)) readings would have raised"
         return [
             .init("budget_seconds", .number(seconds)), .init("budget_shared_by", .integer(shared)),
             .init("threshold_reason", .string(reason)),

@@ -270,7 +270,7 @@ public struct ShardWatch: ~Copyable {
         extra.pointee.readings += 1
         extra.pointee.lastTime = entry.time
         let silence = extra.pointee.silenceMax(after: policies[policy].policy.staleAfter, min: self.settings.staleMin)
-        deadlines[local] = silence > Int64.max - entry.clock ? .max : entry.clock + silence
+        deadlines[local] = entry.clock.later(by: silence)
         nextScan = min(nextScan, deadlines[local])
         if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
         if let observer { observer(entry, verdict) }
@@ -316,10 +316,10 @@ public struct ShardWatch: ~Copyable {
             let kept = channelExtra(slots[local].channels[Int(channel.index)])
             kept.pointee.lastTime = entry.time
             kept.pointee.lastValue = channel.value
-            kept.pointee.expected = Float(channel.expected)
-            kept.pointee.bandLow = Float(channel.bandLow)
-            kept.pointee.bandHigh = Float(channel.bandHigh)
-            kept.pointee.recent[place] = Float(channel.value)
+            kept.pointee.expected = Float(finite: channel.expected)
+            kept.pointee.bandLow = Float(finite: channel.bandLow)
+            kept.pointee.bandHigh = Float(finite: channel.bandHigh)
+            kept.pointee.recent[place] = Float(finite: channel.value)
         }
     }
 
@@ -426,7 +426,7 @@ public struct ShardWatch: ~Copyable {
         deadlines[local] = .max
         blocks[local / StreamNumber.perBlock].pendingWrites = 2
         let usual = extra.pointee.meanGap * 1e-9
-        let time = extra.pointee.lastTime.addingReportingOverflow(silence).partialValue
+        let time = extra.pointee.lastTime.later(by: silence)
         let action = begin(.stale, .warning, local, time) {
             AlertFacts(
                 channels: [], reason: Wording.stale(silentFor: Double(silence) * 1e-9, usual: usual), contributions: [], evidence: [],

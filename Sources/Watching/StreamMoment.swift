@@ -95,7 +95,17 @@ struct StreamMoment: BitwiseCopyable {
             let line = verdict.channels[index]
             largest = line.contribution
             channel = line.index
-            (observed, expected, bandLow, bandHigh) = (line.value, Float(line.expected), Float(line.bandLow), Float(line.bandHigh))
+            (observed, expected, bandLow, bandHigh) = (
+                line.value, Float(finite: line.expected), Float(finite: line.bandLow), Float(finite: line.bandHigh)
+            )
         }
+    }
+}
+
+extension Float {
+    /// The nearest number that is finite; what is kept for people is never printed as infinite when it was not.
+    init(finite value: Double) {
+        let narrow = Float(value)
+        self = narrow.isInfinite && value.isFinite ? (value < 0 ? -.greatestFiniteMagnitude : .greatestFiniteMagnitude) : narrow
     }
 }

@@ -1,4 +1,5 @@
 import Detection
+import TimeSeries
 
 /// What is kept per channel beside the detector's block: plain bytes, behind it in the same slab block.
 struct ChannelExtra {
@@ -56,7 +57,7 @@ struct StreamExtra {
     /// Learns from the fleet time since the reading before.
     mutating func observe(clock: Int64) {
         if readings > 0 {
-            let gap = Double(max(0, clock - lastClock))
+            let gap = Double(max(0, clock.since(lastClock)))
             meanGap += (gap - meanGap) / Double(min(readings, 64))
             longestGap = max(gap, longestGap * (1 - 1.0 / 512))
         }

@@ -23,7 +23,7 @@ enum LagReference {
             var waiting = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
             _ = poll(&waiting, 1, 10_000)
             defer { for queue in queues { queue.close() } }
-            guard let client = UnixSocket.accept(fd) else { return }
+            guard case .connected(let client) = UnixSocket.accept(fd) else { return }
             _ = fcntl(client, F_SETFL, fcntl(client, F_GETFL) & ~O_NONBLOCK)
             var buffer = [UInt8](repeating: 0, count: 1 << 16)
             while case .bytes(let count) = buffer.withUnsafeMutableBytes({ readOnce(client, into: $0) }) {

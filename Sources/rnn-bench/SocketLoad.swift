@@ -160,7 +160,7 @@ final class ForwardServer: BatchCourier, @unchecked Sendable {
             if pthread_getcpuclockid(pthread_self(), &id) == 0 { clock.withLock { $0 = id } }
             let intake = Intake(
                 limits: IntakeLimits(), totals: IngestTotals(), nextSequence: 1, seed: 1, courier: self, isIgnored: { _ in false })
-            try? server.run(sources: [.listener(listener, name: "bench")], intake: intake, producers: [:])
+            try? server.run(sources: [.listener(listener, name: "bench")], intake: intake, producers: [])
         }
         while clock.withLock({ $0 }) == nil { Clocks.sleep(nanoseconds: 100_000) }
     }

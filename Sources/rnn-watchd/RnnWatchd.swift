@@ -87,7 +87,7 @@ struct RnnWatchd: ParsableCommand {
                 return
             }
             if check {
-                _ = try options.configuration()
+                try options.checkSystem(try options.configuration())
                 print("\(config ?? "the default configuration") is fine")
                 return
             }

@@ -1,6 +1,7 @@
 import Control
 import Glibc
 import Platform
+import Readings
 
 /// Lines of a file or a pipe, from the first that is not acknowledged on; what is acknowledged is forgotten.
 ///
@@ -22,6 +23,10 @@ struct LineWindow {
     /// Pieces that were forgotten.
     private var forgotten = 0
     private var carry: [UInt8] = []
+    /// Of the lines of forgotten pieces.
+    private var checksum: UInt32 = 0
+    /// The longest line that the daemon takes whole; known after the greeting.
+    private var lineBytesTaken = Int.max
     private var bytesRead = 0
     private(set) var linesRead = 0
     private(set) var isAtEnd = false
@@ -96,6 +101,56 @@ struct LineWindow {
         bytesRead += count
     }
 
+    /// The checksum after the first `lines` of a piece that comes next.
+    private func summed(_ piece: Piece, lines: Int) -> UInt32 {
+        piece.bytes.withUnsafeBufferPointer { bytes in
+            var (sum, start) = (checksum, 0)
+            for end in piece.ends[..<lines] {
+                sum = LineChecksum.adding(UnsafeBufferPointer(rebasing: bytes[start..<(end - 1)]), to: sum, lineBytesMax: lineBytesTaken)
+                start = end
+            }
+            return sum
+        }
+    }
+
+    /// Whether the first `line` lines are those that the daemon has. false: they are others, or there are fewer; then nothing is lost of a
+    /// file, and of a pipe nothing within `bytesMax`.
+    /// - Parameters: `stored`: the daemon's checksum of them; nil: it does not know; `lineBytesTaken`: its `line_bytes_max`.
+    mutating func begins(with line: Int, checksum stored: UInt32?, lineBytesTaken: Int) throws -> Bool {
+        if lineBytesTaken != self.lineBytesTaken, forgotten > 0, isFile { try rewind() }
+        self.lineBytesTaken = lineBytesTaken
+        guard line > 0 else { return true }
+        guard let stored else { return false }
+        if line < firstLine {
+            guard isFile else { return true }
+            try rewind()
+        }
+        while linesRead < line && !isAtEnd {
+            if isFile || pieces.reduce(0, { $0 + $1.bytes.count }) >= LineWindow.bytesMax { forget(through: line) }
+            try read()
+        }
+        guard linesRead >= line else { return false }
+        if isFile { forget(through: line) }
+        var sum = checksum
+        var left = line - firstLine
+        for piece in pieces where left > 0 {
+            let count = min(left, piece.ends.count)
+            let before = checksum
+            checksum = sum
+            sum = summed(piece, lines: count)
+            checksum = before
+            left -= count
+        }
+        return sum == stored
+    }
+
+    /// Back to the first line of a file.
+    private mutating func rewind() throws {
+        guard lseek(descriptor, 0, SEEK_SET) == 0 else { throw PlatformError.last("read again", name) }
+        (pieces, carry, bytesRead, linesRead, isAtEnd, forgotten, place) = ([], [], 0, 0, false, 0, (0, 0))
+        checksum = 0
+    }
+
     /// Goes on after `line` lines, wherever it was; reads as far as that.
     /// - Errors: the input has not so many lines, or they are gone already.
     mutating func seek(after line: Int, producer: String) throws {
@@ -106,6 +161,7 @@ struct LineWindow {
                 )
             }
             (pieces, carry, bytesRead, linesRead, isAtEnd, forgotten) = ([], [], 0, 0, false, 0)
+            checksum = 0
         }
         while linesRead < line && !isAtEnd {
             forget(through: line)
@@ -126,6 +182,7 @@ struct LineWindow {
     mutating func forget(through line: Int) -> Int {
         var count = 0
         while count < pieces.count, pieces[count].firstLine + pieces[count].ends.count <= line { count += 1 }
+        for piece in pieces[..<count] { checksum = summed(piece, lines: piece.ends.count) }
         pieces.removeFirst(count)
         forgotten += count
         guard let piece = pieces.first else { return bytesRead }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Control
 import Glibc
+import Models
 import Platform
 import Readings
 import Store
@@ -16,18 +17,36 @@ struct Backup: ParsableCommand {
     @OptionGroup var target: TargetOptions
 
     func run() throws {
-        guard !Files.exists(file) else { throw ControlError.failed("cannot back up to \(file): it exists") }
         let full = file.hasPrefix("/") ? file : (Files.currentDirectory() + "/" + file)
-        _ = try target.ask("backup", .object(["file": .string(full)])) { reader in
-            try reader.backup(to: full)
-            return .bool(true)
-        }
-        guard Files.exists(full) else {
-            throw ControlError.failed(
-                "cannot find \(full): the daemon wrote it into a directory of its own (its service is sealed); as root use: rnnctl --state-dir /var/lib/rnn-watchd backup \(file)"
-            )
+        if let directory = target.stateDir {
+            let path = try TargetOptions.database(directory)
+            guard !Files.isInside(full, directory) else { throw Backups.inside(full, directory) }
+            try StoreReader(path: path).backup(to: full)
+        } else {
+            try copy(from: try ControlClient(path: target.controlSocket ?? TargetOptions.standardSocket), to: full)
         }
         FileOutput.error("backed up to \(file) (\(Files.size(file)) bytes)")
+    }
+
+    /// The daemon makes a copy without a name and reads it out; the file is written here, with the rights of whoever asks.
+    private func copy(from client: borrowing ControlClient, to path: String) throws {
+        let making = try NewFile.beside(path)
+        let begun = try client.ask("backup.begin")
+        guard let id = begun["id"], let size = begun["size"]?.integerValue else { throw ControlError.failed("the daemon made no copy") }
+        var (offset, checksum) = (Int64(0), UInt32(0))
+        while offset < size {
+            let piece = try client.ask("backup.read", .object(["id": id, "offset": .integer(offset)]))
+            guard let bytes = piece["data"]?.text.flatMap(Base64.decode), !bytes.isEmpty else {
+                throw ControlError.failed("the daemon's copy ended at byte \(offset) of \(size)")
+            }
+            try writeAll(making.file.raw, bytes, object: path)
+            checksum = CRC32C.checksum(bytes, before: checksum)
+            offset += Int64(bytes.count)
+            if piece["checksum"].map({ $0.integerValue != Int64(checksum) }) ?? (offset >= size) {
+                throw ControlError.failed("the bytes of the copy were damaged on their way")
+            }
+        }
+        try making.publish(at: path)
     }
 }
 
@@ -70,8 +89,9 @@ struct Restore: ParsableCommand {
             throw ControlError.failed("cannot restore \(file): it has the problems above")
         }
         let path = directory + "/" + Daemon.databaseName
-        let copy = path + ".restored"
+        let copy = path + Daemon.restoringSuffix
         Files.remove(copy)
+        NewFile.removeLeftovers(in: directory)
         try StoreReader(path: file).backup(to: copy)
         Files.adoptOwner(copy, of: directory)
         // A kill at any place leaves the old database under its name or the new one, never none: a daemon that starts then
@@ -81,14 +101,13 @@ struct Restore: ParsableCommand {
             do { try StoreWriter(path: path, durability: .always, now: Clocks.wall()).compact() } catch {
                 FileOutput.error("the database that was there is kept as it is: \(error)")
             }
-            for suffix in ["", "-wal"] {
+            for suffix in ["", "-wal", ".displaced"] {
                 Files.remove(path + ".before" + suffix)
                 guard !Files.exists(path + suffix) || link(path + suffix, path + ".before" + suffix) == 0 else {
                     throw PlatformError.last("keep", path + suffix)
                 }
             }
-            Files.remove(path + "-wal")
-            Files.remove(path + "-shm")
+            for suffix in ["-wal", "-shm", ".displaced"] { Files.remove(path + suffix) }
         }
         try Files.put(copy, at: path)
         _ = consume lock

@@ -28,7 +28,7 @@ struct Rnnctl: ParsableCommand {
             """, version: Version.text,
         subcommands: [
             Alerts.self, Explain.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Metrics.self, Checkpoints.self,
-            Send.self,
+            Send.self, Producers.self,
             Score.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,

@@ -10,7 +10,8 @@ struct Send: ParsableCommand {
         abstract: "Send a file of lines with acknowledgement: resumes exactly after any interruption.",
         discussion: """
             Opens with `#!producer NAME`; the daemon answers `ok N`: it has stored N lines of that producer. Lines after that are sent, and the \
-            command ends when the last one is acknowledged. Run again with the same name and file after a crash on either side, it goes on where it was. \
+            command ends when the last one is acknowledged. It also asks for a checksum of those lines: a rotated file, whose lines are others, is \
+            sent as another producer (NAME~2, NAME~3 ...). Run again with the same name and file after a crash on either side, it goes on where it was. \
             A file that has grown meanwhile is sent from where it had ended. A pipe is sent as it comes; at most 64 MB wait in memory.
 
             EXAMPLES
@@ -49,13 +50,15 @@ struct Send: ParsableCommand {
         var lines = try LineWindow(file: file)
         let first = try lines.first()
         let name = producer ?? Send.name(file: file, firstLine: first)
-        var sender = Sender(lines: lines, producer: name, quiet: quiet)
+        var sender = Sender(lines: lines, producer: name, mayRename: producer == nil, quiet: quiet)
         var failures = 0
         while true {
             let before = sender.acknowledged
             do {
                 try sender.attempt(path: ingestSocket)
                 return sender.finish()
+            } catch is OtherLines {
+                try sender.rename()
             } catch let error as PlatformError where error.code == EACCES || error.code == EPERM {
                 // Waiting does not help.
                 throw ControlError.forbidden(
@@ -80,10 +83,18 @@ extension ControlError {
     fileprivate var isUnreachable: Bool { if case .unreachable = self { true } else { false } }
 }
 
+/// The daemon has other lines under the name than the input has.
+private struct OtherLines: Error {}
+
 /// One input on its way. Lines are numbered from 1.
 private struct Sender {
     private var lines: LineWindow
-    private let producer: String
+    private let name: String
+    private let mayRename: Bool
+    /// Of the inputs of this name, the first is 1.
+    private var generation = 1
+    private static let generationsMax = 10_000
+    private var producer: String { generation == 1 ? name : "\(name)~\(generation)" }
     private let quiet: Bool
     private(set) var acknowledged = 0
     private var acknowledgedBytes = 0
@@ -96,14 +107,25 @@ private struct Sender {
     /// Refused lines that are shown; more are counted.
     private static let refusalsShown = 20
 
-    init(lines: LineWindow, producer: String, quiet: Bool) {
-        (self.lines, self.producer, self.quiet) = (lines, producer, quiet)
+    init(lines: LineWindow, producer: String, mayRename: Bool, quiet: Bool) {
+        (self.lines, name, self.mayRename, self.quiet) = (lines, producer, mayRename, quiet)
+    }
+
+    /// Takes the next name, as another input has this one.
+    mutating func rename() throws {
+        // Once something was sent under a name, the input itself was changed: nobody knows what it is now.
+        guard mayRename, generation < Sender.generationsMax, known == nil else {
+            throw ControlError.failed(
+                "cannot send as \(producer): the daemon has other lines of it than there are; is it another file? then give it another --producer"
+            )
+        }
+        generation += 1
     }
 
     /// Connects, learns where to go on, sends the rest while it reads acknowledgements. Returns when all is acknowledged.
     mutating func attempt(path: String) throws {
         let socket = try UnixSocket.connect(path: path)
-        try writeAll(socket.raw, Array("#!producer \(producer)\n".utf8), object: path)
+        try writeAll(socket.raw, Array("#!producer \(producer) checksum\n".utf8), object: path)
         var input: [UInt8] = []
         var hasGreeting = false
         while !(hasGreeting && lines.isAtEnd && acknowledged >= lines.linesRead) {
@@ -151,12 +173,17 @@ private struct Sender {
         let said = input[..<end].split(separator: 10).map { String(decoding: $0, as: UTF8.self) }
         input.removeFirst(end + 1)
         for text in said {
-            if text.hasPrefix("ok "), let sequence = Int(text.dropFirst(3)) {
+            let words = text.split(separator: " ")
+            if words.count > 1, words[0] == "ok", let sequence = Int(words[1]) {
                 if !hasGreeting {
+                    let stored = words.count > 2 ? UInt32(words[2], radix: 16) : nil
+                    let taken = words.count > 3 ? Int(words[3]) : nil
+                    guard try lines.begins(with: sequence, checksum: stored, lineBytesTaken: taken ?? .max) else { throw OtherLines() }
                     // What the daemon has counts, not what was acknowledged once: its state may be that of a backup.
                     hasGreeting = true
                     try lines.seek(after: sequence, producer: producer)
                     acknowledged = sequence
+                    if known == nil, generation > 1 { tell("other lines were sent under this name: this is producer \(producer)") }
                     if known == nil, sequence > 0 { tell("going on after line \(sequence) of producer \(producer)") }
                     known = known ?? sequence
                 }

@@ -149,7 +149,7 @@ struct Moment: ExpressibleByArgument {
     let nanoseconds: Int64
     init?(argument: String) {
         if let span = try? TimeSpan(parsing: argument) {
-            nanoseconds = Clocks.wall() - span.nanoseconds
+            nanoseconds = Clocks.wall().earlier(by: span.nanoseconds)
         } else if let time = TimeText.parse(argument) {
             nanoseconds = time
         } else {

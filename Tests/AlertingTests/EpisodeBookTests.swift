@@ -1,4 +1,4 @@
-import Alerting
+@testable import Alerting
 import Testing
 
 private let rules = EpisodeRules(closeAfter: 100, quietReadingsMin: 3)
@@ -176,5 +176,26 @@ private final class Bench {
         #expect(Wording.allStale(streams: 1, silentFor: 60) == "no reading for 60 s")
         #expect(Wording.allStale(streams: 7, silentFor: 60) == "no reading from any of 7 streams for 60 s")
         #expect(Wording.stuck("flow", value: 12.3456) == "flow repeats 12.35 far longer than it ever did")
+    }
+}
+
+@Suite struct NumberTests {
+    @Test(arguments: [1e39, -1e39, 1.797e308, 5e-324, 1e-200, 1e9, 123.456, 0])
+    func `a finite number is never printed as infinite or as another one`(number: Double) throws {
+        let text = Wording.short(number)
+        let read = try #require(Double(text), "\(text)")
+        #expect(abs(read - number) <= 1e-3 * abs(number), "\(text)")
+    }
+
+    @Test func `moments of any two centuries close an alert, and none is a trap`() {
+        var book = EpisodeBook(rules: EpisodeRules(closeAfter: 60_000_000_000, quietReadingsMin: 2))
+        func step(_ time: Int64, _ score: Double) -> AlertAction? {
+            book.scored(
+                stream: 1, time: time, score: score, threshold: 5, isAlarm: score > 5, observed: nil, identify: { ("id", "s") },
+                facts: { AlertFacts(channels: [], reason: "", contributions: [], evidence: [], context: []) })
+        }
+        #expect(step(.min + 1, 9)?.transition == .opened)
+        let later = (0..<3).compactMap { step(1_760_000_000_000_000_000 + $0, 0)?.transition }
+        #expect(later == [.closed])
     }
 }

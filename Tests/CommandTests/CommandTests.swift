@@ -155,7 +155,7 @@ private func accounted(_ status: JSONValue) -> Int64 {
     @Test(arguments: [
         [], ["alerts"], ["alerts", "query"], ["alerts", "show"], ["streams"], ["streams", "list"], ["streams", "show"], ["status"],
         ["checkpoints"], ["checkpoints", "list"], ["checkpoints", "write"], ["send"], ["score"], ["simulate"], ["simulate-report"],
-        ["sample"], ["backup"], ["check"], ["restore"],
+        ["sample"], ["backup"], ["check"], ["restore"], ["producers"], ["producers", "list"], ["producers", "forget"],
     ])
     func `every command has help with examples`(command: [String]) throws {
         let shop = Workshop()

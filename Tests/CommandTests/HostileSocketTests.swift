@@ -66,6 +66,36 @@ import Testing
         #expect(shop.outcome(daemon, name: "daemon").status == 0)
     }
 
+    @Test func `out of descriptors the daemon rests, says so, stores, answers, and goes on when there is room`() throws {
+        let shop = Workshop()
+        let daemon = try shop.daemon()
+        func pid(_ name: String) -> String { "/proc/\(daemon.processIdentifier)/\(name)" }
+        let open = try FileManager.default.contentsOfDirectory(atPath: pid("fd")).count
+        let limit = Process()
+        limit.executableURL = URL(fileURLWithPath: "/usr/bin/prlimit")
+        limit.arguments = ["--pid", "\(daemon.processIdentifier)", "--nofile=\(open + 6):\(open + 6)"]
+        try limit.run()
+        limit.waitUntilExit()
+        try #require(limit.terminationStatus == 0)
+        let clients = try (0..<20).map { _ in try UnixSocket.connect(path: shop.directory + "/i").release() }
+        for (index, client) in clients.enumerated() { try writeAll(client, Array("s\(index) v=1\n".utf8), object: "test") }
+        usleep(500_000)
+        func processor() throws -> Int {
+            let fields = try String(contentsOfFile: pid("stat"), encoding: .utf8).split(separator: ")").last?.split(separator: " ") ?? []
+            return (Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0)
+        }
+        let before = try processor()
+        usleep(2_000_000)
+        #expect(try processor() - before < 50, "hundredths of a second of processor in two seconds")
+        let log = try String(contentsOfFile: shop.directory + "/daemon.err", encoding: .utf8)
+        #expect(log.contains("no descriptor for another client"), "\(log)")
+        for client in clients { close(client) }
+        let status = try answer(shop, lines: 20)
+        #expect(status["lines_received"]?.integerValue == 20 && (status["descriptors_out"]?.integerValue ?? 0) > 0, "\(status.compact)")
+        kill(daemon.processIdentifier, SIGTERM)
+        #expect(shop.outcome(daemon, name: "daemon").status == 0)
+    }
+
     /// The status once so many lines were received.
     private func answer(_ shop: Workshop, lines: Int64) throws -> JSONValue {
         var status = JSONValue.null

@@ -106,6 +106,64 @@ private func ends(_ kind: Key.Kind) -> (inside: [String], outside: [String]) {
         #expect(configuration.differences(from: Configuration()).map(\.name) == ["shards"])
     }
 
+    @Test func `settings that do not fit one another are told together`() throws {
+        let long = "/tmp/" + String(repeating: "x", count: 103)
+        let text = """
+            state_dir = ""
+            ingest_socket = "\(long)"
+            ingest_datagram_socket = "/run/x/../x/a"
+            control_socket = "/run//x/./../x/a"
+            metrics_file = "/rnn-watchd.db"
+            """
+        let told = try Configuration(toml: text, file: "f").misfits(file: "f").map(\.message)
+        #expect(
+            told == [
+                "state_dir: got \"\", expected a directory", "ingest_socket: got a path of 108 bytes, expected at most 107",
+                "control_socket: got the path of ingest_datagram_socket, expected one of its own",
+                "metrics_file: got a file of the daemon itself, expected one of its own",
+            ])
+        #expect(Configuration().misfits(file: "").isEmpty)
+    }
+
+    @Test func `a zero byte is an error with its place, and what follows is never left out in silence`() {
+        let found = problems("streams_max = 5\nstuck = \0true\nstrems_max = 1\n")
+        #expect(found.map(\.line) == [2] && found.map(\.column) == [9] && found.first?.message == "got a zero byte, expected text")
+        #expect(problems("# \0\nshards = 99").count == 1)
+    }
+
+    @Test(arguments: ["1e-300/week", "1e300/s", "inf/s", "nan/s", "0/s", "-1/d", "1/0s", "1e-30/292y", "1e9/ns"])
+    func `a rate that no arithmetic holds is refused`(text: String) {
+        var configuration = Configuration()
+        let isTaken = configuration.set("false_alarms", to: text) || configuration.set("false_alarms_host", to: text)
+        #expect(!isTaken)
+    }
+
+    @Test func `a budget of bytes is bounded`() {
+        var configuration = Configuration()
+        for text in ["9000000000GiB/ns", "1GB/ns", "1B/292y", "1GB/0s"] {
+            let isTaken = configuration.set("write_budget", to: text)
+            #expect(!isTaken, "\(text)")
+        }
+        let isTaken = configuration.set("write_budget", to: "1GB/h")
+        #expect(isTaken && configuration.number("write_budget") == 24_000_000_000)
+    }
+
+    @Test func `every duration, size and count refuses what is out of its bounds`() {
+        for key in Key.all {
+            var configuration = Configuration()
+            for text in [
+                "9223372036854775807", "9223372036854775808", "-1", "1e300", "292years", "293years", "99999999999999999999y", "8EiB",
+                "9007199254740993GiB", "777777", "-7", "0x10", "1e18s",
+            ] where configuration.set(key.name, to: text) {
+                switch key.kind {
+                case .count(let range), .duration(let range), .size(let range): #expect(range.contains(configuration.number(key.name)))
+                case .mode: #expect((0...0o777).contains(configuration.number(key.name)))
+                default: break
+                }
+            }
+        }
+    }
+
     static let sizes: [(String, Int64?)] = [
         ("64KiB", 65_536), ("50MB", 50_000_000), ("1 gib", 1_073_741_824), ("7", nil), ("", nil), ("-1KB", nil), ("1XB", nil),
         ("99999999999GiB", nil), ("1.5KiB", 1536),

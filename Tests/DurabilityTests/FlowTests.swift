@@ -123,6 +123,16 @@ struct FlowTests {
         #expect(names.contains { $0 == ("stream_turn", Int64(turn)) } && names.contains { $0 == ("last_stream", 300) })
     }
 
+    @Test func `a batch that brings new streams weighs as much more as they cost`() {
+        let pool = pool(queue(), fullMax: 4)
+        let batch = pool.borrow()
+        for id in 1...UInt32(BatchPool.newPerFull) { batch.notes.append(.stream(id: id, key: [97])) }
+        pool.deliver(batch)
+        #expect(pool.fill > 0.25 && pool.fill < 0.26, "as one full batch of four, and the least that any batch weighs: \(pool.fill)")
+        pool.giveBack(batch)
+        #expect(pool.fill == 0, "what was taken is given back")
+    }
+
     @Test func `lag percentiles are upper edges of their bins, of the last minute`() {
         var lags = LagHistogram()
         let second: Int64 = 1_000_000_000

@@ -162,7 +162,7 @@ final class Running: @unchecked Sendable {
         Thread { [self, options] in
             let intake = Intake(
                 limits: options.intake, totals: IngestTotals(), nextSequence: 1, seed: 7, courier: book, isIgnored: { _ in false })
-            try? server.run(sources: given, intake: intake, producers: [:])
+            try? server.run(sources: given, intake: intake, producers: [])
             ended.signal()
         }.start()
     }

@@ -73,6 +73,66 @@ struct ONNXTests {
         #expect(message(renamed("hidden_size", "hidden_sise")) == "no error")  // the size follows from R as well
     }
 
+    @Test("whole numbers of any size in a graph are an error or a model, never a trap")
+    func hugeNumbers() throws {
+        let model = try RecurrentModel(cell: .gru, inputSize: 1, hiddenSize: 2, outputSize: 1, seed: 3)
+        let bytes = try ONNX.writeModel(model)
+        // `hidden_size` with a wider number: every length around it grows.
+        for number in [0, -1, 1 << 31, 1 << 61, 1 << 62, Int.max, Int.min] {
+            var node = ProtobufWriter()
+            for name in ["x", "W", "R"] { node.string(1, name) }
+            node.string(2, "y")
+            node.string(4, "GRU")
+            node.message(5) {
+                $0.string(1, "hidden_size")
+                $0.integer(3, number)
+                $0.integer(20, 2)
+            }
+            #expect(message(graph(node.bytes, [("W", [1, 12, 2]), ("R", [1, 12, 4])])).contains("\(number)"), "\(number)")
+            for (operation, attribute) in [
+                ("Slice", "starts"), ("Gather", "axis"), ("Squeeze", "axes"), ("Transpose", "perm"), ("Concat", "axis"),
+            ] {
+                var node = ProtobufWriter()
+                for name in ["x", "W"] { node.string(1, name) }
+                node.string(2, "y")
+                node.string(4, operation)
+                node.message(5) {
+                    $0.string(1, attribute)
+                    $0.integer(attribute == "axis" ? 3 : 8, number)
+                    $0.integer(20, attribute == "axis" ? 2 : 7)
+                }
+                node.message(5) {
+                    $0.string(1, "ends")
+                    $0.integer(8, number)
+                    $0.integer(20, 7)
+                }
+                #expect(message(graph(node.bytes, [("W", [2, 2])])) != "no error")
+            }
+        }
+        #expect(message(bytes) == "no error")
+    }
+
+    /// A model file of one node with float constants of these shapes.
+    private func graph(_ node: [UInt8], _ constants: [(name: String, shape: [Int])]) -> [UInt8] {
+        var file = ProtobufWriter()
+        file.integer(1, 8)
+        file.message(7) { graph in
+            graph.data(1, node)
+            graph.string(2, "g")
+            for (name, shape) in constants {
+                graph.message(5) { tensor in
+                    for size in shape { tensor.integer(1, size) }
+                    tensor.integer(2, 1)
+                    tensor.string(8, name)
+                    tensor.data(9, [UInt8](repeating: 0, count: 4 * shape.reduce(1, *)))
+                }
+            }
+            graph.message(11) { $0.string(1, "x") }
+            graph.message(12) { $0.string(1, "y") }
+        }
+        return file.bytes
+    }
+
     private func message(_ bytes: [UInt8]) -> String {
         do { _ = try ONNX.readModel(bytes) } catch { return "\(error)" }
         return "no error"

@@ -178,6 +178,11 @@ struct SafetensorsTests {
         let huge = "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,16]}}"
         #expect(error(file(huge, data: 16)).contains("impossible shape"))
         #expect(error(file(String(repeating: "[", count: 5000))).contains("nested"))
+        let beside = "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}"
+        #expect(error(file(beside)).contains("impossible shape"))
+        let over =
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}"
+        #expect(error(file(over, data: 12)).contains("got tensor 'b' from byte 4 on, expected 8, where 'a' ends"))
         let twice = "\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}"
         #expect(error(file("{\(twice),\(twice)}")).contains("twice"))
     }

@@ -111,6 +111,83 @@ private final class Place {
         #expect(throws: PlatformError.self) { _ = try Files.read(path, bytesMax: 199_999) }
     }
 
+    @Test func `a link at the place of a new file is not followed, and a device or a pipe is not replaced`() throws {
+        let place = Place()
+        let (path, target) = (place.path + "/f", place.path + "/target")
+        try Files.replace(target, with: Array("precious".utf8))
+        #expect(symlink(target, path + ".new") == 0 && symlink(target, path) == 0)
+        try Files.replace(path, with: [1], isPublic: true)
+        #expect(try Files.read(path) == [1] && Files.read(target) == Array("precious".utf8))
+        #expect(mkfifo(place.path + "/pipe", 0o600) == 0)
+        #expect(throws: PlatformError.self) { try Files.replace(place.path + "/pipe", with: [1]) }
+        var status = stat()
+        #expect(lstat(place.path + "/pipe", &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+        #expect(throws: PlatformError.refused(verb: "replace", object: "/dev/null", reason: "got a device, expected a regular file")) {
+            try Files.replace("/dev/null", with: [1])
+        }
+    }
+
+    @Test func `a lock is never taken through a link`() throws {
+        let place = Place()
+        try Files.replace(place.path + "/target", with: Array("precious".utf8))
+        #expect(symlink(place.path + "/target", place.path + "/lock") == 0)
+        #expect(throws: PlatformError.self) { _ = try DirectoryLock(path: place.path + "/lock") }
+        #expect(try Files.read(place.path + "/target") == Array("precious".utf8))
+    }
+
+    @Test func `a new file appears complete under a free name, is its owner's alone, and a killed one leaves nothing for good`() throws {
+        let place = Place()
+        let path = place.path + "/f"
+        let making = try NewFile.beside(path)
+        try writeAll(making.file.raw, [1, 2], object: path)
+        #expect(!Files.exists(path))
+        // As after a kill: nobody holds its lock.
+        let left = place.path + "/.rnn-watchd-partial-left"
+        try Files.replace(left, with: [3])
+        NewFile.removeLeftovers(in: place.path)
+        #expect(!Files.exists(left) && Files.exists(making.temporary), "the one that is being made stays")
+        try making.publish(at: path)
+        var status = stat()
+        #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+        #expect(throws: PlatformError.self) { _ = try NewFile.beside(path) }
+        let late = try NewFile(in: place.path)
+        let temporary = late.temporary
+        do {
+            try late.publish(at: path)
+            Issue.record("took the place of another")
+        } catch { #expect("\(error)".contains("it exists; it was left alone")) }
+        #expect(try Files.read(path) == [1, 2] && !Files.exists(temporary))
+    }
+
+    @Test func `what lies inside a directory is known through links`() throws {
+        let place = Place()
+        try Files.makeDirectory(place.path + "/state/sub")
+        #expect(symlink(place.path + "/state", place.path + "/link") == 0)
+        for inside in ["/state/x", "/state/sub/x", "/link/x", "/link/sub/../x"] {
+            #expect(Files.isInside(place.path + inside, place.path + "/state"), "\(inside)")
+        }
+        for outside in ["/x", "/link/../x", "/state2/x"] {
+            #expect(!Files.isInside(place.path + outside, place.path + "/state"), "\(outside)")
+        }
+    }
+
+    @Test func `what a process crashed on is known to those after it, what it was killed in is not`() throws {
+        let place = Place()
+        let path = place.path + "/crash"
+        func mark(_ kind: UInt64, _ number: UInt64, crashed: UInt32) -> [UInt8] {
+            var bytes = [kind, number].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
+            bytes += [0, 0, 0, 0] + (0..<4).map { UInt8(truncatingIfNeeded: crashed >> (8 * $0)) }
+            return bytes
+        }
+        let none = [UInt8](repeating: 0, count: 24)
+        try Files.replace(path, with: none + mark(1, 41, crashed: 0))
+        #expect(CrashMarks.open(path) == nil && !CrashMarks.ended(.journal, 41))
+        try Files.replace(path, with: none + mark(1, 41, crashed: 1))
+        #expect(CrashMarks.open(path) == "replaying journal row 41" && CrashMarks.ended(.journal, 41) && !CrashMarks.ended(.journal, 42))
+        #expect(CrashMarks.open(path) == nil && CrashMarks.ended(.journal, 41), "still known at the start after that")
+        #expect(!CrashMarks.ended(.explanation, 41))
+    }
+
     @Test func `directories are made with those above them`() throws {
         let place = Place()
         try Files.makeDirectory(place.path + "/a/b/c")

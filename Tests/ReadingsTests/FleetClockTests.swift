@@ -59,6 +59,18 @@ private func live(_ clock: inout FleetClock, from start: Int64, rounds: Int, int
         #expect(abs(lived - 1) < 0.03, "lived \(lived)")
     }
 
+    @Test("a first reading of another century does not stop the clock")
+    func firstOfLongAgo() {
+        for first: Int64 in [.min + 1, -8_500_000_000_000_000_000, -1] {
+            var clock = FleetClock()
+            clock.observe(first)
+            var time = live(&clock, from: 1_760_000_000 * second, rounds: 100, interval: second)
+            let before = clock.now
+            time = live(&clock, from: time, rounds: 100, interval: second)
+            #expect(clock.now - before >= 90 * second, "after \(first): lived \(clock.now - before)")
+        }
+    }
+
     @Test("timestamps that go back or repeat stop the clock and never turn it back; extremes do not trap")
     func backwards() {
         var clock = FleetClock()

@@ -189,9 +189,13 @@ private func alert(_ id: String, closedAt: Int64? = nil, openedAt: Int64 = 10) -
         let folder = Folder()
         let store = try writer(folder)
         for sequence: Int64 in [5, 9, 7] {
-            try store.apply([], [Acknowledgement(connection: 1, producer: "p", sequence: sequence)], receivedAt: 1)
+            try store.apply(
+                [], [Acknowledgement(connection: 1, producer: ProducerName(user: 7, name: "p"), sequence: sequence)], receivedAt: 1)
         }
-        #expect(try StoreReader(path: folder.database).producers() == ["p": 9])
+        #expect(
+            try StoreReader(path: folder.database).producers() == [
+                ProducerRecord(name: ProducerName(user: 7, name: "p"), sequence: 9, heardAt: 1)
+            ])
     }
 
     @Test("an alert that ends before it began, after a clock was set back, is stored all the same")

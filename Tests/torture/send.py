@@ -113,16 +113,24 @@ def files(bench, rng):
     # Rotated: another first line, another producer.
     bench.write(lines(600, 200))
     bench.sent(word="200 lines acknowledged, 0 refused")
-    # The same first line and fewer lines: it is not the file that was sent.
+    # The same first line and fewer lines, or as many others: it is not the file that was sent.
     bench.write(lines(0, 300))
-    bench.sent(code=1, word="is it another file?")
+    bench.sent(word="300 lines acknowledged, 0 refused")
+    bench.sent(word="300 lines acknowledged (300 of them before)")
     bench.sent("--producer", "again", word="300 lines acknowledged")
+    bench.write(lines(0, 1) + lines(900, 400))
+    bench.sent(word="other lines were sent under this name")
+    bench.sent("--producer", "again", code=1, word="is it another file?")
+    # Appended to, it goes on.
+    bench.write(lines(1300, 50), "a")
+    bench.sent(word="451 lines acknowledged (401 of them before)")
     # The last line may lack its end; nothing at all is nothing.
     bench.write(lines(800, 3).rstrip("\n"))
     bench.sent(word="3 lines acknowledged")
     bench.write("")
     bench.sent(word="0 lines acknowledged")
-    producers = bench.end(803, 0)
+    # The three lines of 800 came after those of 1350: too late.
+    producers = bench.end(500 + 100 + 200 + 450, 0)
     return f"{len(producers)} producers"
 
 

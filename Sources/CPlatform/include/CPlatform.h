@@ -37,3 +37,9 @@ int rw_pthread_set_name(const char *name);
 int rw_set_time_slice(int64_t nanoseconds);        // of the calling thread; -1 where the system does not let it
 void rw_ignore_sigpipe(void);
 int rw_open(const char *path, int flags, unsigned mode);
+/* What a thread is doing with something stored, kept in a mapped file: it is still there when the process has crashed. */
+typedef struct { volatile uint64_t kind, number; volatile int32_t thread; volatile uint32_t crashed; } rw_crash_mark;
+enum { RW_CRASH_MARKS = 4 };
+/* Maps fd (of at least RW_CRASH_MARKS marks); from then on a fatal signal in a thread sets `crashed` in that thread's mark. */
+rw_crash_mark *rw_crash_marks(int fd);
+int rw_rename_new(const char *from, const char *to);   // never over an existing file: -1 and EEXIST
