@@ -89,6 +89,7 @@ extension Engine {
             previous = x
             _ = Scalar.leastSquares(array(p, layout.covarianceAt), phi + i * n, gain + i * n, Scalar(0.9995), 0, 10, Int32(n), nil)
         }
+        c.pointee.experts.recurrentBegins(meanError: counts[0] >= 8 ? sums[0] / counts[0] : nil)
         for q in 0..<horizonCount where counts[q] >= 8 && sums[q] > 0 { c.pointee.residual[q].restart(at: sums[q] / counts[q]) }
     }
 }

@@ -9,9 +9,9 @@ import TimeSeries
 /// takes off, by which all weights return to "the same as last time".
 enum ReadoutMemory {
     /// Share of F (1 - lambda) from which on a reading is a full one.
-    static let fullShare = 0.5
+    static let fullShare = 0.25
     /// Share of the way back to "the same as last time" at each reading.
-    static let leak = 2e-5
+    static let leak = 1e-5
     /// The range that forecasts may lie in reaches beyond what the channel has shown by this share of it.
     static let margin = 0.05
 }

@@ -358,6 +358,8 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         /// What the forecast of the next reading misses, not limited; e_1 where forecasts are not blended.
         var errorNext = 0.0
         var expected = 0.0
+        /// What the readout alone expected, in the unit of the judged value; nan while it expects nothing.
+        var recurrent = Double.nan
         var spread = 0.0
         /// The range that forecasts may lie in, in the unit of the judged value; empty while there is none.
         var lowest = 0.0
@@ -406,9 +408,11 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             let w = readouts + q * n
             // The unit of the features may have moved since; what the readout adds to the newest reading has not.
             let moved = k == 1 && profile.blendsForecasts ? clipped(newestX, Normalizer.limit) - Double(phi[row + 1]) : 0
-            let guess = bounded(Double(Scalar.dot(w, phi + row, count)) + moved, range)
+            // The readout learns from what it said; what it said is believed within the range shown only.
+            let said = clipped(Double(Scalar.dot(w, phi + row, count)) + moved, 30)
+            let guess = bounded(said, range)
             out.errors[q] = x - guess
-            let learned = headError(c, q, x - guess, ageReal - Double(k), age > 20 + k)
+            let learned = headError(c, q, x - said, ageReal - Double(k), age > 20 + k)
             guard profile.blendsForecasts else {
                 Scalar.learn(w, gains + row, Scalar(learned), 1, count)
                 if k == 1 { out.expected += out.spread * guess }
@@ -416,6 +420,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             }
             Scalar.learn(w, gains + row, Scalar(learned), Scalar(1 - ReadoutMemory.leak), count)
             w[1] += Scalar(ReadoutMemory.leak * (k == 1 ? 1 : 0.9))
+            if k == 1 { out.recurrent = mean + out.spread * guess }
             if k == 1 { blend(p, value, mean, guess, clockGuess, range, hasClock, &out) }
         }
         out.errorNext = profile.blendsForecasts ? out.errorNext : out.errors[0]
@@ -570,7 +575,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
         }
         verdict.channelStorage[verdict.channelCount] = ChannelVerdict(
             index: input.index, takesPart: takesPart, isStuck: c.pointee.stuck.isStuck, value: clipped(input.value, 1e100),
-            expected: expected,
+            expected: expected, recurrent: prediction.recurrent.isNaN ? expected : prediction.recurrent - c.pointee.counter.shift,
             bandLow: low, bandHigh: high, error: standardised, contribution: 0)
         verdict.channelCount += 1
     }

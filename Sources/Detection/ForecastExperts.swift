@@ -91,6 +91,15 @@ struct ForecastExperts: BitwiseCopyable {
         last = value
     }
 
+    /// The readout is another one now, whose mean absolute error was measured; nil: not known, as good as "the same as last time".
+    mutating func recurrentBegins(meanError: Double?) {
+        let i = ForecastExpert.recurrent.rawValue
+        let last = ForecastExpert.last.rawValue
+        errors[i] = meanError.map { Float(min($0, Self.largest)) } ?? errors[last]
+        lately[i] = meanError.map { Float(min($0, Self.largest)) } ?? lately[last]
+        worse = 0
+    }
+
     /// Counts the errors of a forecast and of the reading before; true if the readout has been more than three times as wrong as
     /// the latter for `readingsMax` readings, and should begin anew. `resolution`: errors below it do not matter.
     @inline(__always)

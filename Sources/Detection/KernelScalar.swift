@@ -9,7 +9,8 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
         _ h: UnsafeMutablePointer<Self>, _ w: UnsafePointer<Self>, _ win: UnsafePointer<Self>, _ bias: UnsafePointer<Self>,
         _ leak: UnsafePointer<Self>, _ x: Self, _ n: Int32)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ full: Self, _ cap: Self,
+        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ full: Self,
+        _ cap: Self,
         _ n: Int32, _ next: UnsafePointer<Self>?
     ) -> Int32
     static func dot(_ a: UnsafePointer<Self>, _ b: UnsafePointer<Self>, _ n: Int32) -> Self
@@ -44,7 +45,8 @@ extension Float: KernelScalar {
     ) { cdk_reservoir_f32(h, w, win, bias, leak, x, n) }
     @inline(__always)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ full: Float, _ cap: Float,
+        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ full: Float,
+        _ cap: Float,
         _ n: Int32, _ next: UnsafePointer<Float>?
     ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, full, cap, n, next) }
     @inline(__always)
@@ -109,7 +111,8 @@ extension Double: KernelScalar {
     ) { cdk_reservoir_f64(h, w, win, bias, leak, x, n) }
     @inline(__always)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double, _ full: Double, _ cap: Double,
+        _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double,
+        _ full: Double, _ cap: Double,
         _ n: Int32, _ next: UnsafePointer<Double>?
     ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, full, cap, n, next) }
     @inline(__always)

@@ -10,8 +10,11 @@ public struct ChannelVerdict: BitwiseCopyable, Sendable {
     public var isStuck = false
     /// The value as judged (finite, at most 1e100 in magnitude).
     public var value: Double = 0
-    /// What the readout predicted for this reading one reading ago, in the unit of the reading; the running mean while there is no prediction.
+    /// What was predicted for this reading one reading ago (see `ForecastExpert`), in the unit of the reading; the running mean while there is
+    /// no prediction.
     public var expected: Double = 0
+    /// What the recurrent network's readout alone predicted, within the range shown; `expected` while it predicts nothing.
+    public var recurrent: Double = 0
     /// Ends of the band in which about 99 % of the readings are expected, in the unit of the reading.
     public var bandLow: Double = 0
     /// Upper end of the band.

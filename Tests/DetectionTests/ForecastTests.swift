@@ -84,7 +84,10 @@ private struct Judgement {
 @Suite("What is expected of the next reading")
 struct ForecastTests {
     @Test(
-        "On any bounded input expectations stay in the range shown, bands are no wider than it, and the error is hardly ever above that of the reading before",
+        """
+        On any bounded input expectations stay in the range shown, bands are no wider than it, and the error is hardly ever above that of \
+        the reading before
+        """,
         arguments: Life.allCases, [1, 2, 3] as [UInt64])
     private func bounded(life: Life, seed: UInt64) {
         let readings = life.readings(40_000, seed: seed)
@@ -93,7 +96,8 @@ struct ForecastTests {
             #expect(single.beyond <= 0.1, "\(profile.name), \(life.rawValue), seed \(seed): \(single.beyond) of the range beyond it")
             #expect(single.widest <= 1.2, "\(profile.name), \(life.rawValue), seed \(seed): band \(single.widest) ranges wide")
             #expect(
-                single.own <= 1.2 * single.last, "\(profile.name), \(life.rawValue), seed \(seed): \(single.own / single.last) times as wrong")
+                single.own <= 1.2 * single.last,
+                "\(profile.name), \(life.rawValue), seed \(seed): \(single.own / single.last) times as wrong")
         }
     }
 
@@ -120,15 +124,34 @@ struct ForecastTests {
         }
     }
 
-    @Test("Readouts forget nothing while a channel rests: the covariance does not wind up")
+    @Test("Features that stand still make least squares forget next to nothing, where constant forgetting winds up")
     func noWindUp() {
-        let bench = Bench(floatEngine(.standard), channels: 1)
-        let readings = Life.switching.readings(13_000, seed: 2)
-        for (i, value) in readings.enumerated() { bench.step([value], seconds: 1_700_000_000 + Double(i)) }
-        let before = bench.variances
-        for i in 0..<40_000 { bench.step([0], seconds: 1_700_013_000 + Double(i)) }
-        let after = bench.variances
-        for (a, b) in zip(before, after) { #expect(b < 3 * a + 0.01, "variance \(a) became \(b)") }
+        let n = 16
+        var random = SeededRandom(seed: 11)
+        /// Largest variance after rich features, and after the same features again and again.
+        func variances(full: Double) -> (working: Double, resting: Double) {
+            var p = [Double](repeating: 0, count: 3 * 64)
+            let diagonal: [Int] = (0..<n).map { (i: Int) -> Int in
+                let b = i / 8
+                return (b * (b + 1) / 2 + b) * 64 + 9 * (i % 8)
+            }
+            for i in diagonal { p[i] = 10 }
+            var gain = [Double](repeating: 0, count: n)
+            func largest() -> Double { diagonal.map { p[$0] }.max() ?? 0 }
+            for _ in 0..<20_000 {
+                let phi = (0..<n).map { _ in random.gaussian() }
+                _ = Double.leastSquares(&p, phi, &gain, 1 - 1 / 4000, full, 10, Int32(n), nil)
+            }
+            let working = largest()
+            let still = (0..<n).map { _ in random.gaussian() }
+            for _ in 0..<40_000 { _ = Double.leastSquares(&p, still, &gain, 1 - 1 / 4000, full, 10, Int32(n), nil) }
+            return (working, largest())
+        }
+        let constant = variances(full: 0)
+        let measured = variances(full: ReadoutMemory.fullShare * Double(n) / 4000)
+        #expect(constant.resting > 100 * constant.working, "constant forgetting is expected to wind up: \(constant)")
+        #expect(measured.resting < 4 * measured.working, "\(measured)")
+        #expect(abs(measured.working - constant.working) < 0.2 * constant.working, "rich features are forgotten as before")
     }
 
     @Test("A readout that has been far worse than the reading before for an hour of readings begins anew, and says so")
@@ -152,15 +175,6 @@ struct ForecastTests {
 }
 
 extension Bench {
-    /// Diagonal of the first channel's covariance, one element for each feature.
-    fileprivate var variances: [Double] {
-        let p = engine.array(channels[0], engine.layout.covarianceAt)
-        return (0..<engine.layout.features).map { i in
-            let b = i / 8
-            return Double(p[(b * (b + 1) / 2 + b) * 64 + 9 * (i % 8)])
-        }
-    }
-
     /// Sets the weights of the next reading's readout to nonsense.
     fileprivate func spoilReadout() {
         let w = engine.array(channels[0], engine.layout.readoutsAt)
