@@ -198,15 +198,16 @@ test-gateway:  ## what must hold of the gateway without a port, and its layout
 	swift test --package-path gateway --skip-build 2>&1 | cut -c 1-300
 
 SENDERS := out/senders
-test-gateway-senders: build gateway  ## real senders against it while both programs are killed; hostile ones; /api by schemathesis
+GATEWAY_TESTED ?= gateway/.build/debug/rnn-gateway
+test-gateway-senders: build test-gateway  ## real senders against it while both programs are killed; hostile ones; /api by schemathesis
 	@$(call apt_install,python3-venv prometheus collectd-core libyajl2)
-	@[ -x $(SENDERS)/bin/python ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
-	$(SENDERS)/bin/python gateway/Tests/senders/senders.py $(BIN)/rnn-watchd $(GATEWAY)
-	$(SENDERS)/bin/python gateway/Tests/senders/hostile.py $(BIN)/rnn-watchd $(GATEWAY)
-	$(SENDERS)/bin/python gateway/Tests/senders/api.py $(BIN)/rnn-watchd $(GATEWAY) $(BIN)/rnnctl
+	@[ -x $(SENDERS)/bin/schemathesis ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
+	$(SENDERS)/bin/python gateway/Tests/senders/senders.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)
+	$(SENDERS)/bin/python gateway/Tests/senders/hostile.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)
+	$(SENDERS)/bin/python gateway/Tests/senders/api.py $(BIN)/rnn-watchd $(GATEWAY_TESTED) $(BIN)/rnnctl
 
 bench-gateway: build gateway  ## readings a second and processor time of the gateway by protocol
-	@[ -x $(SENDERS)/bin/python ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
+	@[ -x $(SENDERS)/bin/schemathesis ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
 	$(SENDERS)/bin/python gateway/Tests/senders/load.py $(BIN)/rnn-watchd $(GATEWAY)
 
 man-gateway: gateway
