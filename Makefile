@@ -183,5 +183,57 @@ test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rs
 	@$(call apt_install,systemd-container dbus mmdebstrap)
 	Tests/systemd/run.sh $(PACKAGE).deb
 
+GATEWAY := gateway/.build/release/rnn-gateway
+GATEWAY_DEPS := libsystemd-dev zlib1g-dev pkg-config
+GATEWAY_RELEASE := -c release --static-swift-stdlib --package-path gateway
+.PHONY: gateway test-gateway test-gateway-senders man-gateway install-gateway deb-gateway demo-page bench-gateway
+gateway:  ## the network gateway and its page, into gateway/.build/release (a package of its own)
+	@$(call apt_install,$(GATEWAY_DEPS))
+	swift build $(GATEWAY_RELEASE) --product rnn-gateway
+
+test-gateway:  ## what must hold of the gateway without a port, and its layout
+	@$(call apt_install,$(GATEWAY_DEPS))
+	@swift format lint --strict -r -p gateway/Sources gateway/Tests gateway/Package.swift
+	swift build --package-path gateway --build-tests
+	swift test --package-path gateway --skip-build 2>&1 | cut -c 1-300
+
+SENDERS := out/senders
+GATEWAY_TESTED ?= gateway/.build/debug/rnn-gateway
+test-gateway-senders: build test-gateway  ## real senders against it while both programs are killed; hostile ones; /api by schemathesis
+	@$(call apt_install,python3-venv prometheus collectd-core libyajl2)
+	@[ -x $(SENDERS)/bin/schemathesis ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
+	$(SENDERS)/bin/python gateway/Tests/senders/senders.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)
+	$(SENDERS)/bin/python gateway/Tests/senders/hostile.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)
+	$(SENDERS)/bin/python gateway/Tests/senders/api.py $(BIN)/rnn-watchd $(GATEWAY_TESTED) $(BIN)/rnnctl
+
+bench-gateway: build gateway  ## readings a second and processor time of the gateway by protocol
+	@[ -x $(SENDERS)/bin/schemathesis ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
+	$(SENDERS)/bin/python gateway/Tests/senders/load.py $(BIN)/rnn-watchd $(GATEWAY)
+
+man-gateway: gateway
+	@$(call apt_install,perl)
+	@mkdir -p out/man
+	$(GATEWAY) --experimental-dump-help | docs/man/man-page.pl 8 > out/man/rnn-gateway.8
+
+install-gateway: gateway man-gateway  ## the gateway with its unit, manual and configuration below $(DESTDIR)
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(GATEWAY)
+	strip $(DESTDIR)$(PREFIX)/bin/rnn-gateway
+	@size=$$(stat -c %s $(DESTDIR)$(PREFIX)/bin/rnn-gateway); [ $$size -lt 30000000 ] || { echo "rnn-gateway has $$size bytes, expected less than 30000000" >&2; exit 1; }
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) systemd/rnn-gateway.service systemd/rnn-gateway.socket
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 out/man/rnn-gateway.8
+	install -D -m 0644 etc/rnn-gateway.toml $(DESTDIR)/etc/rnn-watchd/rnn-gateway.toml
+
+GATEWAY_PACKAGE = $(CURDIR)/out/rnn-watchd-gateway_$(VERSION)_$$(dpkg --print-architecture)
+deb-gateway: gateway  ## the Debian package of the gateway, into out
+	@$(call apt_install,debhelper lintian fakeroot dpkg-dev man-db perl)
+	@mkdir -p out
+	cd gateway && DEB_DESTDIR=$(CURDIR)/out dpkg-buildpackage -b -us -uc -nc -tc --no-pre-clean -d \
+	  --buildinfo-file=$(GATEWAY_PACKAGE).buildinfo --buildinfo-option=-u$(CURDIR)/out --changes-file=$(GATEWAY_PACKAGE).changes --changes-option=-u$(CURDIR)/out
+	lintian --allow-root --fail-on error $(GATEWAY_PACKAGE).deb
+	@ls -l $(GATEWAY_PACKAGE).deb
+
+demo-page: build gateway  ## the simulated plant live on the page: http://127.0.0.1:8087
+	@gateway/Tests/demo-page.sh $(BIN) $(GATEWAY)
+
 clean:
-	rm -rf .build out state
+	rm -rf gateway/.build .build out state

@@ -28,7 +28,7 @@ let package = Package(
     name: "rnn-watchd",
     products: [
         // What the package in gateway/ shares with the daemon.
-        .library(name: "Shared", targets: ["Control", "LineFormats", "Platform", "Tabular", "TimeSeries"]),
+        .library(name: "Shared", targets: ["Control", "LineFormats", "Platform", "Tabular", "TimeSeries"])
     ],
     dependencies: [
         // Options, help, completions and man pages from one definition.

@@ -15,10 +15,13 @@ public struct GatewayParts: Sendable {
     public let reception: Reception
     public let tally: Tally
     public let link: IngestLink?
+    public let control: any ControlPort
+    let sampler: Sampler
     let connections: ConnectionCount
 
-    public init(settings: Settings, store: any LineStore, link: IngestLink? = nil) {
-        (self.settings, self.link) = (settings, link)
+    public init(settings: Settings, store: any LineStore, control: any ControlPort, link: IngestLink? = nil) {
+        (self.settings, self.link, self.control) = (settings, link, control)
+        sampler = Sampler(control: control)
         tally = Tally()
         reception = Reception(settings: settings, store: store, tally: tally)
         connections = ConnectionCount(max: settings.connectionsMax)
@@ -27,12 +30,14 @@ public struct GatewayParts: Sendable {
 
 /// One controller a resource.
 public func buildRouter(_ parts: GatewayParts) -> Router<GatewayContext> {
-    let router = Router(context: GatewayContext.self)
+    let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
     InfluxDoor(reception: parts.reception).addRoutes(to: router)
     PrometheusDoor(reception: parts.reception).addRoutes(to: router)
     OTLPDoor(reception: parts.reception).addRoutes(to: router)
     LinesDoor(reception: parts.reception).addRoutes(to: router)
     HealthController(parts: parts).addRoutes(to: router)
+    PageController(parts: parts, control: parts.control, sampler: parts.sampler).addRoutes(to: router)
+    APIController(parts: parts, control: parts.control).addRoutes(to: router)
     return router
 }
 
@@ -40,7 +45,7 @@ public func buildRouter(_ parts: GatewayParts) -> Router<GatewayContext> {
 public func runGateway(_ settings: Settings, log: Log) async throws {
     let link = try IngestLink(path: settings.ingestSocket, name: IngestLink.uniqueName(), settings: settings, log: log)
     let thread = try link.start()
-    let parts = GatewayParts(settings: settings, store: link, link: link)
+    let parts = GatewayParts(settings: settings, store: link, control: ControlSocket(path: settings.controlSocket), link: link)
     let responder = buildRouter(parts).buildResponder()
     let quiet = Logger(label: "http") { _ in SwiftLogNoOpLogHandler() }
     let channel = HTTP1Channel(
@@ -55,8 +60,8 @@ public func runGateway(_ settings: Settings, log: Log) async throws {
         configuration: .init(
             additionalChannelHandlers: [HeadGuard(time: .nanoseconds(settings.headTimeout))],
             idleTimeout: .nanoseconds(settings.bodyTimeout),
-            httpDecoderConfiguration: .init(maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100)))
-    var services: [any Service] = []
+            httpDecoderConfiguration: .init(maxHeaderFieldSize: 64 << 10, maxHeaderListSize: 80 << 10, maxHeaderFieldCount: 100)))
+    var services: [any Service] = [parts.sampler]
     let ready = ReadyCount(settings.listen.count)
     for place in settings.listen {
         let onReady: @Sendable (any Channel) async -> Void = { _ in

@@ -52,7 +52,9 @@ public enum RemoteWrite {
                 continue
             }
             try reader.expect(type, .bytes, "a symbol")
-            guard symbols.count < symbolsMax else { throw .tooLarge(what: "symbols of the request", got: symbols.count + 1, max: symbolsMax) }
+            guard symbols.count < symbolsMax else {
+                throw .tooLarge(what: "symbols of the request", got: symbols.count + 1, max: symbolsMax)
+            }
             symbols.append(try reader.bytes())
         }
         return symbols

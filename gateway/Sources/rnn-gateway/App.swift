@@ -19,7 +19,9 @@ struct App: AsyncParsableCommand {
         version: Version.text)
     @Option(help: ArgumentHelp("Configuration file.", valueName: "file"))
     var config: String?
-    @Option(help: ArgumentHelp("Where to listen: HOST:PORT or unix:PATH; may be repeated. Sockets from systemd come first.", valueName: "place"))
+    @Option(
+        help: ArgumentHelp("Where to listen: HOST:PORT or unix:PATH; may be repeated. Sockets from systemd come first.", valueName: "place")
+    )
     var listen: [String] = []
     @Option(help: ArgumentHelp("Ingest socket of the daemon.", valueName: "path"))
     var ingestSocket: String?
@@ -53,7 +55,9 @@ struct App: AsyncParsableCommand {
         }
         if !listen.isEmpty {
             settings.listen = try listen.map { text in
-                guard let place = Listen(text) else { throw ValidationError("--listen: got \(text), expected 127.0.0.1:PORT, [::1]:PORT or unix:/PATH") }
+                guard let place = Listen(text) else {
+                    throw ValidationError("--listen: got \(text), expected 127.0.0.1:PORT, [::1]:PORT or unix:/PATH")
+                }
                 return place
             }
         }

@@ -39,7 +39,7 @@ struct DoorTests {
         _ path: String, _ body: [UInt8], headers: HTTPFields = [:], store: MemoryStore = MemoryStore(), settings: Settings = settings(),
         authorization: String? = "Token \(secret)", check: @escaping @Sendable (TestResponse, String) throws -> Void
     ) async throws {
-        let parts = GatewayParts(settings: settings, store: store)
+        let parts = GatewayParts(settings: settings, store: store, control: SilentControl())
         let app = Application(router: buildRouter(parts))
         var headers = headers
         if let authorization { headers[.authorization] = authorization }
@@ -110,7 +110,8 @@ struct DoorTests {
                 #expect(Int(response.status.code) == status, "\(authorization ?? "none")")
             }
         }
-        try await post("/write?u=x&p=\(DoorTests.secret)", body, authorization: nil) { response, _ in #expect(response.status == .noContent) }
+        try await post("/write?u=x&p=\(DoorTests.secret)", body, authorization: nil) { response, _ in #expect(response.status == .noContent)
+        }
     }
 
     @Test("A token's rate is 429 with the time to wait, its streams are bounded, its tags are on every line")
@@ -120,11 +121,12 @@ struct DoorTests {
         limited.streamsMax = 2
         limited.decoration = Decoration(prefix: "", tags: [("site", "n")])
         let settings = DoorTests.settings { $0.tokens = [limited] }
-        let parts = GatewayParts(settings: settings, store: MemoryStore())
+        let parts = GatewayParts(settings: settings, store: MemoryStore(), control: SilentControl())
         let app = Application(router: buildRouter(parts))
         try await app.test(.router) { client in
             let headers: HTTPFields = [.authorization: "Token \(DoorTests.secret)"]
-            try await client.execute(uri: "/lines", method: .post, headers: headers, body: ByteBuffer(string: "a v=1\nb v=1\nc v=1\na v=2")) { response in
+            try await client.execute(uri: "/lines", method: .post, headers: headers, body: ByteBuffer(string: "a v=1\nb v=1\nc v=1\na v=2"))
+            { response in
                 #expect(response.status == .badRequest && String(buffer: response.body).contains("\"line\":3"))
             }
             try await client.execute(
@@ -152,7 +154,9 @@ struct DoorTests {
             $0.bodyBytesMax = 10
             $0.inflatedBytesMax = 10
         }
-        try await post("/write", [UInt8](repeating: 97, count: 11), settings: small) { response, _ in #expect(response.status == .contentTooLarge) }
+        try await post("/write", [UInt8](repeating: 97, count: 11), settings: small) { response, _ in
+            #expect(response.status == .contentTooLarge)
+        }
         // Snappy that declares 64 MiB.
         let headers: HTTPFields = [.contentType: "application/x-protobuf", .contentEncoding: "snappy"]
         try await post("/api/v1/write", [0x80, 0x80, 0x80, 0x20, 0], headers: headers) { response, _ in
@@ -183,4 +187,9 @@ struct DoorTests {
             #expect(response.status == .ok && response.body.readableBytes == 0)
         }
     }
+}
+
+/// A daemon that cannot be asked.
+struct SilentControl: ControlPort {
+    func ask(_ command: String, _ arguments: JSONValue) async throws(ControlFailure) -> JSONValue { throw .unreachable("a test") }
 }

@@ -24,7 +24,8 @@ struct NumberingTests {
         return String(decoding: out, as: UTF8.self)
     }
 
-    @Test("Nothing is sent before the greeting; then batches go out in order, in whatever pieces the socket takes", arguments: [1, 2, 3, 100])
+    @Test(
+        "Nothing is sent before the greeting; then batches go out in order, in whatever pieces the socket takes", arguments: [1, 2, 3, 100])
     func order(chunk: Int) {
         var n = numbering(batches: ["a\nb\n", "c\n"])
         #expect(!n.hasMore)

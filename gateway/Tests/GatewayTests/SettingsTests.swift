@@ -16,7 +16,10 @@ struct SettingsTests {
             """
         let error = #expect(throws: SettingsError.self) { try Settings(toml: text, file: "g.toml") }
         let all = try #require(error).description
-        for part in ["g.toml:1: listen", "g.toml:2: ack: got perhaps", "g.toml:3: unknown: unknown key", "got 5 bytes, expected at least 16", "got fly"] {
+        for part in [
+            "g.toml:1: listen", "g.toml:2: ack: got perhaps", "g.toml:3: unknown: unknown key", "got 5 bytes, expected at least 16",
+            "got fly",
+        ] {
             #expect(all.contains(part), "\(part) in \(all)")
         }
     }

@@ -13,7 +13,8 @@ struct RemoteWriteTests {
     @Test("A sample becomes one line with the labels as tags and nanoseconds")
     func sample() throws {
         let body = Proto().adding(
-            1, series([("__name__", "up"), ("instance", "a b:9100"), ("job", "x=y,z")], [(1.5, 1_700_000_000_123), (-2, 1_700_000_001_000)]))
+            1,
+            series([("__name__", "up"), ("instance", "a b:9100"), ("job", "x=y,z")], [(1.5, 1_700_000_000_123), (-2, 1_700_000_001_000)]))
         let (batch, written) = try decode(body, .one)
         #expect(
             batch.text == """
@@ -26,7 +27,8 @@ struct RemoteWriteTests {
 
     @Test("Stale markers and NaN are no readings, and nothing is refused")
     func notFinite() throws {
-        let body = Proto().adding(1, series([("__name__", "up")], [(stale, 1000), (.nan, 2000), (.infinity, 3000), (7, 1_700_000_000_000)]))
+        let body = Proto().adding(
+            1, series([("__name__", "up")], [(stale, 1000), (.nan, 2000), (.infinity, 3000), (7, 1_700_000_000_000)]))
         let (batch, written) = try decode(body, .one)
         #expect(batch.text == "up value=7 1700000000000000000\n")
         #expect(batch.skippedCount == 3 && batch.refusedCount == 0 && written.samples == 4)

@@ -9,7 +9,7 @@ struct HealthController: Sendable {
 
     func addRoutes(to router: Router<GatewayContext>) {
         router.get("health") { _, _ in health() }
-        router.get("metrics") { request, context in metrics(request, context) }
+        router.get("metrics") { request, context in await metrics(request, context) }
     }
 
     private func health() -> Response {
@@ -22,11 +22,13 @@ struct HealthController: Sendable {
             ]))
     }
 
-    private func metrics(_ request: Request, _ context: GatewayContext) -> Response {
+    private func metrics(_ request: Request, _ context: GatewayContext) async -> Response {
         do { _ = try parts.reception.access.identify(request, context.peer, needs: .read) } catch {
             return .text(error.status, error.reason + "\n")
         }
-        return .text(.ok, GatewayMetrics.text(parts), type: "text/plain; version=0.0.4; charset=utf-8")
+        // The daemon's own stand behind the gateway's; without it these alone say that it is away.
+        let daemon = (try? await parts.control.ask("metrics"))?.text ?? ""
+        return .text(.ok, GatewayMetrics.text(parts) + daemon, type: "text/plain; version=0.0.4; charset=utf-8")
     }
 }
 
@@ -46,8 +48,12 @@ enum GatewayMetrics {
             })
         family("lines_total", "counter", "Readings taken by door.", doors.map { ("{door=\"\($0.key)\"}", $0.value.lines) })
         family("refused_total", "counter", "Readings refused by door.", doors.map { ("{door=\"\($0.key)\"}", $0.value.refused) })
-        family("skipped_total", "counter", "Values that are no readings (text, NaN, stale markers) by door.", doors.map { ("{door=\"\($0.key)\"}", $0.value.skipped) })
-        family("body_bytes_total", "counter", "Bytes of bodies after decompression by door.", doors.map { ("{door=\"\($0.key)\"}", $0.value.bytes) })
+        family(
+            "skipped_total", "counter", "Values that are no readings (text, NaN, stale markers) by door.",
+            doors.map { ("{door=\"\($0.key)\"}", $0.value.skipped) })
+        family(
+            "body_bytes_total", "counter", "Bytes of bodies after decompression by door.",
+            doors.map { ("{door=\"\($0.key)\"}", $0.value.bytes) })
         family("connections", "gauge", "Connections now.", [("", parts.connections.now)])
         family("memory_reserved_bytes", "gauge", "Bytes reserved by requests now.", [("", parts.reception.budget.usedBytes)])
         if let gauge = parts.link?.gauge {

@@ -18,7 +18,6 @@ struct InfluxDoor: Sendable {
         router.post("api/v2/write") { request, context in await write("influx_v2", request, context, InfluxDoor.precisions) }
         router.post("api/v3/write_lp") { request, context in await write("influx_v3", request, context, InfluxDoor.precisionsOf3) }
         router.get("ping") { _, _ in ping() }
-        router.head("ping") { _, _ in ping() }
         router.get("query") { request, context in await query(request, context, body: false) }
         router.post("query") { request, context in await query(request, context, body: true) }
     }
@@ -32,7 +31,9 @@ struct InfluxDoor: Sendable {
     ]) { one, _ in one }
 
     private func ping() -> Response {
-        Response(status: .noContent, headers: [HTTPField.Name("X-Influxdb-Version")!: InfluxDoor.version, HTTPField.Name("X-Influxdb-Build")!: "OSS"])
+        Response(
+            status: .noContent,
+            headers: [HTTPField.Name("X-Influxdb-Version")!: InfluxDoor.version, HTTPField.Name("X-Influxdb-Build")!: "OSS"])
     }
 
     private func write(_ door: String, _ request: Request, _ context: GatewayContext, _ known: [String: TimeUnit]) async -> Response {
@@ -45,7 +46,8 @@ struct InfluxDoor: Sendable {
             door, request, context,
             decode: { body, batch in
                 guard let unit else {
-                    throw Rejection.bad("got precision \(precision.prefix(20)), expected one of \(known.keys.sorted().joined(separator: ", "))")
+                    throw Rejection.bad(
+                        "got precision \(precision.prefix(20)), expected one of \(known.keys.sorted().joined(separator: ", "))")
                 }
                 try TextLines.read(body, .init(format: .influx, timeUnit: unit), into: &batch)
                 if !acceptsPart, let first = batch.refusals.first {
@@ -92,11 +94,15 @@ struct InfluxDoor: Sendable {
 
     /// `CREATE DATABASE` and `SHOW ...`, which clients send before they write. There is nothing to create and nothing to query here.
     private func query(_ request: Request, _ context: GatewayContext, body hasBody: Bool) async -> Response {
-        do { _ = try reception.access.identify(request, context.peer, needs: .write) } catch { return InfluxDoor.error(error.status, error.reason) }
+        do { _ = try reception.access.identify(request, context.peer, needs: .write) } catch {
+            return InfluxDoor.error(error.status, error.reason)
+        }
         var text = request.uri.queryParameters["q"].map { String($0) } ?? ""
         if text.isEmpty, hasBody {
             var request = request
-            guard let bytes = try? await request.collectBody(upTo: 8192) else { return InfluxDoor.error(.contentTooLarge, "the query is too long") }
+            guard let bytes = try? await request.collectBody(upTo: 8192) else {
+                return InfluxDoor.error(.contentTooLarge, "the query is too long")
+            }
             let form = URI("/?" + String(buffer: bytes)).queryParameters
             text = form["q"].map(String.init) ?? ""
         }
@@ -108,7 +114,8 @@ struct InfluxDoor: Sendable {
                 "name": "databases", "columns": .array(["name"]), "values": .array([.array(["rnn-watchd"])]),
             ])
             return .json(.ok, .object(["results": .array([.object(["statement_id": .integer(0), "series": .array([series])])])]))
-        default: return InfluxDoor.error(.badRequest, "got a query, expected CREATE DATABASE or SHOW DATABASES: readings are asked for at /api")
+        default:
+            return InfluxDoor.error(.badRequest, "got a query, expected CREATE DATABASE or SHOW DATABASES: readings are asked for at /api")
         }
     }
 }

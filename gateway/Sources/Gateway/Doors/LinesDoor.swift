@@ -24,7 +24,8 @@ struct LinesDoor: Sendable {
                 return .json(
                     .badRequest,
                     .object([
-                        "stored": .integer(Int64(receipt.lines)), "refused": .integer(Int64(receipt.refusedCount)), "errors": .array(errors),
+                        "stored": .integer(Int64(receipt.lines)), "refused": .integer(Int64(receipt.refusedCount)),
+                        "errors": .array(errors),
                     ]))
             },
             rejected: { .json($0.status, .object(["error": .string($0.reason)])) })

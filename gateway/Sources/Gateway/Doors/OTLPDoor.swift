@@ -21,7 +21,8 @@ struct OTLPDoor: Sendable {
             decode: { body, batch in
                 guard isJSON || type == "application/x-protobuf" else {
                     throw Rejection(
-                        status: .unsupportedMediaType, reason: "got Content-Type \(type.prefix(60)), expected application/x-protobuf or application/json")
+                        status: .unsupportedMediaType,
+                        reason: "got Content-Type \(type.prefix(60)), expected application/x-protobuf or application/json")
                 }
                 if isJSON {
                     guard body.count <= OTLPDoor.jsonBytesMax else {
@@ -46,7 +47,9 @@ struct OTLPDoor: Sendable {
             },
             rejected: { rejection in
                 isJSON
-                    ? .json(rejection.status, .object(["code": .integer(rejection.status.code == 400 ? 3 : 14), "message": .string(rejection.reason)]))
+                    ? .json(
+                        rejection.status,
+                        .object(["code": .integer(rejection.status.code == 400 ? 3 : 14), "message": .string(rejection.reason)]))
                     : .bytes(
                         rejection.status, OTLPAnswer.status(code: rejection.status.code == 400 ? 3 : 14, message: rejection.reason),
                         type: "application/x-protobuf")

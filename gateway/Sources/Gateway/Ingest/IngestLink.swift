@@ -51,7 +51,9 @@ public final class IngestLink: LineStore {
         pendingBytesMax = settings.memoryBytesMax / 2
         state = Mutex(State(numbering: Numbering(name: name, acknowledge: settings.acknowledge)))
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFL, O_NONBLOCK) == 0 && fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else { throw PlatformError.last("create pipe", "of the ingest link") }
+        guard pipe(&ends) == 0, ends.allSatisfy({ fcntl($0, F_SETFL, O_NONBLOCK) == 0 && fcntl($0, F_SETFD, FD_CLOEXEC) == 0 }) else {
+            throw PlatformError.last("create pipe", "of the ingest link")
+        }
         wake = (ends[0], ends[1])
     }
 

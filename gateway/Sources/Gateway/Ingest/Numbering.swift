@@ -87,7 +87,9 @@ struct Numbering {
         var place = sentStart
         while place < sent.count, sent[place].first + Int64(sent[place].lines) <= next { place += 1 }
         var byte = 0
-        if place < sent.count, next > sent[place].first { byte = Numbering.offset(ofLine: Int(next - sent[place].first), in: sent[place].bytes) }
+        if place < sent.count, next > sent[place].first {
+            byte = Numbering.offset(ofLine: Int(next - sent[place].first), in: sent[place].bytes)
+        }
         cursor = (place, byte)
         return (true, answers)
     }

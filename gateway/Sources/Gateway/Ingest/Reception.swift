@@ -106,7 +106,8 @@ public struct Reception: Sendable {
         limits.limitStreams(&batch, who.token)
         if let seconds = limits.take(batch.lineCount, who.token, now: Clocks.monotonic()) {
             throw Rejection(
-                status: .tooManyRequests, reason: "the token \(who.name) may send \(who.token?.readingsPerSecondMax ?? 0) readings a second",
+                status: .tooManyRequests,
+                reason: "the token \(who.name) may send \(who.token?.readingsPerSecondMax ?? 0) readings a second",
                 retryAfterSeconds: seconds)
         }
         guard reservation.grow(by: batch.bytes.count) else { throw Rejection.busy("too much is being received at this moment") }
@@ -136,7 +137,8 @@ public struct Reception: Sendable {
         }
         let encoding = (request.headers[.contentEncoding] ?? "identity").lowercased()
         guard ["identity", "", "gzip", "deflate", "snappy"].contains(encoding) else {
-            throw Rejection(status: .unsupportedMediaType, reason: "got Content-Encoding \(encoding.prefix(40)), expected gzip, snappy or none")
+            throw Rejection(
+                status: .unsupportedMediaType, reason: "got Content-Encoding \(encoding.prefix(40)), expected gzip, snappy or none")
         }
         let deadline = Clocks.monotonic() + settings.bodyTimeout
         var bytes: [UInt8] = []
@@ -159,7 +161,9 @@ public struct Reception: Sendable {
         case "gzip", "deflate":
             if bytes.isEmpty { return [] }
             // Its size is known only afterwards: room for the usual factor is asked for, the bound holds in any case.
-            guard reservation.grow(by: min(max, bytes.count * 10)) else { throw Rejection.busy("too much is being received at this moment") }
+            guard reservation.grow(by: min(max, bytes.count * 10)) else {
+                throw Rejection.busy("too much is being received at this moment")
+            }
             return try bytes.withUnsafeBytes { try Inflate.decode($0, max: max) }
         case "snappy":
             let declared = try bytes.withUnsafeBytes { try SnappyBlock.declaredCount($0).count }

@@ -40,12 +40,9 @@ struct Listener<Child: ServerChildChannel>: Service {
         let isPlain = settings.tlsCertificate.isEmpty
         let setUp: @Sendable (any Channel) -> EventLoopFuture<Child.Value> = { [connections, child] channel in
             guard connections.open() else {
-                if isPlain, case let answer = ConnectionCount.answer {
-                    return channel.writeAndFlush(ByteBuffer(string: answer)).flatMap { channel.close() }.flatMapThrowing {
-                        throw ConnectionCount.Full()
-                    }
-                }
-                return channel.eventLoop.makeFailedFuture(ConnectionCount.Full())
+                return channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ConnectionRefusal(answer: isPlain ? ConnectionCount.answer : ""))
+                }.flatMap { child.setup(channel: channel, logger: quiet) }
             }
             channel.closeFuture.whenComplete { _ in connections.close() }
             return child.setup(channel: channel, logger: quiet)
@@ -83,7 +80,6 @@ struct Listener<Child: ServerChildChannel>: Service {
 
 /// Connections at present, on all listeners.
 final class ConnectionCount: Sendable {
-    struct Full: Error {}
     private let count = Mutex(0)
     private let max: Int
 
@@ -102,6 +98,23 @@ final class ConnectionCount: Sendable {
 
     func close() { count.withLock { $0 -= 1 } }
     var now: Int { count.withLock { $0 } }
+}
+
+/// Says why, and closes a connection as soon as it is there.
+private final class ConnectionRefusal: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    private let answer: String
+
+    init(answer: String) { self.answer = answer }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer))).whenComplete { _ in bound.value.close(promise: nil) }
+    }
+
+    /// What it sends is not looked at.
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
 }
 
 /// Sockets that systemd opened (LISTEN_FDS), of any family.

@@ -38,13 +38,17 @@ extension Settings {
         reader.flag("trust_local", &trustLocal)
         hosts = reader.texts("hosts") ?? []
         if let names = reader.texts("otlp_resource_attributes") { resourceAttributes = ResourceAttributes(names) }
+        reader.text("rnnctl", &rnnctl)
         reader.text("tls_certificate", &tlsCertificate)
         reader.text("tls_key", &tlsKey)
         if let text = reader.text("socket_mode") {
-            if let mode = UInt32(text, radix: 8), mode <= 0o777 { socketMode = mode } else { reader.report("socket_mode", text, "0600 to 0777") }
+            if let mode = UInt32(text, radix: 8), mode <= 0o777 {
+                socketMode = mode
+            } else {
+                reader.report("socket_mode", text, "0600 to 0777")
+            }
         }
         tokens = reader.sections("tokens") { Settings.token(&$0) }
-        mqtt = reader.sections("mqtt") { Settings.mqttSource(&$0) }
         if tlsCertificate.isEmpty != tlsKey.isEmpty {
             reader.report("tls_certificate", tlsCertificate, "both tls_certificate and tls_key, or none")
         }
@@ -83,20 +87,6 @@ extension Settings {
         reader.number("readings_per_second_max", &token.readingsPerSecondMax)
         reader.size("streams_max", &token.streamsMax, 0...10_000_000)
         return token
-    }
-
-    private static func mqttSource(_ reader: inout SettingsReader) -> MQTTSource? {
-        var source = MQTTSource()
-        reader.text("host", &source.host)
-        reader.size("port", &source.port, 1...65535)
-        source.topics = reader.texts("topics") ?? []
-        reader.text("user", &source.user)
-        reader.text("password_file", &source.passwordFile)
-        reader.text("client_id", &source.clientID)
-        reader.text("ca_file", &source.certificates)
-        reader.size("qos", &source.qualityOfService, 0...2)
-        if source.topics.isEmpty { reader.report("topics", "none", "at least one, such as sensors/#") }
-        return source
     }
 }
 
@@ -164,7 +154,9 @@ struct SettingsReader {
 
     mutating func number(_ name: String, _ value: inout Double) {
         guard let node = node(name) else { return }
-        if let number = node.double ?? node.int.map(Double.init), number >= 0, number.isFinite { value = number } else {
+        if let number = node.double ?? node.int.map(Double.init), number >= 0, number.isFinite {
+            value = number
+        } else {
             report(name, "\(node.type)", "a number of 0 or more")
         }
     }
@@ -213,7 +205,8 @@ struct SettingsReader {
     /// Reports keys that nobody asked for.
     mutating func end() {
         for key in table.keys.sorted() where !asked.contains(key) {
-            problems.append("\(file)\(line(of: key)): \(section)\(key): unknown key, expected one of \(asked.sorted().joined(separator: ", "))")
+            problems.append(
+                "\(file)\(line(of: key)): \(section)\(key): unknown key, expected one of \(asked.sorted().joined(separator: ", "))")
         }
     }
 }

@@ -33,11 +33,12 @@ public struct Settings: Sendable {
     /// Names under which a browser may reach the page on the loopback, beside localhost.
     public var hosts: [String] = []
     public var resourceAttributes = ResourceAttributes.standard
+    /// Scores the files of the page's view "Try".
+    public var rnnctl = "/usr/bin/rnnctl"
     public var tlsCertificate = ""
     public var tlsKey = ""
     public var socketMode: UInt32 = 0o660
     public var tokens: [Token] = []
-    public var mqtt: [MQTTSource] = []
 
     public init() {}
 }
@@ -106,17 +107,4 @@ public struct Token: Sendable, Equatable {
     public var streamsMax = 0
 
     public init(name: String, secret: String, rights: Set<Right>) { (self.name, self.secret, self.rights) = (name, secret, rights) }
-}
-
-/// Topics of a broker whose messages are readings.
-public struct MQTTSource: Sendable, Equatable {
-    public var host = "localhost"
-    public var port = 1883
-    public var topics: [String] = []
-    public var user = ""
-    public var passwordFile = ""
-    public var clientID = "rnn-gateway"
-    public var certificates = ""
-    public var qualityOfService = 1
-    public init() {}
 }
