@@ -41,15 +41,15 @@ public struct ControlClient: ~Copyable {
         while bytes.last != 10 {
             // systemd holds the socket, so that a question may come before the daemon is there.
             var waiting = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)
-            if !isTold, poll(&waiting, 1, ControlClient.patienceMilliseconds) == 0 {
+            if !isTold, unsafe poll(&waiting, 1, ControlClient.patienceMilliseconds) == 0 {
                 isTold = true
                 FileOutput.error("waiting for the daemon; it may be restoring its state (see: systemctl status rnn-watchd)")
             }
-            switch chunk.withUnsafeMutableBytes({ readOnce(socket.raw, into: $0) }) {
+            switch unsafe chunk.withUnsafeMutableBytes({ unsafe readOnce(socket.raw, into: $0) }) {
             case .bytes(let count): bytes += chunk[..<count]
             case .wouldBlock: continue
             case .endOfFile: throw .unreachable("the daemon closed the connection without an answer")
-            case .failed(let code): throw .unreachable("cannot read the daemon's answer: \(String(cString: strerror(code)))")
+            case .failed(let code): throw .unreachable("cannot read the daemon's answer: \(PlatformError.text(code))")
             }
         }
         let answer: JSONValue

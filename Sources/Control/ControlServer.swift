@@ -109,7 +109,7 @@ public final class ControlServer: @unchecked Sendable {
             switch UnixSocket.accept(listener) {
             case .none: return true
             case .exhausted(let code):
-                say("no descriptor for another control client", ["reason": String(cString: strerror(code))])
+                say("no descriptor for another control client", ["reason": PlatformError.text(code)])
                 guard !clients.isEmpty else { return false }
                 dropOne(&clients, poller)
             case .connected(let descriptor):
@@ -152,7 +152,7 @@ public final class ControlServer: @unchecked Sendable {
         guard flush(client) else { return false }
         if client.output.isEmpty, !client.hasEnded {
             var chunk = [UInt8](repeating: 0, count: 16 << 10)
-            switch chunk.withUnsafeMutableBytes({ readOnce(client.descriptor, into: $0) }) {
+            switch unsafe chunk.withUnsafeMutableBytes({ unsafe readOnce(client.descriptor, into: $0) }) {
             case .bytes(let count): client.input += chunk[..<count]
             case .wouldBlock: break
             case .endOfFile:
@@ -186,7 +186,7 @@ public final class ControlServer: @unchecked Sendable {
         var done = 0
         defer { client.output.removeFirst(done) }
         while done < client.output.count {
-            let count = client.output[done...].withUnsafeBytes { write(client.descriptor, $0.baseAddress, $0.count) }
+            let count = unsafe client.output[done...].withUnsafeBytes { unsafe write(client.descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 done += count
             } else if errno == EINTR {

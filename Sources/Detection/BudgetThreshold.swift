@@ -133,7 +133,8 @@ struct BudgetThreshold<Scalar: KernelScalar>: BitwiseCopyable {
     /// True if counts are in range (a check for restored state).
     var isSane: Bool {
         exposure.isFinite && exposure >= 0 && fitted.isFinite && floor.isFinite && abs(correction) <= Self.correctionMax
-            && readingsBetween.isFinite && readingsBetween >= 0
+            && readingsBetween.isFinite && readingsBetween >= 0 && lastAlarm >= -1_000_000_000 && lastAlarm < 1 << 60 && peaks < 1 << 60
+            && peakBegan < 1 << 60
     }
 }
 

@@ -18,9 +18,12 @@ public enum PlatformError: Error, CustomStringConvertible, Equatable {
         return 0
     }
 
+    /// What an errno value means, in words.
+    public static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
+
     public var description: String {
         switch self {
-        case .system(let verb, let object, let code): "cannot \(verb) \(object): \(String(cString: strerror(code)))"
+        case .system(let verb, let object, let code): "cannot \(verb) \(object): \(PlatformError.text(code))"
         case .refused(let verb, let object, let reason): "cannot \(verb) \(object): \(reason)"
         }
     }

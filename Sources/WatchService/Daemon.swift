@@ -112,9 +112,6 @@ public final class Daemon: @unchecked Sendable {
         // What a backup or a restore left that was killed.
         NewFile.removeLeftovers(in: directory)
         Files.remove(databasePath + Daemon.restoringSuffix)
-        if let last = CrashMarks.open(directory + "/crash") {
-            log.error("the process before crashed; what it was doing then is not done again", ["doing": last])
-        }
         // Opening may migrate or recover; the restore itself asks again as long as it gets on.
         Systemd.notify("STATUS=restoring state\nEXTEND_TIMEOUT_USEC=30000000")
         let voice = AlertVoice(log: log, usesJournal: getenv("JOURNAL_STREAM") != nil)

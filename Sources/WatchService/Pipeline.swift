@@ -56,6 +56,10 @@ final class Pipeline: @unchecked Sendable {
         var set = ShardSet(settings: settings, shards: shardCount, channelsMax: channelsMax)
         let reader = try StoreReader(path: databasePath)
         try DaemonSettings.checkProfile(configuration, layout: set.layout, stored: try reader.layouts())
+        // Only now: a start that is refused changes nothing.
+        if let last = CrashMarks.open(Files.directory(of: databasePath) + "/crash") {
+            log.error("the process before crashed; what it was doing then is not done again", ["doing": last])
+        }
         // A row may come from a time of larger limits.
         let report = try Restorer.restore(reader, into: &set, batchCapacity: (entries: 4096, fields: 1 << 17), progress: progress)
         restored = report

@@ -224,6 +224,14 @@ extension ShardWatch {
         } catch {
             throw CodingError(offset: offset, expected: "sane state, got: \(error)")
         }
+        guard isStream else { return }
+        // What is counted on from here must not reach the end of its range.
+        let extra = (scratch + streamExtraOffset).assumingMemoryBound(to: StreamExtra.self).pointee
+        guard extra.readings < 1 << 60, extra.alerts < 1 << 31, extra.stuckChannel <= 1 << 16, extra.meanGap.isFinite,
+            extra.longestGap.isFinite
+        else {
+            throw CodingError(offset: offset, expected: "sane counts of a stream")
+        }
     }
 
     /// The state of a block of ours by its number over all shards, whether it changed or not.
