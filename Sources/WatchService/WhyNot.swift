@@ -17,9 +17,8 @@ enum WhyNot {
     ///     distance instead of the one at the moment)
     static func answer(_ reader: StoreReader, _ settings: WatchSettings, _ arguments: JSONValue) throws -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw ControlError.badRequest("why-not wants a stream") }
-        guard let at = arguments["at"]?.integerValue else {
-            throw ControlError.badRequest("why-not wants a time: at, in nanoseconds since 1970")
-        }
+        // Without a moment: the newest reading.
+        let at = arguments["at"]?.integerValue ?? Int64.max
         let within = max(0, arguments["within"]?.integerValue ?? 0)
         return try reader.view { () throws(StoreError) -> Result<JSONValue, ControlError> in
             guard let stream = try reader.streams().first(where: { String(decoding: $0.key, as: UTF8.self) == key }) else {

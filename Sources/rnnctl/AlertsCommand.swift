@@ -10,7 +10,9 @@ import WatchService
 struct Alerts: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at alerts.", discussion: "EXAMPLES\n  rnnctl alerts query --since 2h\n  rnnctl alerts show 26c4b397-1",
-        subcommands: [Query.self, Show.self])
+        subcommands: [
+            Query.self, Show.self, Follow.self, Ack.self, Shelve.self, Unshelve.self, Close.self, Comment.self, Feedback.self,
+        ], defaultSubcommand: Query.self)
 
     struct Query: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -59,16 +61,10 @@ struct Alerts: ParsableCommand {
                 return
             }
             guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
-            let columns = ["id", "opened_at", "lasted", "severity", "kind", "stream", "reason"]
-            let rows = table.objects.map { alert in columns.map { $0 == "lasted" ? Query.lasted(alert) : alert[$0] ?? .null } }
+            if let width = Terminal.columns(), !Looks.isWide { return _ = FileOutput.output(AlertView.text(table.objects, width: width)) }
+            let columns = ["id", "opened_at", "lasted", "severity", "attention", "kind", "stream", "reason"]
+            let rows = table.objects.map { alert in columns.map { $0 == "lasted" ? .string(AlertView.lasted(alert)) : alert[$0] ?? .null } }
             try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
-        }
-
-        /// From opening to closing, for people.
-        private static func lasted(_ alert: JSONValue) -> JSONValue {
-            guard let opened = alert["opened_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .null }
-            guard let closed = alert["closed_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .string("open") }
-            return .string(TimeSpan(nanoseconds: closed.subtractingReportingOverflow(opened).partialValue).brief)
         }
     }
 

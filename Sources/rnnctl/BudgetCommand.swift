@@ -73,8 +73,11 @@ struct WhyNotCommand: ParsableCommand {
             """)
     @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
     var stream: String
-    @Option(name: .long, help: ArgumentHelp("The moment: 2h (ago), or a time such as 2026-11-23T08:12:00Z.", valueName: "when"))
-    var at: Moment
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The moment: 2h (ago), 10:00, or a time such as 2026-11-23T08:12:00Z; without it the newest reading.", valueName: "when"))
+    var at: Moment?
     @Option(
         name: .long,
         help: ArgumentHelp("Take the reading that came nearest to an alarm within so much of the moment.", valueName: "duration"))
@@ -85,7 +88,7 @@ struct WhyNotCommand: ParsableCommand {
 
     func run() throws {
         let arguments = JSONValue.object([
-            "stream": .string(stream), "at": .integer(at.nanoseconds), "within": .integer(try TimeSpan.option(within).nanoseconds),
+            "stream": .string(stream), "at": .optional(at?.nanoseconds), "within": .integer(try TimeSpan.option(within).nanoseconds),
         ])
         let result = try target.ask("why-not", arguments) { try OfflineState.whyNot($0, arguments, try settings.configuration()) }
         format.printObject(result)

@@ -11,7 +11,8 @@ import WatchService
 struct Streams: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at streams and what was learned about them.",
-        discussion: "EXAMPLES\n  rnnctl streams list\n  rnnctl streams show 'pump,site=a0'", subcommands: [List.self, Show.self])
+        discussion: "EXAMPLES\n  rnnctl streams list\n  rnnctl streams show 'pump,site=a0'",
+        subcommands: [List.self, Show.self, Forget.self, Reset.self, Rename.self, Mute.self, Unmute.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
