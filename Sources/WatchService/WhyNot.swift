@@ -26,8 +26,12 @@ enum WhyNot {
             }
             var probe = Probe(at: at, within: within)
             try probe.run(reader, settings, stream: stream.id)
+            if arguments["at"]?.integerValue == nil, let newest = probe.newest {
+                probe = Probe(at: newest, within: within)
+                try probe.run(reader, settings, stream: stream.id)
+            }
             guard let (detail, source) = probe.found else { return .failure(.failed(probe.whyNothing(key))) }
-            return .success(json(detail, key, at, source, try reader.alerts(of: stream.id, openAt: detail.time)))
+            return .success(json(detail, key, probe.at, source, try reader.alerts(of: stream.id, openAt: detail.time)))
         }.get()
     }
 
@@ -98,7 +102,7 @@ enum WhyNot {
         let at: Int64
         let within: Int64
         private(set) var found: (detail: MomentDetail, source: String)?
-        private var newest: Int64?
+        private(set) var newest: Int64?
         private var oldestRemembered: Int64?
 
         init(at: Int64, within: Int64) { (self.at, self.within) = (at, within) }

@@ -248,6 +248,8 @@ final class WriterRunner: @unchecked Sendable {
         // An alert is told once it is stored: that should be soon.
         let due = pending.since + (pending.actions.isEmpty ? settings.commit : min(settings.commit, 100_000_000))
         guard !pending.acknowledgements.isEmpty else { return due }
+        // A person waits.
+        if pending.acknowledgements.contains(where: \.isAct) { return min(due, pending.since + 10_000_000) }
         switch store.durability {
         case .always: return min(due, pending.since + 10_000_000)
         // An answer waits for the medium, so a commit before the next sync is due would be of no use to it.
@@ -257,7 +259,10 @@ final class WriterRunner: @unchecked Sendable {
     }
 
     /// When what is committed must be on the medium.
-    private func syncDue(_ settings: Intervals) -> Int64 { isUnsynced ? syncedAt + settings.durability : .max }
+    private func syncDue(_ settings: Intervals) -> Int64 {
+        guard isUnsynced else { return .max }
+        return held.contains(where: \.isAct) ? syncedAt : syncedAt + settings.durability
+    }
 
     /// The intervals under the write budget.
     private func stretchedIntervals(_ now: Int64) -> Intervals {

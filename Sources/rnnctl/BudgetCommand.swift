@@ -50,10 +50,14 @@ struct Budget: ParsableCommand {
         }
         guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
         if table.rows.isEmpty { return FileOutput.error("no streams") }
-        let columns = [
-            "scope", "budget", "days", "promised", "realised", "threshold", "raised_quarter", "raised_half", "raised_double",
-            "raised_fourfold", "state", "name",
-        ]
+        let isNarrow = Terminal.columns().map { $0 < 120 } ?? false && !Looks.isWide
+        let columns =
+            isNarrow
+            ? ["name", "budget", "days", "promised", "realised", "threshold", "state"]
+            : [
+                "scope", "budget", "days", "promised", "realised", "threshold", "raised_quarter", "raised_half", "raised_double",
+                "raised_fourfold", "state", "name",
+            ]
         let rows = table.objects.map { line in columns.map { line[$0] ?? .null } }
         try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
     }

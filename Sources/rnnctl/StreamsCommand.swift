@@ -26,7 +26,12 @@ struct Streams: ParsableCommand {
             let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
                 ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
-            try format.printRows(result)
+            guard format.format == .table, Terminal.columns() != nil, !Looks.isWide, let table = ControlProtocol.table(result) else {
+                return try format.printRows(result)
+            }
+            let columns = ["stream", "readings", "last_reading_at", "score", "threshold", "state"]
+            let rows = table.objects.map { row in columns.map { row[$0] ?? .null } }
+            try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
         }
     }
 

@@ -57,7 +57,7 @@ struct ActOptions: ParsableArguments {
         if format.format == .table {
             for row in table.objects {
                 let stream = row["stream"]?.text.map { "  \($0)" } ?? ""
-                let line = RecordTable.printable("\(row["id"]?.text ?? "")\(stream): \(row["result"]?.text ?? "")")
+                let line = Looks.line("\(row["id"]?.text ?? "")\(stream): \(row["result"]?.text ?? "")")
                 if row["ok"]?.truth == false { FileOutput.error(line) } else { FileOutput.output(line + "\n") }
             }
         } else {
@@ -251,7 +251,7 @@ extension Alerts {
             let words = [
                 at, step["severity"]?.text ?? "", step["id"]?.text ?? "", (step["transition"]?.text ?? "") + by, step["stream"]?.text ?? "",
             ]
-            return RecordTable.printable(words.joined(separator: "  ") + (text.map { ": \($0)" } ?? "")) + "\n"
+            return Looks.line(words.joined(separator: "  ") + (text.map { ": \($0)" } ?? "")) + "\n"
         }
     }
 }

@@ -79,6 +79,15 @@ enum Looks {
     }
 }
 
+extension Looks {
+    /// A line for people; on a terminal broken at spaces, the rest indented.
+    static func line(_ text: String) -> String {
+        let text = RecordTable.printable(text)
+        guard let width = Terminal.columns(), !isWide else { return text }
+        return wrapped(text, width: max(40, width) - 2).joined(separator: "\n  ")
+    }
+}
+
 /// Alerts for people: one line that says what and where, the sentence below it.
 enum AlertView {
     /// - Parameter width: of the terminal, at least 40 is used.
