@@ -40,6 +40,10 @@ struct Alerts: ParsableCommand {
         var kind: AlertKind?
         @Option(name: .long, help: ArgumentHelp("open or closed.", valueName: "state"), completion: .list(["open", "closed"]))
         var state: AlertState?
+        @Option(
+            name: .long, help: ArgumentHelp("new, acked or shelved.", valueName: "attention"),
+            completion: .list(["new", "acked", "shelved"]))
+        var attention: Attention?
         @Option(name: .long, help: ArgumentHelp("The newest so many; 0: all.", valueName: "n"))
         var limit: Int64 = 0
         @OptionGroup var format: FormatOptions
@@ -53,6 +57,7 @@ struct Alerts: ParsableCommand {
             let arguments = JSONValue.object([
                 "since": .optional(since?.nanoseconds), "until": .optional(until?.nanoseconds), "stream": .optional(stream),
                 "min_severity": .string(minSeverity.rawValue), "kind": .optional(kind?.rawValue), "state": .optional(state?.rawValue),
+                "attention": .optional(attention?.rawValue),
                 "limit": .integer(limit),
             ])
             let result = try target.ask("alerts.query", arguments) { ControlProtocol.result(try StoreQuestions.alerts($0, arguments)) }
@@ -98,6 +103,7 @@ struct Alerts: ParsableCommand {
 extension Severity: ExpressibleByArgument {}
 extension AlertKind: ExpressibleByArgument {}
 extension AlertState: ExpressibleByArgument {}
+extension Attention: ExpressibleByArgument {}
 
 /// A row of block characters.
 enum Sparkline {

@@ -75,7 +75,7 @@ struct WhyNotCommand: ParsableCommand {
               rnnctl why-not 'pump,site=a' --at 2026-11-23T08:12:00Z
               rnnctl why-not 'pump,site=a' --at 2h --within 5min
             """)
-    @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+    @Argument(help: "The stream's key as `rnnctl streams list` shows it.", completion: StreamNames.completion)
     var stream: String
     @Option(
         name: .long,

@@ -38,7 +38,7 @@ struct Streams: ParsableCommand {
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show one stream: channels, expectation, warm-up.", discussion: "EXAMPLES\n  rnnctl streams show 'pump,site=a0'")
-        @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+        @Argument(help: "The stream's key as `rnnctl streams list` shows it.", completion: StreamNames.completion)
         var stream: String
         @OptionGroup var format: FormatOptions
         @OptionGroup var target: TargetOptions

@@ -3,9 +3,15 @@ import Control
 import Platform
 import Tabular
 
+/// Names of streams for the shell.
+enum StreamNames {
+    static let completion = CompletionKind.shellCommand(
+        #"rnnctl streams list --format jsonl 2>/dev/null | sed -n 's/^{"stream":"\([^"]*\)".*/\1/p' | head -n 1000"#)
+}
+
 /// Streams and whether it is only a rehearsal.
 struct StreamActOptions: ParsableArguments {
-    @Argument(help: "A stream's key as `rnnctl streams list` shows it, or a glob over keys.")
+    @Argument(help: "A stream's key as `rnnctl streams list` shows it, or a glob over keys.", completion: StreamNames.completion)
     var stream: String
     @Flag(name: .long, help: "Only list what would be done.")
     var dryRun = false
@@ -49,7 +55,7 @@ extension Streams {
         static let configuration = CommandConfiguration(
             abstract: "Give a stream another name; it keeps what it learned, and its alerts.",
             discussion: "EXAMPLES\n  rnnctl streams rename 'pump,site=a0' 'pump,site=north'")
-        @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+        @Argument(help: "The stream's key as `rnnctl streams list` shows it.", completion: StreamNames.completion)
         var stream: String
         @Argument(help: "The new name.")
         var to: String
