@@ -26,7 +26,7 @@ ifdef SKIP_APT
 apt_install = :
 endif
 
-DEPS := libsqlite3-dev libsystemd-dev pkg-config
+DEPS := libsqlite3-dev libsystemd-dev libcurl4-openssl-dev libmosquitto-dev pkg-config
 
 .PHONY: help deps build debug test test-allocations bench bench-scale fuzz demo man completions sample check-sample install deb test-systemd lint format clean
 
@@ -40,6 +40,7 @@ deps:  ## install what the build needs from Debian
 build: deps  ## release binaries, Swift linked statically
 	swift build $(RELEASE) --product rnn-watchd
 	swift build $(RELEASE) --product rnnctl
+	swift build $(RELEASE) --product rnn-notify
 
 debug: deps
 	swift build $(BUILD)
@@ -93,6 +94,8 @@ DURABILITY_BIN ?= .build/debug
 test-durability:  ## the short form of what torture does at length (part of test)
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 20
 	python3 Tests/torture/torture.py $(DURABILITY_BIN) --kills 10 --shards 2 --reshard --rounds 800
+	python3 Tests/torture/people.py $(DURABILITY_BIN) --kills 10 --rounds 700 --pieces 36 --seed 7
+	python3 Tests/torture/notify.py $(DURABILITY_BIN) --kills 8 --seed 4
 	python3 Tests/torture/damage.py $(DURABILITY_BIN)
 	python3 Tests/torture/powercut.py $(DURABILITY_BIN) --cuts 4
 	python3 Tests/torture/faults.py $(DURABILITY_BIN)
@@ -104,6 +107,7 @@ KILLS ?= 500
 torture: build  ## KILLS (500) kills of the daemon at random moments and failpoints, then power cuts and damage
 	python3 Tests/torture/torture.py $(BIN) --kills $(KILLS) --rounds 2500
 	python3 Tests/torture/torture.py $(BIN) --kills $$(( $(KILLS) / 4 )) --shards 2 --reshard
+	python3 Tests/torture/people.py $(BIN) --kills $$(( $(KILLS) / 2 )) --rounds 5000 --pieces 288
 	python3 Tests/torture/powercut.py $(BIN) --cuts 40
 	python3 Tests/torture/damage.py $(BIN) --flips 200
 	python3 Tests/torture/faults.py $(BIN)
@@ -135,11 +139,12 @@ man: build  ## manual pages from the option and key definitions, into out/man
 	@mkdir -p out/man
 	$(BIN)/rnn-watchd --experimental-dump-help | docs/man/man-page.pl 8 > out/man/rnn-watchd.8
 	$(BIN)/rnnctl --experimental-dump-help | docs/man/man-page.pl 1 > out/man/rnnctl.1
+	$(BIN)/rnn-notify --experimental-dump-help | docs/man/man-page.pl 8 > out/man/rnn-notify.8
 	$(BIN)/rnn-watchd --print-config-man > out/man/rnn-watchd.toml.5
 
 completions: build  ## completions for bash, zsh and fish, into out/completions
 	@mkdir -p out/completions
-	for p in rnn-watchd rnnctl; do for s in bash zsh fish; do $(BIN)/$$p --generate-completion-script $$s | sed '1{/^#!\/bin\/bash/d}' > out/completions/$$p.$$s; done; done
+	for p in rnn-watchd rnnctl rnn-notify; do for s in bash zsh fish; do $(BIN)/$$p --generate-completion-script $$s | sed '1{/^#!\/bin\/bash/d}' > out/completions/$$p.$$s; done; done
 
 check-sample: build  ## etc/rnn-watchd.toml is what the list of keys says
 	$(BIN)/rnn-watchd --print-config | diff -u etc/rnn-watchd.toml - || { echo "run: make sample" >&2; exit 1; }
@@ -165,20 +170,35 @@ install: build man completions check-sample  ## programs, units, manual, complet
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/rnn-watchd/examples systemd/notify-reload/50-notify-reload.conf
 	install -D -m 0644 etc/rnn-watchd.toml $(DESTDIR)/etc/rnn-watchd/rnn-watchd.toml
 
+.PHONY: install-notify
+install-notify: build man completions  ## rnn-notify with unit, manual, completions and configuration below $(DESTDIR)
+	$(BIN)/rnn-notify --check --config etc/rnn-notify.toml
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BIN)/rnn-notify
+	strip $(DESTDIR)$(PREFIX)/bin/rnn-notify
+	@size=$$(stat -c %s $(DESTDIR)$(PREFIX)/bin/rnn-notify); \
+	  [ $$size -lt 20000000 ] || { echo "rnn-notify has $$size bytes, expected less than 20000000: does something pull in Foundation?" >&2; exit 1; }
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) systemd/rnn-notify.service
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man8 out/man/rnn-notify.8
+	install -D -m 0644 out/completions/rnn-notify.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/rnn-notify
+	install -D -m 0644 out/completions/rnn-notify.zsh $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_rnn-notify
+	install -D -m 0644 out/completions/rnn-notify.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/rnn-notify.fish
+	install -D -m 0644 etc/rnn-notify.toml $(DESTDIR)/etc/rnn-watchd/rnn-notify.toml
+
 # The files of dpkg-buildpackage stay in out, not beside the source tree.
 PACKAGE = out/rnn-watchd_$(VERSION)_$$(dpkg --print-architecture)
+NOTIFY_PACKAGE = out/rnn-watchd-notify_$(VERSION)_$$(dpkg --print-architecture)
 deb: deps build  ## the Debian package, into out; fails on what lintian calls an error or a warning
 	@$(call apt_install,debhelper lintian fakeroot dpkg-dev man-db perl)
 	@grep -q '^rnn-watchd ($(VERSION))' debian/changelog || { echo "debian/changelog is not at version $(VERSION)" >&2; exit 1; }
 	@mkdir -p out
 	DEB_DESTDIR=$(CURDIR)/out dpkg-buildpackage -b -us -uc -nc -tc --no-pre-clean \
 	  --buildinfo-file=$(PACKAGE).buildinfo --buildinfo-option=-u$(CURDIR)/out --changes-file=$(PACKAGE).changes --changes-option=-u$(CURDIR)/out
-	lintian --allow-root --fail-on error,warning $(PACKAGE).deb
-	@ls -l $(PACKAGE).deb
+	lintian --allow-root --fail-on error,warning $(PACKAGE).deb $(NOTIFY_PACKAGE).deb
+	@ls -l $(PACKAGE).deb $(NOTIFY_PACKAGE).deb
 
 test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rsyslog, mosquitto, node_exporter (needs root)
 	@$(call apt_install,systemd-container dbus mmdebstrap)
-	Tests/systemd/run.sh $(PACKAGE).deb
+	Tests/systemd/run.sh $(PACKAGE).deb $(NOTIFY_PACKAGE).deb
 
 GATEWAY := gateway/.build/release/rnn-gateway
 GATEWAY_DEPS := libsystemd-dev zlib1g-dev pkg-config

@@ -4,10 +4,10 @@ import PackageDescription
 // The house has floors; imports go downward only and same-floor modules do not know each other.
 // `make lint` builds with `--explicit-target-dependency-import-check error`, so a forbidden import does not compile.
 //
-// floor 5  rnn-watchd   rnnctl
-// floor 4  WatchService   CommandLineTool
+// floor 5  rnn-watchd   rnnctl   rnn-notify
+// floor 4  WatchService   NotifyService   CommandLineTool
 // floor 3  Ingest   Watching   Store   Control   Notify
-// floor 2  LineFormats   Models   Alerting   Evaluation   Simulation
+// floor 2  LineFormats   Models   Alerting   Notification   Evaluation   Simulation
 // floor 1  Detection   ModelFiles   Configuration
 // floor 0  Readings   RecurrentNetwork   Platform   Tabular   Migrations
 // ground   TimeSeries (moments, spans and running statistics: pure, used everywhere) and the C targets
@@ -53,6 +53,12 @@ let package = Package(
         // Forward and backward kernels of the trained cells, in the same manner.
         .target(name: "CRecurrentKernels", exclude: ["kernel_template.h"], cSettings: kernelFlags),
 
+        // rnn-notify alone: HTTP through libcurl (its options are variadic, hence C), MQTT through libmosquitto (libcurl's has neither retained
+        // messages nor a last will).
+        .target(name: "CHTTP", linkerSettings: [.linkedLibrary("curl")]),
+        .systemLibrary(
+            name: "CMosquitto", path: "Sources/CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+
         // Pure beneath floor 0
         .target(name: "TimeSeries"),
 
@@ -68,6 +74,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001_initial.sql"), .embedInCode("0002_models.sql"), .embedInCode("0003_running_models.sql"),
                 .embedInCode("0004_producers_of_users.sql"),
+                .embedInCode("0005_people.sql"),
             ]),
 
         // floor 1
@@ -82,6 +89,9 @@ let package = Package(
         .target(name: "LineFormats", dependencies: ["CNumberText", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Simulation", dependencies: ["Tabular", "TimeSeries"]),
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
+
+        // What is due to be told to whom.
+        .target(name: "Notification", dependencies: ["Tabular", "TimeSeries"]),
 
         // floor 3
         .target(
@@ -104,7 +114,19 @@ let package = Package(
             name: "CommandLineTool",
             dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
+        .target(
+            name: "NotifyService",
+            dependencies: [
+                "CHTTP", "CMosquitto", "Configuration", "Control", "CPlatform", "Notification", "Platform", "Tabular", "TimeSeries",
+                .product(name: "TOMLKit", package: "TOMLKit"),
+            ]),
+
         // floor 5
+        .executableTarget(
+            name: "rnn-notify",
+            dependencies: [
+                "CommandLineTool", "NotifyService", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], swiftSettings: ownImportsOnly, linkerSettings: leanLinking),
         .executableTarget(
             name: "rnn-watchd",
             dependencies: [
@@ -148,6 +170,7 @@ let package = Package(
             dependencies: ["Alerting", "Detection", "ModelFiles", "Models", "Readings", "RecurrentNetwork", "TimeSeries", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
         .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
+        .testTarget(name: "NotificationTests", dependencies: ["Notification", "Tabular", "TimeSeries"]),
         // Runs the built programs.
         .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "CSQLite", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),

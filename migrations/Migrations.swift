@@ -12,6 +12,7 @@ public enum Migrations {
         Step(name: "0002_models", sql: String(decoding: PackageResources._002_models_sql, as: UTF8.self)),
         Step(name: "0003_running_models", sql: String(decoding: PackageResources._003_running_models_sql, as: UTF8.self)),
         Step(name: "0004_producers_of_users", sql: String(decoding: PackageResources._004_producers_of_users_sql, as: UTF8.self)),
+        Step(name: "0005_people", sql: String(decoding: PackageResources._005_people_sql, as: UTF8.self)),
     ]
 
     /// The schema version that this program writes.

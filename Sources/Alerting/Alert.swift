@@ -24,6 +24,18 @@ public enum AlertState: String, Sendable, CaseIterable {
     case open, closed
 }
 
+/// Why an alert is over.
+public enum CloseReason: String, Sendable, CaseIterable {
+    /// What was unusual went away.
+    case recovered
+    /// What was unusual stayed and has become usual.
+    case learned
+    /// The stream is not there any more: forgotten, evicted, ignored, or what was learned about it was lost.
+    case stream_gone
+    /// A person closed it.
+    case by_hand
+}
+
 /// The share of one channel or one kind of evidence in an alert.
 public struct Contribution: Sendable, Equatable {
     public var name: String
@@ -63,6 +75,10 @@ public struct Alert: Sendable, Equatable {
     public var openedAt: Int64
     public var updatedAt: Int64
     public var closedAt: Int64?
+    /// nil while it is open.
+    public var closeReason: CloseReason?
+    /// The incident that it belongs to; nil for none.
+    public var incident: String?
     /// Scores are -log10 of how rare this is by the stream's own past, roughly; nil for kinds without score.
     public var initialScore: Double?
     public var peakScore: Double?
@@ -98,8 +114,11 @@ public struct AlertAction: Sendable, Equatable {
     public var alert: Alert
     /// When, in the time of the readings.
     public var time: Int64
+    /// Who made it, and what they said; empty: the detector.
+    public var by = ""
+    public var text = ""
 
-    public init(_ transition: Transition, _ alert: Alert, time: Int64) {
-        (self.transition, self.alert, self.time) = (transition, alert, time)
+    public init(_ transition: Transition, _ alert: Alert, time: Int64, by: String = "", text: String = "") {
+        (self.transition, self.alert, self.time, self.by, self.text) = (transition, alert, time, by, text)
     }
 }

@@ -124,8 +124,9 @@ public struct EpisodeBook: Sendable, Equatable {
         }
         if episode.quietReadings >= rules.quietReadingsMin, time.since(episode.lastActiveAt) >= rules.closeAfter {
             open[key] = nil
-            episode.alert.reason += EpisodeBook.ending(episode.alert, observed)
-            return AlertAction(.closed, EpisodeBook.closed(episode.alert, at: time), time: time)
+            let (reason, words) = EpisodeBook.ending(episode.alert, observed)
+            episode.alert.reason += words
+            return AlertAction(.closed, EpisodeBook.closed(episode.alert, at: time, reason), time: time)
         }
         open[key] = episode
         return nil
@@ -143,9 +144,17 @@ public struct EpisodeBook: Sendable, Equatable {
     }
 
     /// It ended. nil when it was not open.
-    public mutating func end(stream: UInt32, kind: AlertKind, time: Int64) -> AlertAction? {
+    public mutating func end(stream: UInt32, kind: AlertKind, time: Int64, reason: CloseReason = .recovered) -> AlertAction? {
         guard let episode = open.removeValue(forKey: Key(stream: stream, kind: kind)) else { return nil }
-        return AlertAction(.closed, EpisodeBook.closed(episode.alert, at: max(time, episode.alert.openedAt)), time: time)
+        return AlertAction(.closed, EpisodeBook.closed(episode.alert, at: max(time, episode.alert.openedAt), reason), time: time)
+    }
+
+    /// A person ended it. nil when no such alert of the stream is open.
+    public mutating func close(stream: UInt32, id: String, time: Int64, by: String, text: String) -> AlertAction? {
+        guard let episode = episodes(of: stream).first(where: { $0.alert.id == id }) else { return nil }
+        guard var action = end(stream: stream, kind: episode.alert.kind, time: time, reason: .by_hand) else { return nil }
+        (action.by, action.text) = (by, text)
+        return action
     }
 
     private func severity(_ score: Double, _ threshold: Double) -> Severity {
@@ -164,15 +173,17 @@ public struct EpisodeBook: Sendable, Equatable {
     }
 
     /// What is told at the end when the opening value was outside the usual band: whether the channel came back from it.
-    private static func ending(_ alert: Alert, _ now: Double?) -> String {
+    private static func ending(_ alert: Alert, _ now: Double?) -> (CloseReason, String) {
         guard let now, let opening = alert.observed, let expected = alert.expected, let low = alert.bandLow, let high = alert.bandHigh,
             opening < low || opening > high
-        else { return "" }
-        return abs(now - opening) < abs(now - expected) ? "; the new level has become usual" : "; back to usual values"
+        else { return (.recovered, "") }
+        return abs(now - opening) < abs(now - expected)
+            ? (.learned, "; the new level has become usual") : (.recovered, "; back to usual values")
     }
 
-    private static func closed(_ alert: Alert, at time: Int64) -> Alert {
+    private static func closed(_ alert: Alert, at time: Int64, _ reason: CloseReason) -> Alert {
         var alert = alert
+        alert.closeReason = reason
         (alert.state, alert.closedAt, alert.updatedAt) = (.closed, time, time)
         return alert
     }

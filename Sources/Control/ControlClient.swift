@@ -29,7 +29,8 @@ public struct ControlClient: ~Copyable {
     }
 
     /// Sends a request and waits for its answer.
-    public func ask(_ command: String, _ arguments: JSONValue = .object([])) throws(ControlError) -> JSONValue {
+    /// - Parameter isPatient: it is known to take its time.
+    public func ask(_ command: String, _ arguments: JSONValue = .object([]), isPatient: Bool = false) throws(ControlError) -> JSONValue {
         do {
             try writeAll(socket.raw, ControlProtocol.request(command, arguments), object: path)
         } catch {
@@ -37,7 +38,7 @@ public struct ControlClient: ~Copyable {
         }
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        var isTold = false
+        var isTold = isPatient
         while bytes.last != 10 {
             // systemd holds the socket, so that a question may come before the daemon is there.
             var waiting = pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0)

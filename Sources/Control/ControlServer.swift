@@ -7,6 +7,8 @@ public struct ControlRequest: Sendable {
     public let command: String
     public let arguments: JSONValue
     public let peer: PeerCredentials?
+    /// When it was asked first (monotonic time): one whose answer waits for something is asked again.
+    public let askedAt: Int64
 }
 
 /// Serves the control socket from one thread. Requests are answered in order; the next request of a client is read only
@@ -17,7 +19,9 @@ public final class ControlServer: @unchecked Sendable {
     private let wakeup: Wakeup
     private let log: Log
     private let isAllowed: @Sendable (PeerCredentials) -> Bool
-    private let handle: @Sendable (ControlRequest) -> Result<JSONValue, ControlError>
+    private let handle: @Sendable (ControlRequest) -> Result<JSONValue, ControlError>?
+    /// What requests wait for may have come.
+    private let isNews = Locked(false)
 
     /// Clients at the same time; one more makes one leave: first of those who may not ask, then of the user with the most, the longest
     /// silent. So nobody can lock others out.
@@ -37,6 +41,8 @@ public final class ControlServer: @unchecked Sendable {
         var output: [UInt8] = []
         /// No more will come; what was asked is still answered.
         var hasEnded = false
+        /// Its answer waits for something.
+        var waiting: ControlRequest?
 
         init(descriptor: Int32, lastHeard: UInt64, isAllowed: (PeerCredentials) -> Bool) {
             (self.descriptor, self.lastHeard) = (descriptor, lastHeard)
@@ -49,10 +55,10 @@ public final class ControlServer: @unchecked Sendable {
 
     /// - Parameters:
     ///   - isAllowed: whether this peer may ask at all
-    ///   - handle: does the work; called from the server's thread
+    ///   - handle: does the work; called from the server's thread; nil: the answer must wait, ask again with the next `wake` or a second later
     public init(
         log: Log, isAllowed: @escaping @Sendable (PeerCredentials) -> Bool,
-        handle: @escaping @Sendable (ControlRequest) -> Result<JSONValue, ControlError>
+        handle: @escaping @Sendable (ControlRequest) -> Result<JSONValue, ControlError>?
     ) throws(PlatformError) {
         (self.log, self.isAllowed, self.handle) = (log, isAllowed, handle)
         wakeup = try Wakeup()
@@ -64,6 +70,34 @@ public final class ControlServer: @unchecked Sendable {
         wakeup.signal()
     }
 
+    /// Has requests that wait asked again. From any thread.
+    public func wake() {
+        isNews.withLock { $0 = true }
+        wakeup.signal()
+    }
+
+    /// Asks again for those who wait.
+    private func serveWaiting(_ clients: inout [UInt64: Client], _ poller: borrowing Poller) {
+        for (token, client) in clients {
+            guard let request = client.waiting, let answer = handle(request) else { continue }
+            client.waiting = nil
+            client.output += ControlProtocol.answer(answer)
+            settle(client, token, &clients, poller, isAlive: flush(client) && answerWaiting(client))
+        }
+    }
+
+    /// What is waited for next of a client; one that is done leaves.
+    private func settle(_ client: Client, _ token: UInt64, _ clients: inout [UInt64: Client], _ poller: borrowing Poller, isAlive: Bool) {
+        guard isAlive, !(client.hasEnded && client.output.isEmpty && client.waiting == nil) else {
+            poller.remove(client.descriptor)
+            clients[token] = nil
+            return
+        }
+        poller.modify(
+            client.descriptor, token: token, readable: client.output.isEmpty && !client.hasEnded && client.waiting == nil,
+            writable: !client.output.isEmpty)
+    }
+
     /// Serves `listener` until stopped.
     public func run(listener: Int32) throws(PlatformError) {
         let poller = try Poller()
@@ -72,6 +106,7 @@ public final class ControlServer: @unchecked Sendable {
         var clients: [UInt64: Client] = [:]
         var clock: UInt64 = 1
         var restUntil: Int64?
+        var waitedAt: Int64 = 0
         while !isStopping.withLock({ $0 }) {
             var events: [Poller.Event] = []
             poller.wait(timeoutMilliseconds: restUntil == nil ? 1000 : 200) { events.append($0) }
@@ -86,17 +121,21 @@ public final class ControlServer: @unchecked Sendable {
                         restUntil = Clocks.monotonic() + ControlServer.rest
                         poller.modify(listener, token: 0, readable: false, writable: false)
                     }
+                } else if event.token == 1 {
+                    wakeup.drain()
                 } else if let client = clients[event.token] {
                     client.lastHeard = clock
-                    if serve(client, event) {
-                        poller.modify(
-                            client.descriptor, token: event.token, readable: client.output.isEmpty && !client.hasEnded,
-                            writable: !client.output.isEmpty)
-                    } else {
-                        poller.remove(client.descriptor)
-                        clients[event.token] = nil
-                    }
+                    settle(client, event.token, &clients, poller, isAlive: serve(client, event))
                 }
+            }
+            let isNews = isNews.withLock { news in
+                defer { news = false }
+                return news
+            }
+            let now = Clocks.monotonic()
+            if isNews || now - waitedAt > 1_000_000_000 {
+                waitedAt = now
+                serveWaiting(&clients, poller)
             }
         }
     }
@@ -149,8 +188,9 @@ public final class ControlServer: @unchecked Sendable {
 
     /// Handles what is ready. false: the client is done or gone.
     private func serve(_ client: Client, _ event: Poller.Event) -> Bool {
-        guard flush(client) else { return false }
-        if client.output.isEmpty, !client.hasEnded {
+        // Whoever waits and hangs up is not waited with.
+        guard flush(client), !(client.waiting != nil && event.isHangup) else { return false }
+        if client.output.isEmpty, !client.hasEnded, client.waiting == nil {
             var chunk = [UInt8](repeating: 0, count: 16 << 10)
             switch unsafe chunk.withUnsafeMutableBytes({ unsafe readOnce(client.descriptor, into: $0) }) {
             case .bytes(let count): client.input += chunk[..<count]
@@ -162,16 +202,17 @@ public final class ControlServer: @unchecked Sendable {
             case .failed: return false
             }
         }
-        return answerWaiting(client) && !(client.hasEnded && client.output.isEmpty)
+        return answerWaiting(client)
     }
 
     /// Answers requests as long as the client takes the answers. false: the client is gone.
     private func answerWaiting(_ client: Client) -> Bool {
-        while client.output.isEmpty, let end = client.input.firstIndex(of: 10) {
+        while client.output.isEmpty, client.waiting == nil, let end = client.input.firstIndex(of: 10) {
             let line = Array(client.input[..<end])
             client.input.removeFirst(end + 1)
             if line.allSatisfy({ $0 == 32 || $0 == 13 }) { continue }
-            client.output += ControlProtocol.answer(answer(line, client.peer))
+            guard let answer = answer(line, client) else { return true }
+            client.output += ControlProtocol.answer(answer)
             guard flush(client) else { return false }
         }
         guard client.output.isEmpty, client.input.count > ControlProtocol.requestBytesMax else { return true }
@@ -198,7 +239,9 @@ public final class ControlServer: @unchecked Sendable {
         return true
     }
 
-    private func answer(_ line: [UInt8], _ peer: PeerCredentials?) -> Result<JSONValue, ControlError> {
+    /// nil: the client waits.
+    private func answer(_ line: [UInt8], _ client: Client) -> Result<JSONValue, ControlError>? {
+        let peer = client.peer
         guard let peer, isAllowed(peer) else {
             say(
                 "refused a control request",
@@ -219,6 +262,9 @@ public final class ControlServer: @unchecked Sendable {
         guard let command = document["command"]?.text else { return .failure(.badRequest("cannot read request: expected a command")) }
         let arguments = document["arguments"] ?? .object([])
         guard case .object = arguments else { return .failure(.badRequest("cannot read request: expected arguments in an object")) }
-        return handle(ControlRequest(command: command, arguments: arguments, peer: peer))
+        let request = ControlRequest(command: command, arguments: arguments, peer: peer, askedAt: Clocks.monotonic())
+        let answer = handle(request)
+        if answer == nil { client.waiting = request }
+        return answer
     }
 }

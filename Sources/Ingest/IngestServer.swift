@@ -79,7 +79,10 @@ public final class IngestServer: @unchecked Sendable {
         case report(kind: String, reason: String?, at: Int64)
         case models([ModelAssignment], at: Int64)
         case forget(ProducerName, BoundedQueue<Bool>)
-        case rules(IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String])
+        case acts([IntakeAct], number: Int64, at: Int64)
+        case rules(
+            IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String],
+            open: [UInt32], at: Int64)
     }
 
     public let snapshot = Locked(IngestSnapshot())
@@ -109,11 +112,14 @@ public final class IngestServer: @unchecked Sendable {
         send(.forget(name, answers))
         return answers.pop(timeoutNanoseconds: timeoutSeconds * 1_000_000_000)
     }
-    /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget.
+    /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget. `open`: streams with open alerts, which end where the
+    /// stream is ignored now; `at`: wall time.
     public func reload(
         _ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
-        keys: [UInt32: String]
-    ) { send(.rules(limits, isIgnored: isIgnored, budgetGroup: budgetGroup, keys: keys)) }
+        keys: [UInt32: String], open: [UInt32], at: Int64
+    ) { send(.rules(limits, isIgnored: isIgnored, budgetGroup: budgetGroup, keys: keys, open: open, at: at)) }
+    /// Puts what a person did into the log of batches, together; acknowledged as `number` when it is stored (0: nobody waits). `at`: wall time.
+    public func act(_ acts: [IntakeAct], number: Int64, at: Int64) { send(.acts(acts, number: number, at: at)) }
 
     /// Tells clients that their lines are stored. Called by the writer.
     public func acknowledge(_ acknowledgements: [Acknowledgement]) {
@@ -133,28 +139,11 @@ public final class IngestServer: @unchecked Sendable {
         let loop = try IngestLoop(options: options, log: log, producers: producers)
         try loop.open(sources, wakeup: wakeup)
         var intake = intake
-        var isStopping = false
+        // What was ordered before the start comes before the first line.
+        var isStopping = obey(&intake, loop)
         while !isStopping && !loop.isDone {
             loop.round(&intake)
-            for command in inbox.withLock({ commands in
-                defer { commands.removeAll() }
-                return commands
-            }) {
-                switch command {
-                case .stop: isStopping = true
-                case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
-                case .models(let models, let at): intake.assign(models, now: at)
-                case .forget(let name, let answers): answers.push(loop.forget(name))
-                case .rules(let limits, let isIgnored, let budgetGroup, let keys):
-                    // The batches of the shards of the start are under way.
-                    let shards = intake.limits.shards
-                    intake.limits = limits
-                    intake.limits.shards = shards
-                    intake.isIgnored = isIgnored
-                    intake.budgetGroup = budgetGroup
-                    intake.refreshIgnored { keys[$0] }
-                }
-            }
+            isStopping = obey(&intake, loop)
             loop.answer(
                 durable.withLock { waiting in
                     defer { waiting.removeAll(keepingCapacity: true) }
@@ -165,6 +154,33 @@ public final class IngestServer: @unchecked Sendable {
         let clients = loop.finish(&intake)
         handedOver.withLock { $0 = clients }
         publish(loop, intake)
+    }
+
+    /// Does what others ordered. true: it is time to stop.
+    private func obey(_ intake: inout Intake, _ loop: IngestLoop) -> Bool {
+        var isStopping = false
+        for command in inbox.withLock({ commands in
+            defer { commands.removeAll() }
+            return commands
+        }) {
+            switch command {
+            case .stop: isStopping = true
+            case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
+            case .models(let models, let at): intake.assign(models, now: at)
+            case .forget(let name, let answers): answers.push(loop.forget(name))
+            case .acts(let acts, let number, let at): intake.act(acts, number: number, now: at)
+            case .rules(let limits, let isIgnored, let budgetGroup, let keys, let open, let at):
+                // The batches of the shards of the start are under way.
+                let shards = intake.limits.shards
+                intake.limits = limits
+                intake.limits.shards = shards
+                intake.isIgnored = isIgnored
+                intake.budgetGroup = budgetGroup
+                intake.refreshIgnored { keys[$0] }
+                intake.settleIgnored(among: open, now: at)
+            }
+        }
+        return isStopping
     }
 
     private func publish(_ loop: IngestLoop, _ intake: borrowing Intake) {

@@ -227,16 +227,32 @@ struct StreamTable: ~Copyable {
     }
 
     /// Makes a stream unknown. Its keys' bytes stay in the arena until a restart.
-    mutating func remove(_ stream: UInt32) {
+    mutating func remove(_ stream: UInt32) { remove([stream]) }
+
+    /// Makes streams unknown, all in one pass.
+    mutating func remove(_ streams: Set<UInt32>) {
+        forgetKeys(streams)
+        for stream in streams where infos[Int(stream)].isPresent {
+            infos[Int(stream)].others?.deallocate()
+            infos[Int(stream)] = StreamInfo()
+            count -= 1
+        }
+    }
+
+    /// Gives a stream another canonical key; its other spellings are forgotten.
+    mutating func rename(_ stream: UInt32, canonical key: UnsafeBufferPointer<UInt8>) {
+        forgetKeys([stream])
+        infos[Int(stream)].aliasCount = 0
+        insert(key, stream)
+    }
+
+    private mutating func forgetKeys(_ streams: Set<UInt32>) {
         forgetExpected()
         for place in 0...slotMask where slots[place].key != 0 && slots[place].key != .max {
-            guard keys[Int(slots[place].key)].stream == stream else { continue }
+            guard streams.contains(keys[Int(slots[place].key)].stream) else { continue }
             keys[Int(slots[place].key)].forget()
             slots[place].key = .max
         }
-        infos[Int(stream)].others?.deallocate()
-        infos[Int(stream)] = StreamInfo()
-        count -= 1
     }
 
     /// The present stream that was silent longest; nil when there is none.

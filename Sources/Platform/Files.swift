@@ -143,6 +143,9 @@ public enum Files {
 
     public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether there is something at a path cannot be told for want of permission.
+    public static func isForbidden(_ path: String) -> Bool { access(path, F_OK) != 0 && errno == EACCES }
+
     /// The size of a file in bytes, 0 when there is none.
     public static func size(_ path: String) -> Int64 {
         var status = stat()

@@ -7,7 +7,7 @@
 public enum JournalCodec {
     public static let format: UInt8 = 1
 
-    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare }
+    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare, person }
 
     /// Most bytes of a reading without its values, and of a value.
     private static let entryBytesMax = 40
@@ -146,6 +146,9 @@ public enum JournalCodec {
             out.varint(UInt64(group))
             out.varint(UInt64(stream))
             out.varint(UInt64(streams))
+        case .person(let note):
+            out.byte(NoteTag.person.rawValue)
+            PersonalNoteCodec.encode(note, &out)
         }
     }
 
@@ -195,6 +198,7 @@ public enum JournalCodec {
                 group: UInt16(try reader.count(max: Int(UInt16.max), "group")),
                 stream: UInt32(try reader.count(max: Int(UInt32.max), "stream")),
                 streams: UInt32(try reader.count(max: Int(UInt32.max), "number of streams")))
+        case .person: return .person(try PersonalNoteCodec.decode(&reader))
         case nil: throw CodingError(offset: start, expected: "a kind of note")
         }
     }

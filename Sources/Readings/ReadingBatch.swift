@@ -31,6 +31,40 @@ public enum BatchNote: Sendable, Equatable {
     case budgetShare(group: UInt16, stream: UInt32, streams: UInt32)
     /// From here on these trained models run: the first entry whose glob matches a stream's key counts.
     case models([ModelAssignment])
+    /// What a person did (see `PersonalNote`).
+    case person(PersonalNote)
+}
+
+/// What people do about streams and alerts, as far as the detector hears of it. Moments are nanoseconds since 1970, wall time.
+public enum PersonalNote: Sendable, Equatable {
+    /// An open alert of a stream is closed by hand.
+    case close(stream: UInt32, alert: String, by: String, text: String)
+    /// All open alerts of a stream end, as the stream is not watched any more; it stays known.
+    case settle(stream: UInt32)
+    /// A stream learns anew.
+    case reset(stream: UInt32)
+    /// A stream has another name from here on and keeps what it learned.
+    case rename(stream: UInt32, key: [UInt8])
+    /// What was thought of an alert. `bar`: what it raises, if anything.
+    case feedback(stream: UInt32, alert: String, verdict: String, by: String, text: String, at: Int64, bar: FeedbackBarNote?)
+    /// Exactly the streams that one of these scopes matches are neither judged nor learned from, from here on (see `WatchSettings.covers`).
+    case pause([String])
+}
+
+/// How much more than its threshold a stream needs after an alert was called a mistake.
+public struct FeedbackBarNote: Sendable, Equatable {
+    /// The alert's main channel; empty: any.
+    public var channel: [UInt8]
+    /// Points above the threshold at the beginning.
+    public var points: Double
+    /// Nanoseconds of reading time until nothing is left of it.
+    public var fade: Int64
+    /// A moment (nanoseconds since 1970) whose hour and weekday it is about; nil: any time.
+    public var moment: Int64?
+
+    public init(channel: [UInt8], points: Double, fade: Int64, moment: Int64?) {
+        (self.channel, self.points, self.fade, self.moment) = (channel, points, fade, moment)
+    }
 }
 
 /// Which model the streams that match a glob run on.
@@ -169,6 +203,11 @@ public struct Acknowledgement: Sendable, Equatable {
         (self.connection, self.producer, self.sequence, self.life) = (connection, producer, sequence, life)
         self.checksum = checksum
     }
+
+    /// Somebody who acted waits for it: number `act`.
+    public init(act: Int64) { self.init(connection: .max, producer: ProducerName(user: 0, name: ""), sequence: act) }
+    /// It is about an act and not about a client's lines.
+    public var isAct: Bool { connection == .max }
 }
 
 /// Everything the ingest side counts, plus its clocks: stored with each batch, so that it survives exactly what the readings survive.

@@ -7,11 +7,14 @@ enum AlertColumns {
         "id", "stream_id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "stored_at",
         "initial_score",
         "peak_score", "threshold", "observed", "expected", "band_low", "band_high", "reason", "contributions", "evidence", "context",
+        "close_reason", "incident",
     ]
 
+    /// What people did about the alert stays as it is (see `StoreWriter+People`).
     static let upsert = """
         INSERT INTO alerts (\(names.joined(separator: ", "))) VALUES (\(names.map { _ in "?" }.joined(separator: ", ")))
-        ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(3).map { "\($0) = excluded.\($0)" }.joined(separator: ", "))
+        ON CONFLICT (id) DO UPDATE SET \(names.dropFirst(3).dropLast().map { "\($0) = excluded.\($0)" }.joined(separator: ", ")),
+        incident = coalesce(excluded.incident, incident)
         """
 
     static func values(_ alert: Alert, now: Int64) -> [SQLValue] {
@@ -26,6 +29,7 @@ enum AlertColumns {
             .optional(alert.expected), .optional(alert.bandLow), .optional(alert.bandHigh), .text(alert.reason),
             .text(json(alert.contributions)), .text(json(alert.evidence)),
             .text(JSONValue.array(alert.context.map { .object(["time": .integer($0.time), "value": .number($0.value)]) }).compact),
+            .optional(alert.closeReason?.rawValue), .optional(alert.incident),
         ]
     }
 

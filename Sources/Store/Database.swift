@@ -167,6 +167,7 @@ enum SQLValue {
 
     static func optional(_ value: Double?) -> SQLValue { value.map { .real($0) } ?? .null }
     static func optional(_ value: Int64?) -> SQLValue { value.map { .integer($0) } ?? .null }
+    static func optional(_ value: String?) -> SQLValue { value.map { .text($0) } ?? .null }
 }
 
 /// A prepared statement.
@@ -239,6 +240,7 @@ final class Statement {
     func real(_ column: Int32) -> Double { sqlite3_column_double(raw, column) }
     func optionalReal(_ column: Int32) -> Double? { isNull(column) ? nil : real(column) }
     func optionalInteger(_ column: Int32) -> Int64? { isNull(column) ? nil : integer(column) }
+    func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
     func text(_ column: Int32) -> String {
         guard let base = sqlite3_column_text(raw, column) else { return "" }
         return String(decoding: UnsafeBufferPointer(start: base, count: Int(sqlite3_column_bytes(raw, column))), as: UTF8.self)

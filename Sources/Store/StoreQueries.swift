@@ -13,6 +13,9 @@ public struct AlertFilter: Sendable, Equatable {
     public var severityMin: Severity = .info
     public var kind: String?
     public var state: String?
+    public var attention: String?
+    /// Only these.
+    public var ids: [String]?
     /// The newest so many; 0 for all.
     public var limit: Int64 = 0
 
@@ -24,14 +27,17 @@ extension StoreReader {
     /// Columns of `rnnctl alerts query`.
     public static let alertColumns = [
         "id", "stream", "channels", "kind", "severity", "state", "opened_at", "updated_at", "closed_at", "initial_score", "peak_score",
-        "threshold", "observed", "expected", "band_low", "band_high", "reason",
+        "threshold", "observed", "expected", "band_low", "band_high", "reason", "attention", "acked_by", "acked_at", "shelved_until",
+        "comment",
+        "close_reason", "incident", "feedback",
     ]
     /// Columns of `rnnctl alerts show`: those, plus what explains them.
     public static let alertDetailColumns = alertColumns + ["contributions", "evidence", "context", "events"]
 
     private static let selected = """
         SELECT id, stream, channels, kind, severity, state, opened_at, updated_at, closed_at, initial_score, peak_score, threshold,
-        observed, expected, band_low, band_high, reason, contributions, evidence, context FROM alerts
+        observed, expected, band_low, band_high, reason, contributions, evidence, context, attention, acked_by, acked_at, shelved_until,
+        comment, close_reason, incident, feedback FROM alerts
         """
 
     /// Alerts that pass `filter`, oldest first; times as RFC 3339 through `timeText`.
@@ -58,6 +64,14 @@ extension StoreReader {
             conditions.append("state = ?")
             values.append(.text(state))
         }
+        if let attention = filter.attention {
+            conditions.append("attention = ?")
+            values.append(.text(attention))
+        }
+        if let ids = filter.ids {
+            conditions.append("id IN (SELECT value FROM json_each(?))")
+            values.append(.text(JSONValue.array(ids.map { .string($0) }).compact))
+        }
         let severities = Severity.allCases.filter { $0 >= filter.severityMin }.map { "'\($0.rawValue)'" }.joined(separator: ", ")
         conditions.append("severity IN (\(severities))")
         let sql =
@@ -83,12 +97,15 @@ extension StoreReader {
         guard case .object(var members)? = found else { return nil }
         var events: [JSONValue] = []
         try database.rows(
-            "SELECT at, transition, score FROM alert_events WHERE alert_id = ? ORDER BY seq, ordinal", [.text(id)],
+            "SELECT at, transition, score, severity, who, note, number FROM alert_events WHERE alert_id = ? ORDER BY number", [.text(id)],
             doing: "read an alert's steps"
         ) { row throws(StoreError) in
             events.append(
                 .object([
                     "at": .string(timeText(row.integer(0))), "transition": .string(row.text(1)), "score": .optional(row.optionalReal(2)),
+                    "severity": .optional(row.optionalText(3)), "by": .optional(row.optionalText(4)),
+                    "text": .optional(row.optionalText(5)),
+                    "step": .integer(row.integer(6)),
                 ]))
         }
         members.append(JSONValue.Member("events", .array(events)))
@@ -112,7 +129,10 @@ extension StoreReader {
             row.optionalInteger(8).map { .string(timeText($0)) } ?? .null, .optional(row.optionalReal(9)), .optional(row.optionalReal(10)),
             .optional(row.optionalReal(11)), .optional(row.optionalReal(12)), .optional(row.optionalReal(13)),
             .optional(row.optionalReal(14)),
-            .optional(row.optionalReal(15)), .string(row.text(16)),
+            .optional(row.optionalReal(15)), .string(row.text(16)), .string(row.text(20)), .optional(row.optionalText(21)),
+            row.optionalInteger(22).map { .string(timeText($0)) } ?? .null, row.optionalInteger(23).map { .string(timeText($0)) } ?? .null,
+            .optional(row.optionalText(24)), .optional(row.optionalText(25)), .optional(row.optionalText(26)),
+            .optional(row.optionalText(27)),
         ]
     }
 

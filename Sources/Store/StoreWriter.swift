@@ -104,6 +104,14 @@ public final class StoreWriter {
     private var isLogDoubtful = false
     /// Streams that make room in the present transaction.
     private var evicted: Set<UInt32> = []
+    /// An alert that opens so soon after one like it closed goes on with its acknowledgement (nanoseconds of reading time).
+    public var reopenWithin: Int64 = 0
+    /// When an acknowledgement or a shelf ends by itself next (wall time); nil: none does.
+    public internal(set) var nextAttentionEnd: Int64?
+    /// Silences that alerts begin or that shelve them.
+    var watchfulSilences: [Silence] = []
+    /// Whether a glob matches a text, for silences.
+    public var matches: (String, String) -> Bool = { $0 == $1 }
 
     /// Opens or makes the file, applies missing migrations.
     ///
@@ -121,6 +129,7 @@ public final class StoreWriter {
         }
         database = try StoreWriter.open(path, durability)
         place = StorePlace(path: path)
+        try loadPeople(now: now)
     }
 
     private static func open(_ path: String, _ durability: Durability) throws(StoreError) -> Database {
@@ -246,8 +255,11 @@ public final class StoreWriter {
     }
 
     /// Stores what a batch tells beside its readings: new streams, and who is up to where.
-    public func apply(_ notes: [BatchNote], _ acknowledgements: [Acknowledgement], receivedAt: Int64) throws(StoreError) {
-        for note in notes {
+    /// - Parameter sequence: of the batch.
+    public func apply(
+        _ notes: [BatchNote], _ acknowledgements: [Acknowledgement], receivedAt: Int64, sequence: Int64 = 0
+    ) throws(StoreError) {
+        for (ordinal, note) in notes.enumerated() {
             switch note {
             case .stream(let id, let key) where !evicted.contains(id):
                 try database.run(
@@ -258,10 +270,11 @@ public final class StoreWriter {
                     "INSERT OR IGNORE INTO channels (stream_id, idx, name) VALUES (?, ?, ?)",
                     [.integer(Int64(stream)), .integer(Int64(index)), .text(String(decoding: name, as: UTF8.self))],
                     doing: "store a channel")
+            case .person(let person): try apply(person, sequence: sequence, ordinal: ordinal)
             default: break
             }
         }
-        for acknowledgement in acknowledgements {
+        for acknowledgement in acknowledgements where !acknowledgement.isAct {
             let producer = acknowledgement.producer
             guard acknowledgement.sequence >= 0 else {
                 try forget(producer)
@@ -318,11 +331,16 @@ public final class StoreWriter {
     public func store(_ action: AlertAction, sequence: Int64, ordinal: Int, now: Int64) throws(StoreError) {
         try database.run(AlertColumns.upsert, AlertColumns.values(action.alert, now: now), doing: "store an alert")
         try database.run(
-            "INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, transition, score) VALUES (?, ?, ?, ?, ?, ?)",
+            """
+            INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, stored_at, transition, score, severity, who, note)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
             [
-                .text(action.alert.id), .integer(sequence), .integer(Int64(ordinal)), .integer(action.time),
-                .text(action.transition.rawValue), .optional(action.alert.peakScore),
+                .text(action.alert.id), .integer(sequence), .integer(Int64(ordinal)), .integer(action.time), .integer(now),
+                .text(action.transition.rawValue), .optional(action.alert.peakScore), .text(action.alert.severity.rawValue),
+                action.by.isEmpty ? .null : .text(action.by), action.text.isEmpty ? .null : .text(action.text),
             ], doing: "store an alert's step")
+        try attend(action, now: now)
     }
 
     /// Stores a block's state in the older of its two slots. A block without streams needs none.
@@ -347,6 +365,7 @@ public final class StoreWriter {
     public func truncateJournal(through sequence: Int64) throws(StoreError) {
         try database.run("DELETE FROM journal WHERE seq <= ?", [.integer(sequence)], doing: "shorten the journal")
         try truncateModelRosters(through: sequence)
+        try database.run("DELETE FROM stream_renames WHERE seq <= ?", [.integer(sequence)], doing: "shorten the list of renamed streams")
     }
 
     /// Keeps damaged bytes for inspection and takes them out of use, so that they are reported once.
@@ -375,11 +394,13 @@ public final class StoreWriter {
         try database.run(
             """
             UPDATE alerts SET state = 'closed', closed_at = max(opened_at, ?), updated_at = max(updated_at, ?), stored_at = max(stored_at, ?),
-            reason = reason || '; closed because what was learned about the stream was lost' WHERE id = ? AND state = 'open'
+            attention = 'new', shelved_until = NULL, close_reason = 'stream_gone', reason = reason || '; closed because what was learned about the stream was lost' WHERE id = ? AND state = 'open'
             """, [.integer(time), .integer(time), .integer(time), .text(id)], doing: "close an alert")
         try database.run(
-            "INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, transition, score) SELECT id, ?, 1000000, ?, 'closed', NULL FROM alerts WHERE id = ?",
-            [.integer(sequence), .integer(time), .text(id)], doing: "store an alert's step")
+            """
+            INSERT OR IGNORE INTO alert_events (alert_id, seq, ordinal, at, stored_at, transition, score, severity)
+            SELECT id, ?, 1000000, ?, ?, 'closed', NULL, severity FROM alerts WHERE id = ?
+            """, [.integer(sequence), .integer(time), .integer(time), .text(id)], doing: "store an alert's step")
     }
 
     /// Deletes closed alerts that were stored longer than `retention` ago or are beyond the newest `keep`; likewise clients that
@@ -394,6 +415,7 @@ public final class StoreWriter {
         let before = clock.earlier(by: retention)
         try database.run("DELETE FROM producers WHERE updated_at < ?", [.integer(before)], doing: "forget old clients")
         try database.run("DELETE FROM quarantine WHERE found_at < ?", [.integer(before)], doing: "delete old damage")
+        try forgetOldSilences(before: before)
         try database.run("DELETE FROM alerts WHERE state = 'closed' AND stored_at < ?", [.integer(before)], doing: "delete old alerts")
         var removed = database.changes
         try database.run(

@@ -23,6 +23,7 @@ final class ControlHandlers: @unchecked Sendable {
     private var reader: StoreReader?
     private var uploads = ModelUploads()
     private var backups: Backups
+    private lazy var people = PeopleHandlers(pipeline: pipeline, open: { () throws(StoreError) in try self.open() })
 
     init(
         pipeline: Pipeline, databasePath: String, status: @escaping @Sendable (StoreReader?) -> StatusReport,
@@ -34,8 +35,10 @@ final class ControlHandlers: @unchecked Sendable {
         (self.explain, self.assignModels, self.configuration) = (explain, assignModels, configuration)
     }
 
-    func handle(_ request: ControlRequest) -> Result<JSONValue, ControlError> {
+    /// nil: the answer must wait.
+    func handle(_ request: ControlRequest) -> Result<JSONValue, ControlError>? {
         do {
+            if PeopleHandlers.commands.contains(request.command) { return try people.answer(request).map { .success($0) } }
             return .success(try answer(request))
         } catch let error as ControlError {
             return .failure(error)
@@ -88,14 +91,15 @@ final class ControlHandlers: @unchecked Sendable {
             let (name, all) = (try name(request), arguments["all"]?.truth ?? false)
             return try change { store throws(ControlError) in try ModelLibrary.remove(name, all: all, in: store) }
         default:
-            let known = [
-                "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
-                "streams.list", "streams.show", "digest", "budget", "why-not",
-                "reload", "backup", "backup.begin", "backup.read", "check", "producers.list",
-                "producers.forget", "model.list", "model.show", "model.fetch", "model.upload",
-                "model.import", "model.activate",
-                "model.rollback", "model.remove",
-            ]
+            let known =
+                [
+                    "status", "metrics", "alerts.query", "alerts.show", "alerts.explain", "checkpoints.list", "checkpoints.write",
+                    "streams.list", "streams.show", "digest", "budget", "why-not",
+                    "reload", "backup", "backup.begin", "backup.read", "check", "producers.list",
+                    "producers.forget", "model.list", "model.show", "model.fetch", "model.upload",
+                    "model.import", "model.activate",
+                    "model.rollback", "model.remove",
+                ] + PeopleHandlers.commands
             let nearest = Spelling.nearest(to: request.command, among: known).map { "; did you mean \($0)?" } ?? ""
             throw ControlError.badRequest("unknown command \(request.command)\(nearest)")
         }
@@ -223,6 +227,8 @@ public enum StoreQuestions {
         filter.stream = try glob(arguments)
         filter.kind = arguments["kind"]?.text
         filter.state = arguments["state"]?.text
+        filter.attention = arguments["attention"]?.text
+        filter.ids = arguments["ids"]?.items?.compactMap(\.text)
         filter.limit = arguments["limit"]?.integerValue ?? 0
         if let text = arguments["min_severity"]?.text {
             guard let severity = Severity(rawValue: text) else {

@@ -293,6 +293,7 @@ public final class Daemon: @unchecked Sendable {
                 if peer.userID == 0 || peer.userID == ownUser { return true }
                 return Groups.contains(peer, group: configuration.withLock { $0.text("control_group") })
             }, handle: { handlers.handle($0) })
+        pipeline.onSteps.withLock { $0 = { server.wake() } }
         _ = try WorkerThread("rnn-control") { [log] in
             do { try server.run(listener: listener) } catch { log.error("the control thread ended", ["reason": "\(error)"]) }
         }
@@ -307,6 +308,7 @@ public final class Daemon: @unchecked Sendable {
         var pingedAt: Int64 = 0
         var measuredAt: Int64 = 0
         var statusAt: Int64 = 0
+        var silencesAt: Int64 = 0
         while true {
             var waiting = pollfd(fd: signals.descriptor.raw, events: Int16(POLLIN), revents: 0)
             _ = poll(&waiting, 1, 200)
@@ -325,6 +327,10 @@ public final class Daemon: @unchecked Sendable {
             if let watchdog, now - pingedAt > watchdog / 2, isMoving(pipeline, now, within: watchdog) {
                 pingedAt = now
                 Systemd.notify("WATCHDOG=1")
+            }
+            if now - silencesAt > 1_000_000_000 {
+                silencesAt = now
+                pipeline.silences.tick(pipeline.ingest)
             }
             if now - statusAt > 5_000_000_000 {
                 statusAt = now
@@ -451,7 +457,8 @@ public final class Daemon: @unchecked Sendable {
         }
         pipeline.ingest.reload(
             DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
-            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys)
+            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys,
+            open: (try? StoreReader(path: databasePath).openAlerts().map(\.stream)) ?? [], at: Clocks.wall())
         let problems: [String]
         do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =

@@ -38,6 +38,10 @@ enum DaemonSettings {
         settings.historyBlocks = asked > 0 ? asked : configuration.text("profile") == "light" ? 2 : 32
         settings.model = { models.model($0) }
         settings.matches = { Glob.matches($0, $1) }
+        settings.covers = { text in
+            let scope = SilenceScope(text: text)
+            return { scope.matches(stream: $0, glob: { Glob.matches($0, $1) }) }
+        }
         return settings
     }
 
@@ -101,6 +105,7 @@ enum DaemonSettings {
         WriterRunner.Intervals(
             commit: configuration.number("commit_interval"), durability: configuration.number("durability_interval"),
             retention: configuration.number("retention_alerts"), alertsMax: configuration.number("retention_alerts_max"),
+            reopenWithin: configuration.number("alert_close_after"),
             budget: configuration.number("write_budget") > 0 ? configuration.number("write_budget") : nil)
     }
 

@@ -2,6 +2,7 @@ import Control
 import Models
 import Platform
 import RecurrentNetwork
+import Readings
 import Store
 import Tabular
 import TimeSeries

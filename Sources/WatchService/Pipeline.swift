@@ -21,6 +21,11 @@ final class Pipeline: @unchecked Sendable {
     let restored: RestoreReport
     let models: ModelShelf
     let explanations: ExplanationRunner
+    let acts = ActDesk()
+    let silences: SilenceKeeper
+    let board = NotifyBoard()
+    /// Called when steps of alerts were stored: whoever waits for them may look.
+    let onSteps = Locked<@Sendable () -> Void>({})
     private var explanationThread: WorkerThread?
     private let databasePath: String
     /// Which models run, as was last told to the shards.
@@ -52,6 +57,10 @@ final class Pipeline: @unchecked Sendable {
         let capacity = DaemonSettings.batchCapacity(configuration)
         self.databasePath = databasePath
         models = ModelShelf(databasePath: databasePath)
+        let zone = configuration.text("timezone")
+        let silences = SilenceKeeper(databasePath: databasePath, zone: { zone })
+        self.silences = silences
+        store.matches = { Glob.matches($0, $1) }
         let settings = DaemonSettings.watch(configuration, models: models)
         var set = ShardSet(settings: settings, shards: shardCount, channelsMax: channelsMax)
         let reader = try StoreReader(path: databasePath)
@@ -71,8 +80,10 @@ final class Pipeline: @unchecked Sendable {
         turns = Locked(Array(repeating: (nil, 0), count: inputs.crew))
         pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
+        let openStreams = Set(set.openEpisodes().map(\.stream)).sorted()
         let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
+        let hasPausedStreams = boxes.contains { $0.watch.hasPausedStreams }
         // The pool bounds the batches; checkpoints come besides.
         units = BoundedQueue(capacity: pool.batchesMax + 256)
         let room = BlockRoom()
@@ -89,13 +100,18 @@ final class Pipeline: @unchecked Sendable {
             store: store, input: units, pool: pool, room: room, hasStreams: boxes.map { $0.watch.blockCount > 0 },
             firstSequence: report.sequence + 1,
             lastStream: (report.lastStreamID, report.lastStreamTurn), intervals: DaemonSettings.writer(configuration), log: log,
-            onCommit: { [ingest] acknowledgements, actions in
-                ingest.acknowledge(acknowledgements)
+            onCommit: { [ingest, acts, onSteps] acknowledgements, actions in
+                if acknowledgements.contains(where: \.isAct) { acts.done(acknowledgements) }
+                ingest.acknowledge(acknowledgements.filter { !$0.isAct })
+                // A flexible silence may have begun.
+                if actions.contains(where: { $0.transition == .opened }) { silences.noteChange() }
+                if !actions.isEmpty { onSteps.withLock { $0 }() }
                 for action in actions { tell(action) }
                 explained.withLock { $0 }?.add(actions)
             },
             onProblem: { [ingest] in ingest.report("storage", reason: $0, at: Clocks.wall()) },
-            onStretch: { [runners] stretch in for runner in runners { runner.setStretch(stretch) } })
+            onStretch: { [runners] stretch in for runner in runners { runner.setStretch(stretch) } },
+            onSteps: { [onSteps] in onSteps.withLock { $0 }() })
         explanations = ExplanationRunner(
             databasePath: databasePath, writer: writer, models: models, configuration: configuration, log: log)
         explained.withLock { [explanations] in $0 = explanations }
@@ -117,6 +133,12 @@ final class Pipeline: @unchecked Sendable {
         if own.contains(.limit) { intake.restoreLimit(now: Clocks.wall()) }
         // The database took the repair or the migration: whatever kept it from that before is over.
         if own.contains(.storage) { ingest.report("storage", reason: nil, at: Clocks.wall()) }
+        // What the configuration has ignored since.
+        let ignored = DaemonSettings.isIgnored(configuration)
+        ingest.act(
+            openStreams.filter { stream in names.contains { $0.id == stream && ignored(String(decoding: $0.key, as: UTF8.self)) } }
+                .map { .note(.settle(stream: $0), stream: $0) }, number: 0, at: Clocks.wall())
+        silences.tick(ingest, hasPausedStreams: hasPausedStreams)
         pendingIntake = Locked(Box(intake))
         // Other shards than before must be told, too.
         assigned = Locked(report.assignedShards == shardCount || report.assignments.isEmpty ? report.assignments : [])
@@ -226,6 +248,9 @@ final class Pipeline: @unchecked Sendable {
     var signsOfLife: [Int64] {
         turns.withLock { $0 }.map { turn in max(turn.at, turn.shard.map { runners[$0].statistics.aliveAt } ?? 0) }
     }
+
+    /// Steps of alerts were stored.
+    func stepsStored() { onSteps.withLock { $0 }() }
 
     /// Does `job` for every shard, between two of its batches; comes back at once.
     func tellShards(_ job: @escaping @Sendable (ShardRunner, ShardBox) -> Void) {

@@ -59,8 +59,11 @@ public enum Restorer {
         try models(reader, &shards, &report)
         // Stream 0 is the daemon itself: it has no row, but its open conditions live in block 0.
         shards.add(stream: 0, key: "rnn-watchd", sequence: 0)
+        let before = try reader.namesBefore()
         for stream in try reader.streams() {
-            shards.add(stream: stream.id, key: String(decoding: stream.key, as: UTF8.self), sequence: 0, channels: stream.channels)
+            // A replay finds streams under the names that they had when the journal begins; its batches rename them again.
+            let key = before[stream.id] ?? String(decoding: stream.key, as: UTF8.self)
+            shards.add(stream: stream.id, key: key, sequence: 0, channels: stream.channels)
             report.lastStreamID = max(report.lastStreamID, stream.id)
             report.lastStreamTurn = max(report.lastStreamTurn, StreamNumber.turn(of: stream.id))
             report.streams += 1

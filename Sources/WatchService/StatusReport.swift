@@ -4,6 +4,7 @@ import Platform
 import Readings
 import Store
 import Tabular
+import Watching
 import TimeSeries
 
 /// The numbers behind `rnnctl status` and the metrics file.

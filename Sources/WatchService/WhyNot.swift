@@ -17,9 +17,8 @@ enum WhyNot {
     ///     distance instead of the one at the moment)
     static func answer(_ reader: StoreReader, _ settings: WatchSettings, _ arguments: JSONValue) throws -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw ControlError.badRequest("why-not wants a stream") }
-        guard let at = arguments["at"]?.integerValue else {
-            throw ControlError.badRequest("why-not wants a time: at, in nanoseconds since 1970")
-        }
+        // Without a moment: the newest reading.
+        let at = arguments["at"]?.integerValue ?? Int64.max
         let within = max(0, arguments["within"]?.integerValue ?? 0)
         return try reader.view { () throws(StoreError) -> Result<JSONValue, ControlError> in
             guard let stream = try reader.streams().first(where: { String(decoding: $0.key, as: UTF8.self) == key }) else {
@@ -27,8 +26,12 @@ enum WhyNot {
             }
             var probe = Probe(at: at, within: within)
             try probe.run(reader, settings, stream: stream.id)
+            if arguments["at"]?.integerValue == nil, let newest = probe.newest {
+                probe = Probe(at: newest, within: within)
+                try probe.run(reader, settings, stream: stream.id)
+            }
             guard let (detail, source) = probe.found else { return .failure(.failed(probe.whyNothing(key))) }
-            return .success(json(detail, key, at, source, try reader.alerts(of: stream.id, openAt: detail.time)))
+            return .success(json(detail, key, probe.at, source, try reader.alerts(of: stream.id, openAt: detail.time)))
         }.get()
     }
 
@@ -99,7 +102,7 @@ enum WhyNot {
         let at: Int64
         let within: Int64
         private(set) var found: (detail: MomentDetail, source: String)?
-        private var newest: Int64?
+        private(set) var newest: Int64?
         private var oldestRemembered: Int64?
 
         init(at: Int64, within: Int64) { (self.at, self.within) = (at, within) }

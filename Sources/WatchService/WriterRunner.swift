@@ -34,6 +34,8 @@ final class WriterRunner: @unchecked Sendable {
         var durability: Int64
         var retention: Int64
         var alertsMax: Int64
+        /// An alert that opens so soon after one like it closed goes on with its acknowledgement.
+        var reopenWithin: Int64
         /// Bytes a day; nil for no limit.
         var budget: Int64?
     }
@@ -41,12 +43,12 @@ final class WriterRunner: @unchecked Sendable {
     /// The write budget stretches commits and syncs at most to this: what a kill or a power cut may cost stays small.
     static let commitIntervalMax: Int64 = 60_000_000_000
 
-    private let store: StoreWriter
+    let store: StoreWriter
     private let input: BoundedQueue<CommitUnit>
     private let pool: BatchPool
     private let room: BlockRoom
     private let shards: Int
-    private let log: Log
+    let log: Log
     let intervals: Locked<Intervals>
     private let statisticsBox = Locked(Statistics())
     /// Called after each commit with what can be acknowledged and told.
@@ -55,6 +57,9 @@ final class WriterRunner: @unchecked Sendable {
     private let onProblem: @Sendable (String?) -> Void
     /// Called when the write budget stretches the intervals by another factor.
     private let onStretch: @Sendable (Double) -> Void
+    /// Called when steps of alerts were stored that nobody's readings made.
+    let onSteps: @Sendable () -> Void
+    var attendedAt: Int64 = 0
 
     // Units that wait for those before them, by sequence of their batch.
     private var early: [Int64: CommitUnit] = [:]
@@ -91,7 +96,7 @@ final class WriterRunner: @unchecked Sendable {
         var lastSequence: Int64 = 0
         var readings: Int64 = 0
         var receivedAt: Int64 = 0
-        var notes: [(notes: [BatchNote], acknowledgements: [Acknowledgement], receivedAt: Int64)] = []
+        var notes: [(notes: [BatchNote], acknowledgements: [Acknowledgement], receivedAt: Int64, sequence: Int64)] = []
         /// Notes in `notes`.
         var noteCount = 0
         var rosters: [ModelRoster] = []
@@ -135,7 +140,8 @@ final class WriterRunner: @unchecked Sendable {
         store: StoreWriter, input: BoundedQueue<CommitUnit>, pool: BatchPool, room: BlockRoom, hasStreams: [Bool], firstSequence: Int64,
         lastStream: (number: UInt32, turn: Int), intervals: Intervals, log: Log,
         onCommit: @escaping @Sendable ([Acknowledgement], [AlertAction]) -> Void,
-        onProblem: @escaping @Sendable (String?) -> Void, onStretch: @escaping @Sendable (Double) -> Void
+        onProblem: @escaping @Sendable (String?) -> Void, onStretch: @escaping @Sendable (Double) -> Void,
+        onSteps: @escaping @Sendable () -> Void
     ) {
         (self.store, self.input, self.pool, self.room, self.shards, self.log) = (store, input, pool, room, hasStreams.count, log)
         nextSequence = firstSequence
@@ -143,7 +149,7 @@ final class WriterRunner: @unchecked Sendable {
         // A shard without streams needs nothing until its first batch; one with streams everything until it says otherwise.
         neededAfter = hasStreams.map { $0 ? 0 : .max }
         self.intervals = Locked(intervals)
-        (self.onCommit, self.onProblem, self.onStretch) = (onCommit, onProblem, onStretch)
+        (self.onCommit, self.onProblem, self.onStretch, self.onSteps) = (onCommit, onProblem, onStretch, onSteps)
         pending.lastStream = lastStream
         statisticsBox.withLock { $0.committedSequence = firstSequence - 1 }
     }
@@ -204,6 +210,7 @@ final class WriterRunner: @unchecked Sendable {
     func run() {
         while true {
             doJobs()
+            attend()
             let now = Clocks.monotonic()
             statisticsBox.withLock { $0.aliveAt = now }
             let settings = stretchedIntervals(now)
@@ -241,6 +248,8 @@ final class WriterRunner: @unchecked Sendable {
         // An alert is told once it is stored: that should be soon.
         let due = pending.since + (pending.actions.isEmpty ? settings.commit : min(settings.commit, 100_000_000))
         guard !pending.acknowledgements.isEmpty else { return due }
+        // A person waits.
+        if pending.acknowledgements.contains(where: \.isAct) { return min(due, pending.since + 10_000_000) }
         switch store.durability {
         case .always: return min(due, pending.since + 10_000_000)
         // An answer waits for the medium, so a commit before the next sync is due would be of no use to it.
@@ -250,7 +259,10 @@ final class WriterRunner: @unchecked Sendable {
     }
 
     /// When what is committed must be on the medium.
-    private func syncDue(_ settings: Intervals) -> Int64 { isUnsynced ? syncedAt + settings.durability : .max }
+    private func syncDue(_ settings: Intervals) -> Int64 {
+        guard isUnsynced else { return .max }
+        return held.contains(where: \.isAct) ? syncedAt : syncedAt + settings.durability
+    }
 
     /// The intervals under the write budget.
     private func stretchedIntervals(_ now: Int64) -> Intervals {
@@ -324,7 +336,7 @@ final class WriterRunner: @unchecked Sendable {
             tail.rosters.append(ModelRoster(sequence: batch.sequence, shard: batch.shard, shards: batch.shards, assignments: models))
         }
         if !batch.notes.isEmpty || !batch.acknowledgements.isEmpty {
-            tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt))
+            tail.notes.append((batch.notes, batch.acknowledgements, batch.receivedAt, batch.sequence))
             tail.noteCount += batch.notes.count
         }
         tail.acknowledgements += batch.acknowledgements
@@ -448,7 +460,9 @@ final class WriterRunner: @unchecked Sendable {
     /// What came of the readings, with the readings themselves.
     private func storePending(_ wall: Int64) throws(StoreError) {
         try store.evict(pending.notes.flatMap(\.notes))
-        for item in pending.notes { try store.apply(item.notes, item.acknowledgements, receivedAt: item.receivedAt) }
+        for item in pending.notes {
+            try store.apply(item.notes, item.acknowledgements, receivedAt: item.receivedAt, sequence: item.sequence)
+        }
         for roster in pending.rosters { try store.store(roster) }
         try failpoint("commit.journal")
         if !pending.row.bytes.isEmpty {

@@ -25,8 +25,9 @@ public struct StreamTimes: Sendable {
 }
 
 extension ShardWatch {
-    /// 3: streams remember blocks of readings; 4: and may be on models. Blocks without such are written as 3.
-    static let checkpointFormats: ClosedRange<UInt8> = 3...4
+    /// 3: streams remember blocks of readings; 4: and may be on models; 5: and may be paused or have bars raised by feedback. Blocks without
+    /// such are written as 3.
+    static let checkpointFormats: ClosedRange<UInt8> = 3...5
 
     /// Blocks of this shard.
     public var blockCount: Int { blocks.count }
@@ -67,7 +68,8 @@ extension ShardWatch {
         }
         let channels = present.reduce(0) { $0 + slots[$1].channels.count }
         var out = ByteWriter(reserving: 64 + present.count * (streamStateBytes + 32) + channels * channelStateBytes)
-        out.byte(present.contains { slots[$0].seat != nil } ? 4 : 3)
+        let isPersonal = present.contains { slots[$0].isPaused || bars[slots[$0].id] != nil }
+        out.byte(isPersonal ? 5 : present.contains { slots[$0].seat != nil } ? 4 : 3)
         out.varint(UInt64(present.count))
         for local in present { encode(local, &out) }
         return out.bytes
@@ -76,7 +78,8 @@ extension ShardWatch {
     private func encode(_ local: Int, _ out: inout ByteWriter) {
         let slot = slots[local]
         out.varint(UInt64(slot.id))
-        out.byte((slot.isStale ? 1 : 0) | (slot.seat != nil ? 2 : 0))
+        let own = bars[slot.id]
+        out.byte((slot.isStale ? 1 : 0) | (slot.seat != nil ? 2 : 0) | (slot.isPaused ? 4 : 0) | (own != nil ? 8 : 0))
         out.signed(deadlines[local])
         out.varint(UInt64(slot.channels.count))
         if let state = slot.state {
@@ -93,6 +96,7 @@ extension ShardWatch {
         let episodes = book.episodes(of: slot.id)
         out.varint(UInt64(episodes.count))
         for episode in episodes { EpisodeCodec.encode(episode, &out) }
+        if let own { BarCodec.encode(own, slot.isMuffled, &out) }
     }
 
     private var streamStateBytes: Int { streamExtraOffset + MemoryLayout<StreamExtra>.size }
@@ -132,7 +136,7 @@ extension ShardWatch {
         var episodes: [EpisodeBook.Episode] = []
         let format = try reader.byte()
         guard ShardWatch.checkpointFormats.contains(format) else {
-            throw CodingError(offset: 0, expected: "checkpoint format 3 or 4, got \(format)")
+            throw CodingError(offset: 0, expected: "checkpoint format 3 to 5, got \(format)")
         }
         let scratch = UnsafeMutableRawPointer.allocate(byteCount: max(streamStateBytes, channelStateBytes), alignment: 64)
         defer { scratch.deallocate() }
@@ -141,7 +145,9 @@ extension ShardWatch {
             let id = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
             let flagsAt = reader.offset
             let flags = try reader.byte()
-            guard flags < (format == 3 ? 2 : 4) else { throw CodingError(offset: flagsAt, expected: "flags of format \(format)") }
+            guard flags < (format == 3 ? 2 : format == 4 ? 4 : 16) else {
+                throw CodingError(offset: flagsAt, expected: "flags of format \(format)")
+            }
             if flags & 2 != 0 { seats += 1 }
             let deadline = try reader.signed()
             let channels = try reader.count(max: 65_536, "number of channels")
@@ -157,13 +163,17 @@ extension ShardWatch {
                 let episode = try EpisodeCodec.decode(stream: id, &reader)
                 if local != nil { episodes.append(episode) }
             }
+            let kept = flags & 8 != 0 ? try BarCodec.decode(&reader) : nil
             if let local, !isDryRun {
                 slots[local].isStale = flags & 1 != 0
+                slots[local].isPaused = flags & 4 != 0
+                bars[id] = kept?.bars
+                slots[local].isMuffled = kept?.isMuffled ?? false
                 deadlines[local] = deadline
             }
         }
         guard reader.isAtEnd else { throw CodingError(offset: reader.offset, expected: "the end") }
-        guard (format == 3) == (seats == 0) else { throw CodingError(offset: 0, expected: "streams on models in format 4") }
+        guard format == 5 || (format == 3) == (seats == 0) else { throw CodingError(offset: 0, expected: "streams on models in format 4") }
         return episodes
     }
 

@@ -37,6 +37,7 @@ extension ShardWatch {
 
     private func state(_ local: Int) -> String {
         let slot = slots[local]
+        if slot.isPaused { return "paused" }
         if slot.isStale { return "stale" }
         if extra(local).pointee.stuckChannel != 0 { return "stuck" }
         if slot.hasAnomaly { return "alert" }
@@ -66,6 +67,16 @@ extension ShardWatch {
         members += budgetMembers(local, extra)
         members.append(.init("model", .optional(slot.seat?.model.label)))
         members.append(.init("model_state", .optional(modelState(local))))
+        members.append(
+            .init(
+                "feedback_bars",
+                .array(
+                    barsInForce(local).map { bar in
+                        .object([
+                            "channel": .string(bar.channel), "points": .number((bar.points * 100).rounded() / 100),
+                            "until": .string(timeText(bar.until)), "hour_of_week": bar.weekHour < 0 ? .null : .integer(Int64(bar.weekHour)),
+                        ])
+                    })))
         members.append(.init("alerts_so_far", .integer(Int64(extra.pointee.alerts))))
         members.append(
             .init(

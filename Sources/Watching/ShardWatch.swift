@@ -20,7 +20,7 @@ public struct ShardWatch: ~Copyable {
     /// The place of the stream that got a channel last, and of another before it.
     private var newest = (place: 0, model: 0)
     /// The policies of all slots, few: those that the configuration tells apart.
-    private var policies: [PolicyInForce] = []
+    var policies: [PolicyInForce] = []
     /// Per slot the fleet clock at which it becomes stale; Int64.max: never.
     var deadlines: [Int64] = []
     var blocks: [BlockRecord] = []
@@ -42,6 +42,8 @@ public struct ShardWatch: ~Copyable {
     let historyBlocks: Int
     /// Which trained models run, as the last note said.
     var assignments: [ModelAssignment] = []
+    /// What mistaken alerts raised, by stream; few.
+    var bars: [UInt32: FeedbackBars] = [:]
     /// Bytes of all seats.
     private var seatBytes = 0
     /// Models that were asked for and that the store does not have.
@@ -194,16 +196,20 @@ public struct ShardWatch: ~Copyable {
         case .evicted(let stream):
             guard let local = slotOf(stream) else { return }
             for episode in book.episodes(of: stream) {
-                if let action = book.end(stream: stream, kind: episode.alert.kind, time: extra(local).pointee.lastTime) {
+                if let action = book.end(
+                    stream: stream, kind: episode.alert.kind, time: extra(local).pointee.lastTime, reason: .stream_gone)
+                {
                     actions.append(action)
                 }
             }
+            bars[stream] = nil
             remove(local)
         case .budgetShare(let group, let stream, let streams):
             share(group, stream, streams, sequence, isReplay)
         case .condition(let kind, let reason, let time):
             condition(kind, reason, time, sequence, isReplay, &actions)
         case .models(let models): assign(models, batch, isReplay)
+        case .person(let note): act(note, batch, isReplay, &actions)
         }
     }
 
@@ -243,6 +249,7 @@ public struct ShardWatch: ~Copyable {
     mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
         let extra = extra(local)
         if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
+        if slots[local].isPaused { return pass(entry, batch, local, extra) }
         extra.pointee.observe(clock: entry.clock)
         let fields = min(Int(entry.fieldCount), inputCapacity)
         var count = 0
@@ -270,10 +277,18 @@ public struct ShardWatch: ~Copyable {
         extra.pointee.readings += 1
         extra.pointee.lastTime = entry.time
         let silence = extra.pointee.silenceMax(after: policies[policy].policy.staleAfter, min: self.settings.staleMin)
-        deadlines[local] = entry.clock.later(by: silence)
-        nextScan = min(nextScan, deadlines[local])
-        if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 { judge(entry, local, extra, &actions) }
+        expectReading(local, entry.clock, silence)
+        if verdict.isAlarm || slots[local].hasAnomaly || extra.pointee.stuckChannel != 0 || slots[local].isMuffled {
+            judge(entry, local, extra, &actions)
+        }
         if let observer { observer(entry, verdict) }
+    }
+
+    /// The stream is stale when nothing comes for so long.
+    @inline(__always)
+    mutating func expectReading(_ local: Int, _ clock: Int64, _ silence: Int64) {
+        deadlines[local] = clock.later(by: silence)
+        nextScan = min(nextScan, deadlines[local])
     }
 
     /// Looks up the clock of a policy's zone at a moment, and until when it holds.
@@ -286,9 +301,9 @@ public struct ShardWatch: ~Copyable {
     }
 
     /// The policy of a present stream.
-    private func policy(_ local: Int) -> StreamPolicy { policies[Int(slots[local].policy)].policy }
+    func policy(_ local: Int) -> StreamPolicy { policies[Int(slots[local].policy)].policy }
 
-    private mutating func setPolicy(_ local: Int, _ wanted: StreamPolicy) {
+    mutating func setPolicy(_ local: Int, _ wanted: StreamPolicy) {
         var wanted = wanted
         slots[local].budgetGroup = wanted.budgetGroup
         wanted.budgetGroup = 0
@@ -330,7 +345,8 @@ public struct ShardWatch: ~Copyable {
     ) {
         let isStuckAlarm = verdict.isAlarm && verdict.kind == .stuck
         if settings.reportsStuck { judgeStuck(entry, local, extra, isStuckAlarm, &actions) }
-        let isAlarm = verdict.isAlarm && !isStuckAlarm
+        var isAlarm = verdict.isAlarm && !isStuckAlarm
+        if !bars.isEmpty, !slots[local].hasAnomaly { isAlarm = clears(entry.time, local, isAlarm, isStuckAlarm) }
         guard isAlarm || slots[local].hasAnomaly else { return }
         let stream = slots[local].id
         let observed = slots[local].hasAnomaly ? mainObservation(local) : nil

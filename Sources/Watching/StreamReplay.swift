@@ -58,8 +58,13 @@ public struct StreamReplay: ~Copyable {
     public mutating func apply(_ batch: ReadingBatch, tracked: Int, isWanted: (Int64) -> Bool) -> Bool {
         guard batch.sequence > (watch.blocks.last?.newestGeneration ?? -1) else { return false }
         for note in batch.notes {
-            if case .models = note {
-                // The window must not reach over a change of models.
+            let isBreak =
+                switch note {
+                case .models, .person(.reset), .person(.pause): true
+                default: false
+                }
+            if isBreak {
+                // The window must not reach over a change of models, nor over what is not learned from.
                 (older, newer) = (nil, nil)
                 readings.removeAll()
                 history.removeAll()
@@ -70,7 +75,7 @@ public struct StreamReplay: ~Copyable {
         (rest.sequence, rest.shard, rest.shards, rest.clock) = (batch.sequence, batch.shard, batch.shards, watch.lastClock)
         rest.notes = batch.notes.filter {
             switch $0 {
-            case .models, .budgetShare: true
+            case .models, .budgetShare, .person: true
             default: false
             }
         }

@@ -118,7 +118,7 @@ struct StreamSlot {
     var id: UInt32 = 0
     /// Place in the shard's table of policies.
     var policy: UInt32 = 0
-    let storedKey: StreamKey
+    var storedKey: StreamKey
     var names: [String] = []
     /// The detector's block with the extra behind it; nil: the slot is free.
     var state: UnsafeMutableRawPointer?
@@ -133,6 +133,10 @@ struct StreamSlot {
     var isStale = false
     /// It is in the shard's row of streams whose newest reading left work behind.
     var isInDebt = false
+    /// Neither judged nor learned from for the time being.
+    var isPaused = false
+    /// An alarm was kept back by feedback (see `FeedbackBars.mutedUntil`).
+    var isMuffled = false
 
     var key: String { storedKey.text }
 

@@ -45,6 +45,8 @@ public struct WatchSettings: Sendable {
     public var model: @Sendable (String) -> WatchModel? = { _ in nil }
     /// Whether a glob matches a stream's key.
     public var matches: @Sendable (String, String) -> Bool = { $0 == $1 }
+    /// Whether the scope of a silence, as it stands in a note, is about a stream's key.
+    public var covers: @Sendable (String) -> (String) -> Bool = { scope in { scope == $0 } }
 
     public init(
         profile: DetectorProfile = .standard, rules: EpisodeRules = EpisodeRules(closeAfter: 1_800_000_000_000),

@@ -10,7 +10,9 @@ import WatchService
 struct Alerts: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at alerts.", discussion: "EXAMPLES\n  rnnctl alerts query --since 2h\n  rnnctl alerts show 26c4b397-1",
-        subcommands: [Query.self, Show.self])
+        subcommands: [
+            Query.self, Show.self, Follow.self, Ack.self, Shelve.self, Unshelve.self, Close.self, Comment.self, Feedback.self,
+        ], defaultSubcommand: Query.self)
 
     struct Query: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -38,6 +40,10 @@ struct Alerts: ParsableCommand {
         var kind: AlertKind?
         @Option(name: .long, help: ArgumentHelp("open or closed.", valueName: "state"), completion: .list(["open", "closed"]))
         var state: AlertState?
+        @Option(
+            name: .long, help: ArgumentHelp("new, acked or shelved.", valueName: "attention"),
+            completion: .list(["new", "acked", "shelved"]))
+        var attention: Attention?
         @Option(name: .long, help: ArgumentHelp("The newest so many; 0: all.", valueName: "n"))
         var limit: Int64 = 0
         @OptionGroup var format: FormatOptions
@@ -51,6 +57,7 @@ struct Alerts: ParsableCommand {
             let arguments = JSONValue.object([
                 "since": .optional(since?.nanoseconds), "until": .optional(until?.nanoseconds), "stream": .optional(stream),
                 "min_severity": .string(minSeverity.rawValue), "kind": .optional(kind?.rawValue), "state": .optional(state?.rawValue),
+                "attention": .optional(attention?.rawValue),
                 "limit": .integer(limit),
             ])
             let result = try target.ask("alerts.query", arguments) { ControlProtocol.result(try StoreQuestions.alerts($0, arguments)) }
@@ -59,16 +66,10 @@ struct Alerts: ParsableCommand {
                 return
             }
             guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
-            let columns = ["id", "opened_at", "lasted", "severity", "kind", "stream", "reason"]
-            let rows = table.objects.map { alert in columns.map { $0 == "lasted" ? Query.lasted(alert) : alert[$0] ?? .null } }
+            if let width = Terminal.columns(), !Looks.isWide { return _ = FileOutput.output(AlertView.text(table.objects, width: width)) }
+            let columns = ["id", "opened_at", "lasted", "severity", "attention", "kind", "stream", "reason"]
+            let rows = table.objects.map { alert in columns.map { $0 == "lasted" ? .string(AlertView.lasted(alert)) : alert[$0] ?? .null } }
             try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
-        }
-
-        /// From opening to closing, for people.
-        private static func lasted(_ alert: JSONValue) -> JSONValue {
-            guard let opened = alert["opened_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .null }
-            guard let closed = alert["closed_at"]?.text.flatMap({ TimeText.parse($0) }) else { return .string("open") }
-            return .string(TimeSpan(nanoseconds: closed.subtractingReportingOverflow(opened).partialValue).brief)
         }
     }
 
@@ -102,6 +103,7 @@ struct Alerts: ParsableCommand {
 extension Severity: ExpressibleByArgument {}
 extension AlertKind: ExpressibleByArgument {}
 extension AlertState: ExpressibleByArgument {}
+extension Attention: ExpressibleByArgument {}
 
 /// A row of block characters.
 enum Sparkline {

@@ -50,10 +50,14 @@ struct Budget: ParsableCommand {
         }
         guard format.format == .table, let table = ControlProtocol.table(result) else { return try format.printRows(result) }
         if table.rows.isEmpty { return FileOutput.error("no streams") }
-        let columns = [
-            "scope", "budget", "days", "promised", "realised", "threshold", "raised_quarter", "raised_half", "raised_double",
-            "raised_fourfold", "state", "name",
-        ]
+        let isNarrow = Terminal.columns().map { $0 < 120 } ?? false && !Looks.isWide
+        let columns =
+            isNarrow
+            ? ["name", "budget", "days", "promised", "realised", "threshold", "state"]
+            : [
+                "scope", "budget", "days", "promised", "realised", "threshold", "raised_quarter", "raised_half", "raised_double",
+                "raised_fourfold", "state", "name",
+            ]
         let rows = table.objects.map { line in columns.map { line[$0] ?? .null } }
         try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
     }
@@ -71,10 +75,13 @@ struct WhyNotCommand: ParsableCommand {
               rnnctl why-not 'pump,site=a' --at 2026-11-23T08:12:00Z
               rnnctl why-not 'pump,site=a' --at 2h --within 5min
             """)
-    @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+    @Argument(help: "The stream's key as `rnnctl streams list` shows it.", completion: StreamNames.completion)
     var stream: String
-    @Option(name: .long, help: ArgumentHelp("The moment: 2h (ago), or a time such as 2026-11-23T08:12:00Z.", valueName: "when"))
-    var at: Moment
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "The moment: 2h (ago), 10:00, or a time such as 2026-11-23T08:12:00Z; without it the newest reading.", valueName: "when"))
+    var at: Moment?
     @Option(
         name: .long,
         help: ArgumentHelp("Take the reading that came nearest to an alarm within so much of the moment.", valueName: "duration"))
@@ -85,7 +92,7 @@ struct WhyNotCommand: ParsableCommand {
 
     func run() throws {
         let arguments = JSONValue.object([
-            "stream": .string(stream), "at": .integer(at.nanoseconds), "within": .integer(try TimeSpan.option(within).nanoseconds),
+            "stream": .string(stream), "at": .optional(at?.nanoseconds), "within": .integer(try TimeSpan.option(within).nanoseconds),
         ])
         let result = try target.ask("why-not", arguments) { try OfflineState.whyNot($0, arguments, try settings.configuration()) }
         format.printObject(result)

@@ -15,6 +15,8 @@ struct Rnnctl: ParsableCommand {
         discussion: """
             --control-socket PATH and --state-dir DIR may stand before or after any subcommand: the first asks a running daemon, the second \
             reads its database directly. Commands that need neither (score, simulate, sample ...) pass over them.
+            --utc, --wide and --color auto|always|never may stand anywhere, too. Times are local on a terminal; a time may be given as 2h (ago), \
+            10:00, "today 10:00", yesterday, 2026-11-23 or with a zone; NO_COLOR is heeded.
 
             EXAMPLES
               rnnctl alerts query --since 2h --min-severity warning
@@ -27,8 +29,9 @@ struct Rnnctl: ParsableCommand {
             Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 a check found problems.
             """, version: Version.text,
         subcommands: [
-            Alerts.self, Explain.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Metrics.self, Checkpoints.self,
-            Send.self, Producers.self,
+            Alerts.self, Explain.self, Silences.self, Streams.self, WhyNotCommand.self, Budget.self, Doctor.self, Status.self, Metrics.self,
+            Checkpoints.self,
+            Notify.self, Send.self, Producers.self,
             Score.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
@@ -37,7 +40,12 @@ struct Rnnctl: ParsableCommand {
         ])
 
     static func main() {
-        let arguments = TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })
+        var words = CommandLine.arguments.dropFirst().map { $0 }
+        if let problem = Looks.take(&words) {
+            FileOutput.error("Error: " + problem)
+            Rnnctl.exit(withError: ExitCode(2))
+        }
+        let arguments = TargetOptions.moved(words)
         if let complaint = CommandTree.complaint(arguments, Rnnctl.self) {
             FileOutput.error(complaint)
             Rnnctl.exit(withError: ExitCode(2))

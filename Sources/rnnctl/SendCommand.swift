@@ -52,6 +52,7 @@ struct Send: ParsableCommand {
         let name = producer ?? Send.name(file: file, firstLine: first)
         var sender = Sender(lines: lines, producer: name, mayRename: producer == nil, quiet: quiet)
         var failures = 0
+        var told = ""
         while true {
             let before = sender.acknowledged
             do {
@@ -72,7 +73,10 @@ struct Send: ParsableCommand {
                     throw ControlError.unreachable("cannot send: \(error); gave up after \(attemptsMax) attempts")
                 }
                 let isMissing = [ENOENT, ECONNREFUSED].contains((error as? PlatformError)?.code)
-                sender.tell("\(error)" + (isMissing ? ": start it with: systemctl start rnn-watchd.socket" : "") + "; trying again")
+                let text = "\(error)" + (isMissing ? ": start it with: systemctl start rnn-watchd.socket" : "") + "; trying again"
+                // Once, however often it is tried.
+                if text != told { sender.tell(text) }
+                told = text
                 Clocks.sleep(nanoseconds: min(5_000_000_000, 100_000_000 << Int64(min(failures, 6))))
             }
         }

@@ -11,7 +11,8 @@ import WatchService
 struct Streams: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Look at streams and what was learned about them.",
-        discussion: "EXAMPLES\n  rnnctl streams list\n  rnnctl streams show 'pump,site=a0'", subcommands: [List.self, Show.self])
+        discussion: "EXAMPLES\n  rnnctl streams list\n  rnnctl streams show 'pump,site=a0'",
+        subcommands: [List.self, Show.self, Forget.self, Reset.self, Rename.self, Mute.self, Unmute.self], defaultSubcommand: List.self)
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -25,14 +26,19 @@ struct Streams: ParsableCommand {
             let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
                 ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
-            try format.printRows(result)
+            guard format.format == .table, Terminal.columns() != nil, !Looks.isWide, let table = ControlProtocol.table(result) else {
+                return try format.printRows(result)
+            }
+            let columns = ["stream", "readings", "last_reading_at", "score", "threshold", "state"]
+            let rows = table.objects.map { row in columns.map { row[$0] ?? .null } }
+            try format.printRows(ControlProtocol.result(RecordTable(columns: columns, rows: rows)))
         }
     }
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show one stream: channels, expectation, warm-up.", discussion: "EXAMPLES\n  rnnctl streams show 'pump,site=a0'")
-        @Argument(help: "The stream's key as `rnnctl streams list` shows it.")
+        @Argument(help: "The stream's key as `rnnctl streams list` shows it.", completion: StreamNames.completion)
         var stream: String
         @OptionGroup var format: FormatOptions
         @OptionGroup var target: TargetOptions

@@ -44,8 +44,10 @@ struct TargetOptions: ParsableArguments {
             }
             found.append((name, words))
         }
+        rest = Aliases.replaced(rest)
         // Completion scripts call back (---completion) with words that are not to be moved.
-        guard !found.isEmpty, arguments.first?.hasPrefix("---") != true else { return arguments }
+        guard arguments.first?.hasPrefix("---") != true else { return arguments }
+        guard !found.isEmpty else { return rest + arguments[index...] }
         let help = root.helpMessage(for: CommandTree.path(rest, root).command, includeHidden: true)
         let kept = found.filter { help.contains($0.name + " <") }
         return rest + kept.flatMap(\.words) + arguments[index...]
@@ -62,7 +64,12 @@ struct TargetOptions: ParsableArguments {
     /// The database file of a state directory. Errors: there is none.
     static func database(_ directory: String) throws -> String {
         let path = directory + "/" + Daemon.databaseName
-        guard Files.exists(path) else { throw ControlError.failed("no database in \(directory): expected \(path)") }
+        guard Files.exists(path) else {
+            if Files.isForbidden(path) {
+                throw ControlError.forbidden("permission denied for \(path); become root, or ask the running daemon: leave out --state-dir")
+            }
+            throw ControlError.failed("no database in \(directory): expected \(path)")
+        }
         return path
     }
 }
@@ -77,16 +84,16 @@ struct FormatOptions: ParsableArguments {
     func printRows(_ result: JSONValue) throws {
         guard let table = ControlProtocol.table(result) else { throw ControlError.failed("the answer is no table") }
         guard format == .table else { return _ = FileOutput.output(table.text(format)) }
-        FileOutput.output(FormatOptions.readable(table).text(.table, widthMax: Terminal.columns()))
+        FileOutput.output(FormatOptions.readable(table).text(.table, widthMax: Looks.isWide ? nil : Terminal.columns()))
     }
 
-    /// The table with moments cut to seconds: columns that end in `_at` or `last_time` hold them.
+    /// The table with moments cut to seconds, on a terminal in local time: columns that end in `_at` or `last_time` hold them.
     static func readable(_ table: RecordTable) -> RecordTable {
         var table = table
         for (index, column) in table.columns.enumerated() where column.hasSuffix("_at") || column.hasSuffix("_time") {
             for row in table.rows.indices {
                 guard let text = table.rows[row][index].text, let moment = TimeText.parse(text) else { continue }
-                table.rows[row][index] = .string(TimeText.seconds(moment))
+                table.rows[row][index] = .string(Terminal.columns() == nil ? TimeText.seconds(moment) : LocalTime.text(moment))
             }
         }
         return table
@@ -144,13 +151,14 @@ extension TimeSpan {
     }
 }
 
-/// A moment given as a duration before now (`2h`) or a time (`2026-11-23`, `2026-11-23T08:00:00Z`).
+/// A moment given as a duration before now (`2h`), a time of day (`10:00`), a day and a time (`yesterday`, `today 10:00`), a Unix time, or a
+/// date with or without a time, local unless it names a zone.
 struct Moment: ExpressibleByArgument {
     let nanoseconds: Int64
     init?(argument: String) {
         if let span = try? TimeSpan(parsing: argument) {
             nanoseconds = Clocks.wall().earlier(by: span.nanoseconds)
-        } else if let time = TimeText.parse(argument) {
+        } else if let time = LocalTime.parse(argument) {
             nanoseconds = time
         } else {
             return nil

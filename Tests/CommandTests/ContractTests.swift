@@ -96,13 +96,13 @@ import Testing
     @Test func `a subcommand that is none is told with the nearest one`() throws {
         let shop = Workshop()
         for (words, told) in [
-            (["alert", "query"], "got 'alert'; did you mean 'alerts'?, expected one of: alerts, explain, streams, why-not"),
-            (["alerts", "qery"], "got 'qery'; did you mean 'query'?, expected one of: query, show"),
+            (["alert", "query"], "got 'alert'; did you mean 'alerts'?, expected one of: alerts, explain, silence, streams, why-not"),
+            (["alerts", "qery"], "got 'qery'; did you mean 'query'?, expected one of: query, show, follow, ack"),
         ] {
             let outcome = try run(shop, words)
             #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errors.contains(told), "\(outcome)")
         }
-        for words in [["help", "alerts"], ["alerts"], ["--version"]] { #expect(try run(shop, words).status == 0, "\(words)") }
+        for words in [["help", "alerts"], ["alerts", "--help"], ["--version"]] { #expect(try run(shop, words).status == 0, "\(words)") }
     }
 
     @Test func `a reload changes the level of the log, and says so`() throws {

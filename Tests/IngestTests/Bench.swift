@@ -34,6 +34,7 @@ final class Notebook: BatchCourier {
                 lines.append("new \(names[id] ?? "")")
             case .channel(let stream, let index, let name): channels[stream, default: [:]][index] = String(decoding: name, as: UTF8.self)
             case .evicted(let stream): lines.append("evicted \(names[stream] ?? "?")")
+            case .person(let note): lines.append("person \(note)")
             case .budgetShare(let group, let stream, let streams):
                 lines.append("group \(group)\(stream == 0 ? "" : " \(names[stream] ?? "?")") shared by \(streams)")
             case .condition(let kind, let reason, _): lines.append("\(kind) \(reason == nil ? "over" : "begins")")

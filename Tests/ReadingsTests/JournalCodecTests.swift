@@ -44,6 +44,17 @@ private func batch(seed: UInt64) -> ReadingBatch {
         batch.notes = [
             .stream(id: 7, key: [97, 0, 255]), .channel(stream: 7, index: 65535, name: []), .evicted(stream: .max),
             .condition(kind: "limit", reason: "voll", time: .min), .condition(kind: "limit", reason: nil, time: .max),
+            .person(.close(stream: 7, alert: "a-1", by: "ada", text: "é\n")), .person(.settle(stream: 0)), .person(.reset(stream: .max)),
+            .person(.rename(stream: 7, key: [0, 255])), .person(.pause(["{}", ""])), .person(.pause([])),
+            .person(.feedback(stream: 7, alert: "a-1", verdict: "true", by: "b", text: "", at: .min, bar: nil)),
+            .person(
+                .feedback(
+                    stream: 7, alert: "a-1", verdict: "false", by: "b", text: "t", at: .max,
+                    bar: FeedbackBarNote(channel: [255], points: 1.5, fade: .max, moment: nil))),
+            .person(
+                .feedback(
+                    stream: 7, alert: "a-1", verdict: "expected", by: "b", text: "t", at: 0,
+                    bar: FeedbackBarNote(channel: [], points: -0.5, fade: 1, moment: .min))),
         ]
     }
     for _ in 0..<noise.below(60) {

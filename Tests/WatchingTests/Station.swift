@@ -45,6 +45,15 @@ final class Station {
         readings += 1
     }
 
+    /// What a person does.
+    func act(_ note: PersonalNote) {
+        let batch = ReadingBatch(entryCapacity: 1, fieldCapacity: 1)
+        sequence += 1
+        (batch.sequence, batch.clock) = (sequence, clock.now)
+        batch.notes = [.person(note)]
+        watch.apply(batch, actions: &actions)
+    }
+
     /// Alerts opened at or after a moment, by default from the beginning.
     func opened(_ kind: AlertKind = .anomaly, since: Int64 = .min) -> [Alert] {
         actions.filter { $0.transition == .opened && $0.alert.kind == kind && $0.time >= since }.map(\.alert)

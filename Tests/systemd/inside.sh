@@ -301,6 +301,76 @@ soon 10 sh -c 'rnnctl streams list | grep -q sensors/kitchen'
 has "MQTT topics are streams" "$(rnnctl streams list)" 'mqtt,topic=sensors/kitchen'
 kill $mqtt; systemctl stop mosquitto; wait $mqtt 2> /dev/null
 
+note "people are told: rnn-notify with a webhook, mosquitto, Alertmanager, a program and a mailer"
+holds "the package of rnn-notify installs" dpkg -i notify.deb
+systemctl start mosquitto prometheus-alertmanager
+printf '#!/bin/sh\ncat >> /var/lib/rnn-notify/mail\n' > /usr/local/bin/mailer; chmod 755 /usr/local/bin/mailer
+cat > /etc/rnn-watchd/rnn-notify.toml <<'TOML'
+[[sinks]]
+type = "webhook"
+name = "hook"
+url = "http://127.0.0.1:8765/hook"
+group_wait = "0"
+streams = ["probe*"]
+[[sinks]]
+type = "alertmanager"
+name = "manager"
+url = "http://127.0.0.1:9093"
+group_wait = "0"
+[[sinks]]
+type = "mqtt"
+name = "home"
+url = "mqtt://127.0.0.1:1883"
+group_wait = "0"
+[[sinks]]
+type = "exec"
+name = "program"
+command = ["/bin/sh", "-c", "echo $RNN_STATUS $RNN_ALERT_ID >> /var/lib/rnn-notify/program"]
+group_wait = "0"
+streams = ["probe*"]
+[[sinks]]
+type = "email"
+name = "mail"
+to = ["root@localhost"]
+sendmail = "/usr/local/bin/mailer"
+group_wait = "0"
+streams = ["probe*"]
+TOML
+holds "its configuration is fine" rnn-notify --check --config /etc/rnn-watchd/rnn-notify.toml
+perl webhook.pl 8765 /test/webhook.log & webhook=$!
+holds "rnn-notify starts" systemctl restart rnn-notify
+perl -e 'srand 7; my $t = time - 3000; for my $i (0..2990) { my $v = 20 + 3 * sin($i / 60) + rand; $v = 90 if $i > 2985; printf "probe,place=a value=%.2f %d000000000\n", $v, $t + $i }' > probe.lp
+rnnctl send probe.lp --producer probe --quiet
+soon 20 sh -c 'rnnctl alerts query --state open --stream "probe*" --format csv | grep -q probe'
+alert=$(rnnctl alerts query --state open --stream 'probe*' --format jsonl | head -n 1 | sed 's/.*"id":"\([^"]*\)".*/\1/')
+has "there is an open alert" "$alert" '^[0-9a-f]{8}-[0-9]+$'
+soon 20 grep -q "firing.*$alert" webhook.log
+has "the webhook hears it" "$(cat webhook.log)" "firing $alert"
+soon 20 grep -q "firing $alert" /var/lib/rnn-notify/program
+has "the program hears it" "$(cat /var/lib/rnn-notify/program)" "firing $alert"
+soon 20 grep -q 'Message-ID' /var/lib/rnn-notify/mail
+has "the mailer hears it" "$(cat /var/lib/rnn-notify/mail)" 'Subject: \[(WARNING|CRITICAL)\] probe,place=a'
+soon 20 sh -c "amtool alert query --alertmanager.url=http://127.0.0.1:9093 -o extended | grep -q $alert"
+has "Alertmanager has it" "$(amtool alert query --alertmanager.url=http://127.0.0.1:9093 -o extended)" "$alert"
+has "MQTT has it, found by Home Assistant's discovery" "$(timeout 5 mosquitto_sub -t 'rnn-watchd/#' -t 'homeassistant/#' -v -W 2)" '"device_class":"problem".*probe|/state ON'
+told=$(wc -l < webhook.log)
+systemctl restart rnn-notify; systemctl restart rnn-watchd; systemctl restart prometheus-alertmanager mosquitto; sleep 4
+is "restarts tell nothing twice" "$(wc -l < webhook.log)" "$told"
+holds "somebody is on it" rnnctl alerts ack "$alert" -m 'on it'
+has "who and what stand in the alert" "$(rnnctl alerts show "$alert" --format json)" '"comment": "on it"'
+holds "a silence begins" rnnctl silence add --stream 'probe*' --for 1h
+holds "the alert is closed by hand" rnnctl alerts close "$alert"
+soon 20 grep -q "resolved $alert" webhook.log
+has "that it is over is told inside the silence to whom the problem was told" "$(cat webhook.log)" "resolved $alert"
+is "each message has a key of its own" "$(cut -d' ' -f1 webhook.log | sort | uniq -d)" ""
+has "a test message goes through" "$(rnnctl notify test hook)" 'HTTP 204'
+has "its state is shown" "$(rnnctl notify status)" 'hook +webhook'
+holds "it reloads" systemctl reload rnn-notify
+notify_exposure=$(systemd-analyze security rnn-notify.service --no-pager 2> /dev/null | sed -n 's/.*Overall exposure level.*: \([0-9.]*\).*/\1/p')
+is "rnn-notify is sealed as far as the network allows: exposure $notify_exposure" "$(awk -v e="${notify_exposure:-9}" 'BEGIN { print (e < 2.5) }')" 1
+kill $webhook; systemctl stop rnn-notify prometheus-alertmanager mosquitto; wait $webhook 2> /dev/null
+rnnctl silence end "$(rnnctl silence list --format csv | sed -n '2s/,.*//p')" > /dev/null
+
 snippet telegraf-execd > telegraf.conf
 command=$(perl -0ne '/command = \["bash", "-c", "(.*?)"\]/ and print $1' telegraf.conf)
 printf 'cpu,cpu=cpu-total,host=box usage_idle=98.7,usage_user=0.3 %s000000000\n' "$(date +%s)" > telegraf.lp
@@ -336,8 +406,8 @@ has "the database belongs to nobody else" "$(stat -c %a /var/lib/private/rnn-wat
 holds "rnnctl check finds nothing" rnnctl --state-dir /var/lib/rnn-watchd check
 holds "it starts again" systemctl start rnn-watchd
 is "the dynamic user finds its state again" "$(rnnctl streams list --format csv | wc -l) $(lines)" "$streams $before"
-holds "manual pages are there" sh -c 'man -w rnn-watchd && man -w rnnctl && man -w rnn-watchd.toml'
-is "manual pages have no warnings" "$(for page in rnn-watchd rnnctl rnn-watchd.toml; do man --warnings -E UTF-8 -l -Tutf8 -Z "$(man -w $page)" 2>&1 > /dev/null; done)" ""
+holds "manual pages are there" sh -c 'man -w rnn-watchd && man -w rnnctl && man -w rnn-watchd.toml && man -w rnn-notify'
+is "manual pages have no warnings" "$(for page in rnn-watchd rnnctl rnn-watchd.toml rnn-notify; do man --warnings -E UTF-8 -l -Tutf8 -Z "$(man -w $page)" 2>&1 > /dev/null; done)" ""
 rm -f /tmp/backup.db
 has "a backup that lands in the service's own /tmp is an error that says what to do" "$(rnnctl backup /tmp/backup.db 2>&1; echo $?)" '(--state-dir|backed up to /tmp/backup.db \([1-9])'
 holds "a backup works as the help says" rnnctl --state-dir /var/lib/rnn-watchd backup /var/lib/backup.db
@@ -348,6 +418,8 @@ is "zsh loads them" "$(zsh -fc 'autoload -U compinit && compinit -u -d /tmp/zcom
 has "fish loads them and completes" "$(fish --no-config -c 'source /usr/share/fish/vendor_completions.d/rnnctl.fish; source /usr/share/fish/vendor_completions.d/rnn-watchd.fish; complete -C "rnnctl al"' 2>&1)" '^alerts'
 
 note "remove, purge"
+holds "rnn-notify is purged" dpkg -P rnn-watchd-notify
+is "nothing of it is left" "$(ls -d /etc/rnn-watchd/rnn-notify.toml /var/lib/rnn-notify /var/lib/private/rnn-notify 2> /dev/null)" ""
 holds "the package is removed" dpkg -r rnn-watchd
 is "nothing of it runs" "$(systemctl is-active rnn-watchd.service rnn-watchd.socket rnn-watchd-control.socket | sort -u)" inactive
 is "removing keeps state and configuration" "$(ls /var/lib/private/rnn-watchd/rnn-watchd.db /etc/rnn-watchd/rnn-watchd.toml | wc -l)" 2
