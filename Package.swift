@@ -77,7 +77,7 @@ let package = Package(
         .target(
             name: "Watching", dependencies: ["Alerting", "Detection", "Models", "Readings", "RecurrentNetwork", "Tabular", "TimeSeries"],
             swiftSettings: ownedHotPath),
-        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings"], swiftSettings: ownedHotPath),
+        .target(name: "Ingest", dependencies: ["LineFormats", "Platform", "Readings", "TimeSeries"], swiftSettings: ownedHotPath),
         .target(name: "Notify", dependencies: ["Alerting", "Platform", "TimeSeries"]),
         .target(name: "Control", dependencies: ["Platform", "Tabular"]),
         .target(name: "Store", dependencies: ["CSQLite", "Alerting", "Migrations", "Platform", "Readings", "Tabular"]),

@@ -92,6 +92,9 @@ public struct Key: Sendable {
             "future_max", .duration(0...year), "10min", reload: true,
             "A reading dated further ahead is refused as future and never moves a stream's clock."),
         Key(
+            "input_window", .duration(0...year), "1h", reload: true,
+            "A stream or socket of which more than a tenth is lost in this time has an alert of kind input; 0s: never."),
+        Key(
             "queue_batches_max", .count(4...4096), "256",
             "Full batches (512 readings) from the sockets to the journal; when so many are under way, as while the disk stands still, senders wait."
         ),
@@ -108,7 +111,8 @@ public struct Key: Sendable {
         ),
         Key(
             "timezone", .zone, "UTC", reload: true,
-            "Whose hours and weekdays the streams follow, daylight saving included: \"Europe/Berlin\"; \"system\" takes the machine's."),
+            "Whose hours and weekdays the streams follow, and whose clock times without a zone are: \"Europe/Berlin\"; \"system\" takes the machine's."
+        ),
         Key(
             "history_blocks", .count(0...4096), "0",
             "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not; 0: 32, with the light profile 2."

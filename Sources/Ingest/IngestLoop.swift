@@ -2,11 +2,14 @@ import Glibc
 import LineFormats
 import Platform
 import Readings
+import TimeSeries
 
 /// One open source of lines.
 final class Connection {
     let descriptor: Int32
     let name: String
+    /// What it is counted under: the socket, or the file.
+    let source: SourceTally
     let isFile: Bool
     /// Bytes of a line whose end has not come yet.
     var carry: [UInt8] = []
@@ -33,8 +36,30 @@ final class Connection {
         lines > 0 && carry.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
     }
 
-    init(descriptor: Int32, name: String, isFile: Bool, now: Int64) {
-        (self.descriptor, self.name, self.isFile, lastReadAt) = (descriptor, name, isFile, now)
+    init(descriptor: Int32, name: String, source: SourceTally, isFile: Bool, now: Int64) {
+        (self.descriptor, self.name, self.source, self.isFile, lastReadAt) = (descriptor, name, source, isFile, now)
+    }
+}
+
+/// What came through one socket or file, whoever was connected.
+final class SourceTally {
+    let name: String
+    /// Lines, and those of them that were refused, in the present window, which began at `start` (wall time).
+    var lines: Int64 = 0
+    var refused: Int64 = 0
+    var start: Int64 = 0
+    var example = ""
+    var isTold = false
+    /// Kinds of losses and refusals of which an example was told, a bit each.
+    var told: UInt64 = 0
+
+    init(name: String) { self.name = name }
+
+    /// Whether this is the first of its kind.
+    func isFirst(_ kind: Int) -> Bool {
+        let bit: UInt64 = 1 << UInt64(kind & 63)
+        defer { told |= bit }
+        return told & bit == 0
     }
 }
 
@@ -62,6 +87,8 @@ final class IngestLoop {
     private var datagrams: [UInt64: (descriptor: Int32, name: String)] = [:]
     private var producers: [String: Producer] = [:]
     private var nextToken: UInt64 = 1
+    private var tallies: [String: SourceTally] = [:]
+    private var isInputTold = false
     private var openFiles = 0
     private var hadFiles = false
     private var areListenersPaused = false
@@ -106,6 +133,7 @@ final class IngestLoop {
         poller = try PollerBox()
         parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax))
         buffer = .allocate(byteCount: IngestLoop.readBytes, alignment: 64)
+        sources = options.sources
         for (name, sequence) in producers {
             self.producers[name] = Producer(accepted: sequence, stored: sequence, position: 0, asked: sequence, connection: 0)
         }
@@ -114,6 +142,12 @@ final class IngestLoop {
     deinit {
         for connection in connections.values where !connection.isFile || connection.descriptor != 0 { close(connection.descriptor) }
         buffer.deallocate()
+    }
+
+    /// Rules about senders, as the configuration has them.
+    var sources: [SourceRule] {
+        get { parser.lines.sources }
+        set { (parser.lines.sources, parser.fileLines.sources) = (newValue, newValue) }
     }
 
     var connectionCount: Int { connections.count }
@@ -135,7 +169,8 @@ final class IngestLoop {
                 try poller.poller.add(descriptor, token: token)
             case .client(let client): try adopt(client, token)
             case .file(let descriptor, let name):
-                connections[token] = Connection(descriptor: descriptor, name: name, isFile: true, now: Clocks.monotonic())
+                connections[token] = Connection(
+                    descriptor: descriptor, name: name, source: tally(name), isFile: true, now: Clocks.monotonic())
                 openFiles += 1
                 hadFiles = true
                 // A regular file is always ready and epoll refuses it; `round` reads those without asking.
@@ -168,8 +203,43 @@ final class IngestLoop {
         if arrival - idleCheckedAt > 1_000_000_000 {
             idleCheckedAt = arrival
             closeIdle(arrival, &intake)
+            judgeSources(now, &intake)
         }
     }
+
+    private func tally(_ name: String) -> SourceTally {
+        if let known = tallies[name] { return known }
+        let tally = SourceTally(name: name)
+        tallies[name] = tally
+        return tally
+    }
+
+    /// A source of whose lines more than a tenth cannot be read has an alert of the daemon itself.
+    private func judgeSources(_ now: Int64, _ intake: inout Intake) {
+        let window = intake.limits.lossWindow
+        guard window > 0 else { return }
+        var hasEnded = false
+        for tally in tallies.values {
+            if tally.start == 0 || now < tally.start { tally.start = now }
+            guard now - tally.start >= window else { continue }
+            tally.isTold = tally.refused >= 3 && tally.refused * 10 > tally.lines
+            hasEnded = true
+            if tally.isTold, !isInputTold {
+                isInputTold = true
+                intake.report(
+                    "input",
+                    reason: "\(tally.refused) of \(tally.lines) lines of \(tally.name) cannot be read; the newest: \(tally.example)", now: now)
+            }
+            (tally.lines, tally.refused, tally.start) = (0, 0, now)
+        }
+        if hasEnded, isInputTold, !tallies.values.contains(where: \.isTold) {
+            isInputTold = false
+            intake.report("input", reason: nil, now: now)
+        }
+    }
+
+    /// The alert about a source is open since before the start.
+    func restoreInput() { isInputTold = true }
 
     private var wakeup: Wakeup?
 
@@ -181,7 +251,8 @@ final class IngestLoop {
             nextToken += 1
             let peer = PeerCredentials(descriptor: descriptor)
             connections[token] = Connection(
-                descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), isFile: false, now: now)
+                descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), source: tally(name), isFile: false,
+                now: now)
             do { try poller.poller.add(descriptor, token: token) } catch { drop(token) }
         }
         if connections.count >= options.connectionsMax, !areListenersPaused {
@@ -232,7 +303,7 @@ final class IngestLoop {
     private func readDatagrams(_ descriptor: Int32, _ name: String, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
         for _ in 0..<256 {
             guard case .bytes(let count) = readOnce(descriptor, into: buffer) else { return }
-            let sender = Connection(descriptor: -1, name: name, isFile: false, now: arrival)
+            let sender = Connection(descriptor: -1, name: name, source: tally(name), isFile: false, now: arrival)
             take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), sender, 0, &intake, now, arrival)
             endLine(sender, 0, &intake, now, arrival)
         }
@@ -254,6 +325,7 @@ final class IngestLoop {
                     ? intake.takeUsual(all, from: start, &parser.fileLines, now: now)
                     : intake.takeUsual(all, from: start, &parser.lines, now: now)
                 connection.lines += Int64(run.lines)
+                connection.source.lines += Int64(run.lines)
                 if connection.producer != nil { advance(connection, by: run.lines) }
                 start = run.end
             }
@@ -288,7 +360,7 @@ final class IngestLoop {
         guard advance(connection) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
         refuse(
-            connection, token,
+            connection, token, nil,
             "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
     }
 
@@ -313,6 +385,7 @@ final class IngestLoop {
     ) {
         if connection.isRefused || connection.lines == 0 && hello(bytes, connection, token) { return }
         connection.lines += 1
+        connection.source.lines += 1
         if intake.isDue { flushIfDue(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
         guard connection.producer == nil || advance(connection) else { return intake.dropped(.resent) }
@@ -326,7 +399,7 @@ final class IngestLoop {
             }
         } catch {
             intake.refused(error.reason)
-            refuse(connection, token, error.description, now)
+            refuse(connection, token, error, now)
         }
     }
 
@@ -340,11 +413,35 @@ final class IngestLoop {
         if !parser.readings.refusals.isEmpty {
             for refusal in parser.readings.refusals {
                 intake.refused(refusal.reason)
-                refuse(connection, token, refusal.description, now)
+                refuse(connection, token, refusal, now)
             }
         }
         do throws(LineError) { try intake.accept(&parser.readings, now: now, arrival: arrival) } catch {
-            refuse(connection, token, error.description, now)
+            refuse(connection, token, error, now)
+        }
+        if intake.hasLoss { tellLoss(&intake, &parser.readings, connection, now) }
+    }
+
+    /// The first loss of each kind of a source is told with an example and what would help; all are counted.
+    @inline(never)
+    private func tellLoss(_ intake: inout Intake, _ readings: inout ReadingBuffer, _ connection: Connection, _ now: Int64) {
+        guard let loss = intake.takeLoss(), loss.reason != .ignored, loss.reason != .resent else { return }
+        let kind = DropReason.allCases.firstIndex(of: loss.reason) ?? 0
+        guard connection.source.isFirst(kind), loss.index < readings.count else { return }
+        var what = ""
+        switch loss.reason {
+        case .future: what = "dated \(TimeText.seconds(loss.time)), \(TimeSpan(nanoseconds: (loss.time - now) / 1_000_000_000 * 1_000_000_000)) ahead"
+        case .out_of_order: what = "dated \(TimeText.rfc3339(loss.time)), the stream is at \(TimeText.rfc3339(loss.newest)) already"
+        case .duplicate: what = "a second value for \(TimeText.rfc3339(loss.time))"
+        case .odd_number: what = readings.oddExample?.description ?? ""
+        default: break
+        }
+        let stream = String(decoding: readings.rawKey(loss.index), as: UTF8.self)
+        let text = "\(connection.name) line \(connection.lines): \(stream)" + (what.isEmpty ? "" : ": \(what)")
+        let fields: KeyValuePairs = ["reason": loss.reason.rawValue, "help": LossHint.text(loss.reason)]
+        switch loss.reason {
+        case .not_numeric, .unknown_value, .not_finite, .missing, .out_of_range: log.info("left out a value: \(text)", fields)
+        default: log.warning("lost: \(text)", fields)
         }
     }
 
@@ -359,8 +456,9 @@ final class IngestLoop {
         try parser.csv.parse(bytes)
         if parser.csv.readings.count == 0 { intake.ignoredLine() }
         do throws(LineError) { try intake.accept(&parser.csv.readings, now: now, arrival: arrival) } catch {
-            refuse(connection, 0, error.description, now)
+            refuse(connection, 0, error, now)
         }
+        if intake.hasLoss { tellLoss(&intake, &parser.csv.readings, connection, now) }
         return true
     }
 
@@ -374,7 +472,13 @@ final class IngestLoop {
         }
     }
 
-    private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
+    private func refuse(_ connection: Connection, _ token: UInt64, _ error: LineError, _ now: Int64) {
+        refuse(connection, token, error.reason, error.description, now)
+    }
+
+    private func refuse(_ connection: Connection, _ token: UInt64, _ reason: LineError.Reason?, _ text: String, _ now: Int64) {
+        connection.source.refused += 1
+        connection.source.example = text
         if refusals.count >= IngestLoop.refusalsKept { refusals.removeFirst() }
         refusals.append(Refusal(time: now, source: connection.name, line: connection.lines, text: text))
         if let name = connection.producer, let producer = producers[name] {
@@ -383,6 +487,9 @@ final class IngestLoop {
         refusalsUnlogged += 1
         // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
         if now - refusalLoggedAt > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        // What is a document or a heap rather than a bad line is the same with every line.
+        let kinds: [LineError.Reason] = [.jsonOfSeveralLines, .mixedObjects, .unsupported]
+        if let kind = kinds.firstIndex(where: { $0 == reason }), !connection.source.isFirst(40 + kind) { return }
         guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
         refusalsLogged += 1
         log.warning(
@@ -510,7 +617,9 @@ final class IngestLoop {
 
     /// Goes on with a client of the process before us.
     private func adopt(_ client: OpenClient, _ token: UInt64) throws(PlatformError) {
-        let connection = Connection(descriptor: client.descriptor, name: client.name, isFile: false, now: Clocks.monotonic())
+        let connection = Connection(
+            descriptor: client.descriptor, name: client.name, source: tally(String(client.name.prefix { $0 != " " })), isFile: false,
+            now: Clocks.monotonic())
         connection.carry = client.carry
         connection.isSkipping = client.isSkipping
         connection.lines = client.lines
@@ -555,7 +664,7 @@ final class IngestLoop {
             if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
-        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        intake.flush(now: now, acknowledgements: pendingAcknowledgements(), isLast: true)
         return handedOver
     }
 

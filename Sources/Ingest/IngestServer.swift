@@ -2,6 +2,7 @@ import Glibc
 import LineFormats
 import Platform
 import Readings
+import TimeSeries
 
 /// Where readings come from.
 public enum IngestSource: Sendable {
@@ -38,7 +39,32 @@ public struct IngestSnapshot: Sendable {
     public var aliveAt: Int64 = 0
 }
 
+/// What a reload may change for the intake.
+public struct IntakeRules: Sendable {
+    public var limits: IntakeLimits
+    /// By a stream's canonical key.
+    public var isIgnored: @Sendable (String) -> Bool
+    public var budgetGroup: @Sendable (String) -> UInt16
+    /// Zones, and a stream's place among them.
+    public var zones: [TimeZoneRules]
+    public var zone: @Sendable (String) -> UInt8
+    public var sources: [SourceRule]
+    /// Canonical keys of the streams that are known.
+    public var keys: [UInt32: String]
+
+    public init(
+        limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
+        zones: [TimeZoneRules] = [.utc], zone: @escaping @Sendable (String) -> UInt8 = { _ in 0 }, sources: [SourceRule] = [],
+        keys: [UInt32: String]
+    ) {
+        (self.limits, self.isIgnored, self.budgetGroup) = (limits, isIgnored, budgetGroup)
+        (self.zones, self.zone, self.sources, self.keys) = (zones, zone, sources, keys)
+    }
+}
+
 public struct IngestOptions: Sendable {
+    /// What the configuration says about senders that name streams in their own way.
+    public var sources: [SourceRule] = []
     public var intake = IntakeLimits()
     public var lineBytesMax = 64 << 10
     public var connectionsMax = 256
@@ -64,12 +90,13 @@ public final class IngestServer: @unchecked Sendable {
         case stop
         case report(kind: String, reason: String?, at: Int64)
         case models([ModelAssignment], at: Int64)
-        case rules(IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String])
+        case rules(IntakeRules)
     }
 
     public let snapshot = Locked(IngestSnapshot())
     /// After `run`: the clients that were still connected, when the options ask for them. Whoever takes them closes them.
     public let handedOver = Locked<[OpenClient]>([])
+    private let isInputTold = Locked(false)
     private let inbox = Locked<[Command]>([])
     private let durable = Locked<[Acknowledgement]>([])
     private let wakeup: Wakeup
@@ -88,11 +115,10 @@ public final class IngestServer: @unchecked Sendable {
     public func report(_ kind: String, reason: String?, at: Int64) { send(.report(kind: kind, reason: reason, at: at)) }
     /// Puts into the log of batches which models run from here on; `at`: wall time.
     public func assign(_ models: [ModelAssignment], at: Int64) { send(.models(models, at: at)) }
-    /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget.
-    public func reload(
-        _ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
-        keys: [UInt32: String]
-    ) { send(.rules(limits, isIgnored: isIgnored, budgetGroup: budgetGroup, keys: keys)) }
+    /// Takes over reloaded limits and what the configuration says about streams.
+    public func reload(_ rules: IntakeRules) { send(.rules(rules)) }
+    /// The alert about lines that cannot be read is open since before the start.
+    public func restoreInput() { isInputTold.withLock { $0 = true } }
 
     /// Tells clients that their lines are stored. Called by the writer.
     public func acknowledge(_ acknowledgements: [Acknowledgement]) {
@@ -111,6 +137,7 @@ public final class IngestServer: @unchecked Sendable {
     public func run(sources: [IngestSource], intake: consuming Intake, producers: [String: Int64]) throws(PlatformError) {
         let loop = try IngestLoop(options: options, log: log, producers: producers)
         try loop.open(sources, wakeup: wakeup)
+        if isInputTold.withLock({ $0 }) { loop.restoreInput() }
         var intake = intake
         var isStopping = false
         while !isStopping && !loop.isDone {
@@ -123,14 +150,16 @@ public final class IngestServer: @unchecked Sendable {
                 case .stop: isStopping = true
                 case .report(let kind, let reason, let at): intake.report(kind, reason: reason, now: at)
                 case .models(let models, let at): intake.assign(models, now: at)
-                case .rules(let limits, let isIgnored, let budgetGroup, let keys):
+                case .rules(let rules):
                     // The batches of the shards of the start are under way.
                     let shards = intake.limits.shards
-                    intake.limits = limits
+                    intake.limits = rules.limits
                     intake.limits.shards = shards
-                    intake.isIgnored = isIgnored
-                    intake.budgetGroup = budgetGroup
-                    intake.refreshIgnored { keys[$0] }
+                    intake.isIgnored = rules.isIgnored
+                    intake.budgetGroup = rules.budgetGroup
+                    (intake.zones, intake.zone) = (rules.zones, rules.zone)
+                    loop.sources = rules.sources
+                    intake.refreshIgnored { rules.keys[$0] }
                 }
             }
             loop.answer(

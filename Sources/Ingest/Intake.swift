@@ -1,5 +1,6 @@
 import LineFormats
 import Readings
+import TimeSeries
 
 /// What the intake may take.
 public struct IntakeLimits: Sendable, Equatable {
@@ -9,6 +10,8 @@ public struct IntakeLimits: Sendable, Equatable {
     /// Nanoseconds.
     public var futureMax: Int64 = 600_000_000_000
     public var shards = 1
+    /// A stream of which more than a tenth is lost in such a time (nanoseconds) has an alert; 0: never.
+    public var lossWindow: Int64 = 3_600_000_000_000
 
     public init() {}
 }
@@ -45,6 +48,20 @@ public struct Intake: ~Copyable {
     public var budgetGroup: (String) -> UInt16 = { _ in 0 }
     var budget = BudgetGroups()
 
+    /// What was lost of which stream.
+    public let losses: LossBook
+    /// The newest loss that nobody has asked for.
+    private var loss: LossExample?
+    private var lossesTold: Int64 = 0
+    private var lossesJudged: Int64 = 0
+    /// Nanoseconds between two looks at losses: to store them, to judge them.
+    private static let lossesEvery: Int64 = 5_000_000_000
+
+    /// The zone whose clock a stream's times are when they come without one (its canonical key): a place in `zones`.
+    public var zone: (String) -> UInt8 = { _ in 0 }
+    /// Zones that streams may have.
+    public var zones: [TimeZoneRules] = [.utc]
+
     var table: StreamTable
     private let courier: any BatchCourier
     /// The batch of each shard that is being filled. No array: nobody shares it, and asking whether somebody does would be done twice a reading.
@@ -79,6 +96,8 @@ public struct Intake: ~Copyable {
         self.isIgnored = isIgnored
         self.courier = courier
         self.nextSequence = nextSequence
+        losses = LossBook(totals.losses)
+        self.totals.losses = [:]
         linesFlushed = totals.linesReceived
         clockTold = Array(repeating: totals.fleetClock.now, count: limits.shards)
         table = StreamTable(seed: seed)
@@ -101,6 +120,7 @@ public struct Intake: ~Copyable {
         table.infos[Int(id)].lastTime = lastTime
         let text = String(decoding: key, as: UTF8.self)
         table.infos[Int(id)].isIgnored = isIgnored(text)
+        table.infos[Int(id)].zone = zone(text)
         table.infos[Int(id)].lastClock = lastClock
         _ = joinBudget(id, text)
         for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
@@ -108,6 +128,9 @@ public struct Intake: ~Copyable {
 
     /// The alert about `streams_max` is open since before the start.
     public mutating func restoreLimit(now: Int64) { (limitReachedAt, limitIsTold) = (now, true) }
+
+    /// The alert about a stream's losses is open since before the start.
+    public mutating func restoreInput(stream: UInt32, now: Int64) { losses.restoreTold(stream, now: now) }
 
     /// The last turn in which a number was given, so that an evicted stream's number is not used again after a restart.
     public mutating func reserve(turnsThrough turn: Int) { table.reserve(turnsThrough: turn) }
@@ -134,6 +157,32 @@ public struct Intake: ~Copyable {
 
     private mutating func left(_ reason: DropReason, values: Int = 1) {
         totals.valuesDropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(values)
+    }
+
+    /// Whether something was lost that nobody has asked for.
+    public var hasLoss: Bool { loss != nil }
+
+    /// The newest loss since the last time.
+    public mutating func takeLoss() -> LossExample? {
+        defer { loss = nil }
+        return loss
+    }
+
+    /// A reading, or values of one that was otherwise taken, are lost.
+    @inline(never)
+    private mutating func lose(_ reason: DropReason, _ stream: UInt32, _ index: Int, time: Int64 = .min, values: Int = 0, now: Int64) {
+        if values > 0 { left(reason, values: values) } else { dropped(reason) }
+        losses.add(
+            reason, stream, readings: values > 0 ? 0 : 1, values: values, taken: table.infos[Int(stream)].taken, now: now)
+        loss = LossExample(reason: reason, index: index, time: time, newest: table.infos[Int(stream)].lastTime)
+    }
+
+    /// What a reading of a stream had that is no number.
+    @inline(never)
+    private mutating func loseLeftOut(_ out: LeftOut, _ stream: UInt32, _ index: Int, _ now: Int64) {
+        for (reason, count) in [
+            (DropReason.not_numeric, out.nonNumeric), (.not_finite, out.nonFinite), (.unknown_value, out.unknown), (.odd_number, out.odd),
+        ] where count > 0 { lose(reason, stream, index, values: Int(count), now: now) }
     }
 
     /// The name of the stream that is likely to come next, as it was spelled before: for `LineParser.parse`. Valid until a reading is
@@ -184,6 +233,7 @@ public struct Intake: ~Copyable {
         else { return false }
         _ = table.takeExpected()
         totals.fleetClock.observe(usual.time)
+        info.pointee.taken &+= 1
         info.pointee.first.lastTime = usual.time
         info.pointee.lastTime = usual.time
         info.pointee.lastClock = totals.fleetClock.now
@@ -196,8 +246,6 @@ public struct Intake: ~Copyable {
     /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
     /// - Throws: why a reading's stream name was refused (already counted); the other readings of the line were taken.
     public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) throws(LineError) {
-        if readings.ignoredNonNumeric > 0 { left(.not_numeric, values: readings.ignoredNonNumeric) }
-        if readings.nonFinite > 0 { left(.not_finite, values: readings.nonFinite) }
         for index in 0..<readings.count {
             let stream = readings.isKeyExpected ? table.takeExpected() : table.find(readings.rawKey(index))
             if stream == 0 { return try acceptNew(&readings, from: index, now, arrival) }
@@ -245,12 +293,14 @@ public struct Intake: ~Copyable {
             }
             tellLimit(now)
             leaveBudget(victim)
+            losses.remove(victim)
             table.remove(victim)
             note(.evicted(stream: victim), stream: victim)
         }
         let stream = table.add(canonical: canonical)
         let key = String(decoding: canonical, as: UTF8.self)
         table.infos[Int(stream)].isIgnored = isIgnored(key)
+        table.infos[Int(stream)].zone = zone(key)
         note(.stream(id: stream, key: Array(canonical)), stream: stream)
         tellBudget(of: stream, group: joinBudget(stream, key))
         let raw = readings.rawKey(index)
@@ -268,14 +318,17 @@ public struct Intake: ~Copyable {
     @inline(__always)
     private mutating func take(_ readings: borrowing ReadingBuffer, _ index: Int, _ stream: UInt32, _ now: Int64, _ arrival: Int64) {
         let info = table.infos[Int(stream)]
-        if info.isIgnored { return dropped(.ignored) }
+        if info.isIgnored { return lose(.ignored, stream, index, now: now) }
+        if let out = readings.leftOut(index) { loseLeftOut(out, stream, index, now) }
+        var stated = readings.time(index)
+        if let local = stated, readings.isTimeLocal(index), info.zone != 0 { stated = moment(local, info) }
         // A reading without time is taken now; several in one moment, or after a clock step back, follow one another.
         // A stream whose newest time lies further ahead than a reading may was fed by a clock that has been set back since:
         // it goes on from where the clock is now.
         let wasSetBack = info.lastTime > now && info.lastTime - now > limits.futureMax
-        let time = readings.time(index) ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
-        if time < info.lastTime, !wasSetBack { return dropped(.out_of_order) }
-        if readings.time(index) != nil, time > now, time - now > limits.futureMax { return dropped(.future) }
+        let time = stated ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
+        if time < info.lastTime, !wasSetBack { return lose(.out_of_order, stream, index, time: time, now: now) }
+        if stated != nil, time > now, time - now > limits.futureMax { return lose(.future, stream, index, time: time, now: now) }
         let fields = readings.fieldCount(index)
         let shard = shard(of: stream)
         makeRoom(shard, fields: fields, now, arrival)
@@ -283,6 +336,7 @@ public struct Intake: ~Copyable {
         guard let batch = open[shard].take() else { return }
         defer { open[shard] = batch }
         var guess = 0
+        var duplicates = 0
         var lastReason = DropReason.duplicate
         var known = table.channels(of: stream)
         for field in 0..<fields {
@@ -290,7 +344,7 @@ public struct Intake: ~Copyable {
             var channel = known.find(name, guess: guess)
             if channel == nil {
                 guard known.count < limits.channelsMax, let added = table.addChannel(stream, name) else {
-                    left(.channels_max)
+                    lose(.channels_max, stream, index, time: time, values: 1, now: now)
                     lastReason = .channels_max
                     continue
                 }
@@ -301,7 +355,7 @@ public struct Intake: ~Copyable {
             guard let channel else { continue }
             guess = channel + 1
             if known[channel].pointee.lastTime == time {
-                left(.duplicate)
+                duplicates += 1
                 lastReason = .duplicate
                 continue
             }
@@ -309,8 +363,14 @@ public struct Intake: ~Copyable {
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
         let values = batch.pendingCount
-        guard values > 0 else { return dropped(lastReason) }
+        if duplicates > 0, values > 0 {
+            lose(.duplicate, stream, index, time: time, values: duplicates, now: now)
+        } else if duplicates > 0 {
+            left(.duplicate, values: duplicates)
+        }
+        guard values > 0 else { return lose(lastReason, stream, index, time: time, now: now) }
         totals.fleetClock.observe(time)
+        table.infos[Int(stream)].taken &+= 1
         table.infos[Int(stream)].lastTime = time
         table.infos[Int(stream)].lastClock = totals.fleetClock.now
         batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
@@ -318,6 +378,12 @@ public struct Intake: ~Copyable {
         if batch.entryCount % Intake.readingsWorthWaking == 0, courier.isIdle(shard: shard) { isDue = true }
         totals.readingsAccepted += 1
         totals.valuesAccepted += Int64(values)
+    }
+
+    /// The moment that a time without zone means in the stream's zone.
+    @inline(never)
+    private func moment(_ local: Int64, _ info: StreamInfo) -> Int64 {
+        Int(info.zone) < zones.count ? zones[Int(info.zone)].moment(local: local, after: info.lastTime) : local
     }
 
     // MARK: - Batches
@@ -356,7 +422,11 @@ public struct Intake: ~Copyable {
     ///   - acknowledgements: of clients whose lines up to their sequence are in these or earlier batches; at the end of a
     ///     group they must name every client that is ahead of what was asked before.
     ///   - isGroupEnd: false in the middle of a line.
-    public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true) {
+    ///   - isLast: nothing follows: everything that is counted goes with it.
+    public mutating func flush(
+        now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true, isLast: Bool = false
+    ) {
+        if isGroupEnd { tellLosses(now, isLast: isLast) }
         if isGroupEnd { closeGroup(now, hasAcknowledgements: !acknowledgements.isEmpty) }
         isDue = false
         guard let last = open.lastIndex(where: { $0 != nil }) else { return }
@@ -375,10 +445,28 @@ public struct Intake: ~Copyable {
                 batch.acknowledgements = acknowledgements
                 batch.totals = totals
                 linesFlushed = totals.linesReceived
+                totals.losses = [:]
             }
             courier.deliver(batch)
         }
         courier.endDelivery()
+    }
+
+    /// Now and then what was lost goes into the totals, and streams that lose much are told.
+    private mutating func tellLosses(_ now: Int64, isLast: Bool) {
+        if limits.lossWindow > 0, now - lossesJudged > min(Intake.lossesEvery, limits.lossWindow) || now < lossesJudged {
+            lossesJudged = now
+            let infos = table.infos
+            for news in losses.judge(now: now, window: limits.lossWindow, taken: { infos[Int($0)].taken }) {
+                note(.input(stream: news.stream, reason: news.reason, time: now), stream: news.stream)
+            }
+        }
+        guard isLast || now - lossesTold > Intake.lossesEvery || now < lossesTold else { return }
+        lossesTold = now
+        let changed = losses.takeChanged()
+        guard !changed.isEmpty else { return }
+        totals.losses.merge(changed) { _, new in new }
+        if open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
     }
 
     /// What a group has besides its readings: the end of a limit, time for silent shards, and a batch to carry the totals.
@@ -416,6 +504,7 @@ public struct Intake: ~Copyable {
         for id in 1...table.lastID where table.infos[Int(id)].isPresent {
             guard let key = key(id) else { continue }
             table.infos[Int(id)].isIgnored = isIgnored(key)
+            table.infos[Int(id)].zone = zone(key)
             _ = joinBudget(id, key)
         }
     }

@@ -29,6 +29,10 @@ struct StreamInfo {
     /// The group whose false-alarm budget it shares; 0 for none.
     var budgetGroup: UInt16 = 0
     var isPresent = false
+    /// Place in the intake's list of zones: whose clock times without a zone are.
+    var zone: UInt8 = 0
+    /// Readings taken since the start, to 2^32.
+    var taken: UInt32 = 0
 }
 
 /// The channels of one stream.

@@ -140,11 +140,14 @@ public struct CSVParser: ~Copyable {
         }
     }
 
-    private func readTime(_ cell: CSVCell, _ column: CSVColumn) throws(LineError) -> Int64 {
+    private mutating func readTime(_ cell: CSVCell, _ column: CSVColumn) throws(LineError) -> Int64 {
         let text = readings.bytes(cell.text)
         var next = 0
         if let time = Timestamp.number(text, 0, options.timeUnit, next: &next), next == text.count { return time }
-        if let time = Timestamp.calendar(text, 0, text.count) { return time }
+        if let time = Timestamp.calendar(text, 0, text.count) {
+            readings.isTimeLocal = !time.hasZone
+            return time.nanoseconds
+        }
         throw named(cell, .badTimestamp, "time", "a number or a time like 2014-04-01 00:00:00, between 1677 and 2262", column)
     }
 

@@ -63,6 +63,12 @@ public struct LineError: Error, Sendable, CustomStringConvertible {
         case badHeader = "bad_header"
         /// A CSV row with more or fewer cells than the header.
         case wrongColumnCount = "wrong_column_count"
+        /// A piece of JSON that is spread over several lines.
+        case jsonOfSeveralLines = "json_of_several_lines"
+        /// Objects of different things that would all fall into one stream, for want of a name.
+        case mixedObjects = "mixed_objects"
+        /// A known format that is not read here.
+        case unsupported = "unsupported"
     }
 
     /// The counter to raise.
@@ -133,6 +139,12 @@ public struct InlineText: Sendable, Equatable, CustomStringConvertible {
                 i += 1
             }
         }
+    }
+
+    /// A short text of our own.
+    init(utf8 text: String) {
+        self.init()
+        for byte in text.utf8.prefix(Self.bytesMax) { push(byte) }
     }
 
     /// Whether there is no text.

@@ -148,14 +148,18 @@ final class ControlHandlers: @unchecked Sendable {
 
     private func streams(_ arguments: JSONValue) throws(ControlError) -> RecordTable {
         let glob = arguments["stream"]?.text ?? "*"
-        let rows = pipeline.askShards { box in box.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        let losses = pipeline.losses
+        let rows = pipeline.askShards { box in
+            box.watch.streamRows(matching: { Glob.matches(glob, $0) }, losses: losses, timeText: TimeText.rfc3339)
+        }
         guard let rows else { throw .failed("the detector is too busy to answer; try again") }
         return RecordTable(columns: ShardWatch.streamColumns, rows: Array(rows.joined()))
     }
 
     private func stream(_ arguments: JSONValue) throws(ControlError) -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw .badRequest("streams.show wants a stream") }
-        guard let found = pipeline.askShards({ $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }) else {
+        let losses = pipeline.losses
+        guard let found = pipeline.askShards({ $0.watch.streamDetail(key: key, losses: losses, timeText: TimeText.rfc3339) }) else {
             throw .failed("the detector is too busy to answer; try again")
         }
         if let detail = found.compactMap({ $0 }).first { return detail }

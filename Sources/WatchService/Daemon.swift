@@ -18,6 +18,8 @@ public struct DaemonOptions: Sendable {
     public var overrides: [(key: String, text: String)] = []
     /// Read standard input to its end, then stop.
     public var readsStdin = false
+    /// With `readsStdin`: end well also when nothing or little of it could be taken.
+    public var isLenient = false
     /// Serve no sockets (standard input alone).
     public var servesSockets = true
     public var version = ""
@@ -133,6 +135,13 @@ public final class Daemon: @unchecked Sendable {
                 "alerts_opened": "\(pipeline.writer.statistics.alertsOpened)",
             ])
         _ = consume lock
+        guard options.readsStdin else { return }
+        let summary = IntakeSummary(totals, since: restored.totals)
+        if !summary.text.isEmpty { FileOutput.error("rnn-watchd: \(summary.text)") }
+        if summary.isFailure, !options.isLenient {
+            throw PlatformError.refused(
+                verb: "take", object: "standard input", reason: "less than half of it was taken (--lenient ends with 0 all the same)")
+        }
     }
 
     // MARK: - Sockets
@@ -404,9 +413,12 @@ public final class Daemon: @unchecked Sendable {
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
+        let (zones, zone) = DaemonSettings.zones(configuration)
         pipeline.ingest.reload(
-            DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
-            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys)
+            IntakeRules(
+                limits: DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
+                budgetGroup: DaemonSettings.budgetGroup(configuration), zones: zones, zone: zone,
+                sources: DaemonSettings.sources(configuration), keys: keys))
         let problems: [String]
         do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =

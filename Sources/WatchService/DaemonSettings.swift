@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Detection
 import Ingest
+import LineFormats
 import Platform
 import Readings
 import Store
@@ -58,8 +59,28 @@ enum DaemonSettings {
         }
     }
 
+    /// Zones, and which of them (by place) is that of a stream.
+    static func zones(_ configuration: Configuration) -> ([TimeZoneRules], @Sendable (String) -> UInt8) {
+        let rules = (try? Zones.all(of: configuration, file: "")) ?? [:]
+        var names = ["UTC"]
+        for (name, _) in configuration.timeZones where !names.contains(name) && names.count < 256 { names.append(name) }
+        let host = UInt8(truncatingIfNeeded: names.firstIndex(of: configuration.text("timezone")) ?? 0)
+        let known = names
+        return (
+            names.map { rules[$0] ?? .utc },
+            { key in
+                guard let zone = configuration.rule(for: key)?.timeZone else { return host }
+                return UInt8(truncatingIfNeeded: known.firstIndex(of: zone) ?? 0)
+            }
+        )
+    }
+
+    /// Rules about senders.
+    static func sources(_ configuration: Configuration) -> [SourceRule] { [] }
+
     static func ingest(_ configuration: Configuration) -> IngestOptions {
         var options = IngestOptions()
+        options.sources = sources(configuration)
         options.lineBytesMax = Int(configuration.number("line_bytes_max"))
         options.connectionsMax = Int(configuration.number("connections_max"))
         options.connectionIdleMax = configuration.number("connection_idle_max")
@@ -74,6 +95,7 @@ enum DaemonSettings {
         limits.evicts = configuration.flag("streams_evict")
         limits.channelsMax = Int(configuration.number("channels_max"))
         limits.futureMax = configuration.number("future_max")
+        limits.lossWindow = configuration.number("input_window")
         limits.shards = shards(configuration)
         return limits
     }

@@ -11,6 +11,7 @@ import Watching
 final class Pipeline: @unchecked Sendable {
     // Safety: made by one thread; `start` and `stop` are called by that thread; the parts are safe by themselves.
     let ingest: IngestServer
+    private let lossBook: LossBook
     let runners: [ShardRunner]
     /// What waits for each shard, and the threads that work on it.
     private let inputs: CrewQueues<ShardInput>
@@ -67,7 +68,8 @@ final class Pipeline: @unchecked Sendable {
         turns = Locked(Array(repeating: (nil, 0), count: inputs.crew))
         pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
-        let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
+        let episodes = set.openEpisodes()
+        let own = episodes.filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
         // The pool bounds the batches; checkpoints come besides.
         units = BoundedQueue(capacity: pool.batchesMax + 256)
@@ -100,6 +102,8 @@ final class Pipeline: @unchecked Sendable {
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
         intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
+        (intake.zones, intake.zone) = DaemonSettings.zones(configuration)
+        lossBook = intake.losses
         intake.reserve(turnsThrough: report.lastStreamTurn)
         let names = try reader.streams()
         var place = 0
@@ -110,6 +114,10 @@ final class Pipeline: @unchecked Sendable {
             intake.restore(
                 stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime, lastClock: time.lastClock)
         }
+        for episode in episodes where episode.kind == .input && episode.stream != 0 {
+            intake.restoreInput(stream: episode.stream, now: Clocks.wall())
+        }
+        if own.contains(.input) { ingest.restoreInput() }
         if own.contains(.limit) { intake.restoreLimit(now: Clocks.wall()) }
         // The database took the repair or the migration: whatever kept it from that before is over.
         if own.contains(.storage) { ingest.report("storage", reason: nil, at: Clocks.wall()) }
@@ -139,6 +147,9 @@ final class Pipeline: @unchecked Sendable {
         }
         return problems
     }
+
+    /// What was lost of streams, by number.
+    var losses: [UInt32: StreamLosses] { lossBook.all }
 
     /// Globs of the configuration whose streams a model runs on.
     func globs(of model: String) -> [String] { assigned.withLock { $0.filter { $0.model == model }.map(\.match) } }

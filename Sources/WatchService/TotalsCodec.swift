@@ -57,6 +57,7 @@ public enum TotalsCodec {
         totals.refused = LineError.Reason.allCases.map { stored["refused." + $0.rawValue] ?? 0 }
         totals.dropped = DropReason.allCases.map { stored["dropped." + $0.rawValue] ?? 0 }
         totals.valuesDropped = DropReason.allCases.map { stored["values_dropped." + $0.rawValue] ?? 0 }
+        totals.losses = StreamLosses.read(stored)
         return totals
     }
 }

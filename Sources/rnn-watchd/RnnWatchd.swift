@@ -36,6 +36,8 @@ struct RnnWatchd: ParsableCommand {
         name: .long,
         help: "Read lines or CSV from standard input to its end, store everything, exit. Serves only sockets named on the command line.")
     var stdin = false
+    @Flag(name: .long, help: "With --stdin: exit 0 also when less than half of the input could be taken.")
+    var lenient = false
     @Flag(name: .long, help: "Check the configuration, print all problems, change nothing.")
     var check = false
     @Flag(name: .long, help: "Print every configuration key with its default, as a file to start from.")
@@ -67,6 +69,7 @@ struct RnnWatchd: ParsableCommand {
             if controlSocket == nil { options.overrides.append(("control_socket", "")) }
             options.overrides.append(("ingest_datagram_socket", ""))
             options.readsStdin = true
+            options.isLenient = lenient
         } else if ingestSocket != nil && config == nil {
             options.overrides.append(("ingest_datagram_socket", ""))
         }

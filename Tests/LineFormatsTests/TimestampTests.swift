@@ -11,7 +11,7 @@ import Testing
         }
     }
 
-    private func calendar(_ text: String) -> Int64? { with(text) { Timestamp.calendar($0, 0, $0.count) } }
+    private func calendar(_ text: String) -> Int64? { with(text) { Timestamp.calendar($0, 0, $0.count)?.nanoseconds } }
 
     private func with(_ text: String, _ body: (Bytes) -> Int64?) -> Int64? {
         let bytes = Array(text.utf8)
