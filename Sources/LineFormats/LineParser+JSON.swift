@@ -244,6 +244,7 @@ extension LineParser {
 
     mutating func readFields(_ b: Bytes, _ i: inout Int, _ depth: Int) throws(LineError) {
         try readJSONMembers(b, &i, depth) { (parser, key, column, i) throws(LineError) in
+            if parser.rule != nil, parser.isUsed(key) { return try parser.skipJSONValue(b, &i, depth) }
             try parser.readChannel(b, &i, key, column, depth)
         }
     }

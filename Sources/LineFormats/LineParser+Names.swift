@@ -109,7 +109,7 @@ extension LineParser {
 
     /// Objects of formats that are documents rather than readings.
     func refuseForeign(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
-        if member("resourceMetrics", b, start) != nil || member("resourceLogs", b, start) != nil || member("resourceSpans", b, start) != nil {
+        if has("resourceMetrics", b, start) || has("resourceLogs", b, start) || has("resourceSpans", b, start) {
             throw b.error(
                 .unsupported, start, end, "OTLP JSON", "one object a reading: send OTLP to a collector that writes line protocol or Prometheus text")
         }

@@ -27,6 +27,11 @@ extension LineParser {
         return path.withUTF8 { find(Bytes(base: $0.baseAddress ?? b.base, count: $0.count), 0, b, object, 1) }
     }
 
+    /// The same for a name that is known here.
+    func has(_ name: StaticString, _ b: Bytes, _ object: Int) -> Bool {
+        find(Bytes(base: name.utf8Start, count: name.utf8CodeUnitCount), 0, b, object, 1) != nil
+    }
+
     private func find(_ path: Bytes, _ from: Int, _ b: Bytes, _ object: Int, _ depth: Int) -> Int? {
         guard b.peek(object) == Ascii.leftBrace, depth <= limits.jsonDepthMax else { return nil }
         var i = skipJSONSpace(b, object + 1)
@@ -35,7 +40,12 @@ extension LineParser {
             guard (try? skipJSONString(b, &i)) != nil else { return nil }
             let length = i - 1 - nameStart
             guard takeJSON(b, &i, Ascii.colon) else { return nil }
-            let isHere = length <= path.count - from && (0..<length).allSatisfy { b[nameStart + $0] == path[from + $0] }
+            var isHere = length <= path.count - from
+            var k = 0
+            while isHere, k < length {
+                isHere = b[nameStart + k] == path[from + k]
+                k += 1
+            }
             if isHere, from + length == path.count { return i }
             if isHere, path.peek(from + length) == Ascii.dot, let found = find(path, from + length + 1, b, i, depth + 1) { return found }
             guard (try? skipJSONValue(b, &i, depth)) != nil, takeJSON(b, &i, Ascii.comma) else { return nil }
@@ -111,6 +121,8 @@ extension LineParser {
         return .line(place, Self.jsonTokenEnd(b, place))
     }
 
+    private static let timeNames = ["time", "timestamp", "ts", "@timestamp", "_time", "Time", "datetime", "date", "unixtime"]
+
     private mutating func ruledTime(_ b: Bytes, _ start: Int, _ rule: SourceRule) throws(LineError) -> JSONTime.Moment? {
         var time = JSONTime()
         if !rule.timeField.isEmpty {
@@ -125,7 +137,7 @@ extension LineParser {
             _ = try readJSONTime(b, &place, .must, &time)
             return time.moment
         }
-        for name in ["time", "timestamp", "ts", "@timestamp", "_time", "Time", "datetime", "date", "unixtime"] {
+        for name in Self.timeNames {
             guard var place = member(name, b, start) else { continue }
             if try readJSONTime(b, &place, name == "date" || name == "unixtime" ? .may : .must, &time), time.isComplete { break }
         }
@@ -143,6 +155,18 @@ extension LineParser {
             if isKnown { return try parser.skipJSONValue(b, &i, depth) }
             try parser.readChannel(b, &i, key, column, depth)
         }
+    }
+
+    /// Whether the member `key` inside others is one that the rule in force uses for something else than a value.
+    func isUsed(_ key: NameRef) -> Bool {
+        guard let rule, path.count > 0, rule.valueFrom.isEmpty else { return false }
+        func isHere(_ wanted: String) -> Bool {
+            let bytes = wanted.utf8
+            guard bytes.count == path.count + Int(key.count) else { return false }
+            let name = readings.bytes(key)
+            return zip(bytes, 0..<bytes.count).allSatisfy { $1 < path.count ? path[$1] == $0 : name[$1 - path.count] == $0 }
+        }
+        return isHere(rule.timeField) || rule.streamFrom.contains(where: isHere) || rule.ignoreFields.contains(where: isHere)
     }
 
     private func isNamed(_ name: NameRef, _ word: String) -> Bool { readings.resolve(name).elementsEqual(word.utf8) }

@@ -17,20 +17,22 @@ extension LineParser {
         var column = 0
     }
 
+    private static let senMLValues = ["v", "vb", "vs", "vd", "s", "bt", "bv", "bver"]
+    private static let senMLNames = ["bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"]
+
     /// Whether all members of the first object have names of SenML, a value among them.
     func startsSenML(_ b: Bytes, _ start: Int) -> Bool {
         let object = skipJSONSpace(b, start + 1)
         guard b.peek(object) == Ascii.leftBrace else { return false }
-        let isNamed = member("n", b, object) != nil || member("bn", b, object) != nil
-        let hasValue = ["v", "vb", "vs", "vd", "s", "bt", "bv", "bver"].contains { member($0, b, object) != nil }
-        guard isNamed, hasValue else { return false }
-        let known = ["bn", "bt", "bu", "bv", "bs", "bver", "n", "u", "v", "vs", "vb", "vd", "s", "t", "ut"]
+        guard has("n", b, object) || has("bn", b, object),
+            Self.senMLValues.contains(where: { member($0, b, object) != nil })
+        else { return false }
         var i = skipJSONSpace(b, object + 1)
         while b.peek(i) == Ascii.quote {
             let nameStart = i + 1
             guard (try? skipJSONString(b, &i)) != nil else { return false }
             let name = (nameStart..<(i - 1)).map { b[$0] }
-            guard known.contains(where: { $0.utf8.elementsEqual(name) }), takeJSON(b, &i, Ascii.colon),
+            guard Self.senMLNames.contains(where: { $0.utf8.elementsEqual(name) }), takeJSON(b, &i, Ascii.colon),
                 (try? skipJSONValue(b, &i, 2)) != nil
             else { return false }
             if !takeJSON(b, &i, Ascii.comma) { return true }

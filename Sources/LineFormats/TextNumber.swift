@@ -47,9 +47,11 @@ enum TextNumber {
 
     private static func word(_ b: Bytes, _ start: Int, _ end: Int) -> TextNumber {
         if DecimalNumber.isNonFiniteWord(b, start, end) { return .nonFinite }
-        let unknowns: [StaticString] = ["null", "none", "n/a", "na", "nil", "unknown", "unavailable", "undefined", "missing"]
-        for word in unknowns where b.equalsIgnoringCase(start, end, word) { return .unknown }
-        return .text
+        func says(_ word: StaticString) -> Bool { b.equalsIgnoringCase(start, end, word) }
+        let isUnknown =
+            says("null") || says("none") || says("n/a") || says("na") || says("nil") || says("unknown") || says("unavailable")
+            || says("undefined") || says("missing")
+        return isUnknown ? .unknown : .text
     }
 
     private static func number(_ b: Bytes, _ start: Int, _ end: Int) -> TextNumber {

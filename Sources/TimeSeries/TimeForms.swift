@@ -68,14 +68,14 @@ public enum TimeForms {
             guard let days = TimeText.dayNumber(first / 10_000, first / 100 % 100, first % 100) else { return nil }
             return (days, true)
         }
-        for separator in ["-", "/", "."] as [Unicode.Scalar] where cursor.take(bytes, separator) {
+        let separator: Unicode.Scalar = cursor.take(bytes, "-") ? "-" : cursor.take(bytes, "/") ? "/" : "."
+        reading: if separator != "." || cursor.take(bytes, ".") {
             guard let (second, secondWidth) = cursor.number(bytes, upTo: 2), secondWidth <= 2, cursor.take(bytes, separator),
                 let (third, thirdWidth) = cursor.number(bytes, upTo: 4)
-            else { break }
+            else { break reading }
             if width == 4, thirdWidth <= 2 { return TimeText.dayNumber(first, second, third).map { ($0, false) } }
             // The dot is written by people who put the day first; with a slash some do and some do not.
             if separator == ".", width <= 2, thirdWidth == 4 { return TimeText.dayNumber(third, second, first).map { ($0, false) } }
-            break
         }
         cursor.at = start
         return nil

@@ -37,6 +37,7 @@ final class Notebook: BatchCourier {
             case .budgetShare(let group, let stream, let streams):
                 lines.append("group \(group)\(stream == 0 ? "" : " \(names[stream] ?? "?")") shared by \(streams)")
             case .condition(let kind, let reason, _): lines.append("\(kind) \(reason == nil ? "over" : "begins")")
+            case .input(let stream, let reason, _): lines.append("input of \(names[stream] ?? "?") \(reason == nil ? "over" : "begins")")
             case .models(let models): lines.append("models " + models.map { "\($0.match) \($0.label)" }.joined(separator: ","))
             }
         }
