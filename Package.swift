@@ -142,7 +142,7 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "CSQLite", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
         .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
-        .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),
+        .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings", "TimeSeries"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
         .testTarget(name: "TabularTests", dependencies: ["Tabular"]),
         .testTarget(name: "TimeSeriesTests", dependencies: ["TimeSeries"]),

@@ -13,6 +13,10 @@ final class Connection {
     let isFile: Bool
     /// Bytes of a line whose end has not come yet.
     var carry: [UInt8] = []
+    /// Lines of line protocol whose quoted string has not ended yet: a client may write a line end inside one. Counted already.
+    var openLines: [[UInt8]] = []
+    /// Number of the first of them.
+    var openFrom: Int64 = 0
     /// The rest of a line that is too long is skipped.
     var isSkipping = false
     /// It greeted wrongly: nothing more is taken from it, and it is closed once it was told.
@@ -33,7 +37,7 @@ final class Connection {
     /// Whether what comes next begins with a line that needs no more than parsing: it was greeted, nothing is left of a line before, and it
     /// is no CSV file.
     var maySendUsual: Bool {
-        lines > 0 && carry.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
+        lines > 0 && carry.isEmpty && openLines.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
     }
 
     init(descriptor: Int32, name: String, source: SourceTally, isFile: Bool, now: Int64) {
@@ -89,6 +93,9 @@ final class IngestLoop {
     private var nextToken: UInt64 = 1
     private var tallies: [String: SourceTally] = [:]
     private var isInputTold = false
+    /// Since when (wall time) acknowledgements wait because readings do; 0: they do not.
+    private var heldSince: Int64 = 0
+    private static let acknowledgementWaitMax: Int64 = 1_000_000_000
     private var openFiles = 0
     private var hadFiles = false
     private var areListenersPaused = false
@@ -199,7 +206,8 @@ final class IngestLoop {
             }
         }
         for token in alwaysReady { if let connection = connections[token] { read(connection, token, &intake, now, arrival) } }
-        intake.flush(now: now, acknowledgements: pendingAcknowledgements())
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements)
         if arrival - idleCheckedAt > 1_000_000_000 {
             idleCheckedAt = arrival
             closeIdle(arrival, &intake)
@@ -228,7 +236,8 @@ final class IngestLoop {
                 isInputTold = true
                 intake.report(
                     "input",
-                    reason: "\(tally.refused) of \(tally.lines) lines of \(tally.name) cannot be read; the newest: \(tally.example)", now: now)
+                    reason: "\(tally.refused) of \(tally.lines) lines of \(tally.name) cannot be read; the newest: \(tally.example)",
+                    now: now)
             }
             (tally.lines, tally.refused, tally.start) = (0, 0, now)
         }
@@ -276,6 +285,9 @@ final class IngestLoop {
     }
 
     private func closeIdle(_ now: Int64, _ intake: inout Intake) {
+        for (token, connection) in connections where !connection.openLines.isEmpty && now - connection.lastReadAt > 1_000_000_000 {
+            closeOpenLines(connection, token, &intake, Clocks.wall(), now)
+        }
         guard options.connectionIdleMax > 0 else { return }
         for (token, connection) in connections where !connection.isFile && now - connection.lastReadAt > options.connectionIdleMax {
             log.info("closed an idle connection", ["source": connection.name])
@@ -366,11 +378,14 @@ final class IngestLoop {
 
     /// Between two lines, so that what is committed ends at a line and names how far every numbering client is.
     private func flushIfDue(_ intake: inout Intake, _ now: Int64) {
-        if intake.isDue { intake.flush(now: now, acknowledgements: pendingAcknowledgements()) }
+        guard intake.isDue else { return }
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements)
     }
 
     /// The end of a source is the end of its last line.
     private func endLine(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        defer { if !connection.openLines.isEmpty { closeOpenLines(connection, token, &intake, now, arrival) } }
         guard !connection.carry.isEmpty else { return }
         let rest = connection.carry
         connection.carry = []
@@ -391,6 +406,15 @@ final class IngestLoop {
         guard connection.producer == nil || advance(connection) else { return intake.dropped(.resent) }
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
+        if !connection.openLines.isEmpty, goOn(bytes, connection, token, &intake, now, arrival) { return }
+        takeLine(bytes, connection, token, &intake, now, arrival)
+    }
+
+    /// Takes a line that is counted.
+    private func takeLine(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
+        _ arrival: Int64, mayBeOpen: Bool = true
+    ) {
         do {
             if !connection.isFile {
                 try take(bytes, &parser.lines, connection, token, &intake, now, arrival)
@@ -398,10 +422,64 @@ final class IngestLoop {
                 try take(bytes, &parser.fileLines, connection, token, &intake, now, arrival)
             }
         } catch {
+            if mayBeOpen, error.isOpenString, connection.csv != .rows {
+                connection.openFrom = connection.lines
+                connection.openLines.append(Array(bytes))
+                return
+            }
             intake.refused(error.reason)
             refuse(connection, token, error, now)
         }
     }
+
+    /// The line goes on with the string that the lines before it left open. false: it does not, and those lines were told as they are.
+    private func goOn(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
+        _ arrival: Int64
+    ) -> Bool {
+        var whole = Array(connection.openLines.joined(separator: [10]))
+        whole.append(10)
+        whole.append(contentsOf: bytes)
+        let mayGoOn = connection.openLines.count < IngestLoop.openLinesMax && whole.count <= options.lineBytesMax
+        var outcome = LineError?.none
+        whole.withUnsafeBufferPointer { all in
+            do throws(LineError) {
+                if connection.isFile {
+                    try take(all, &parser.fileLines, connection, token, &intake, now, arrival)
+                } else {
+                    try take(all, &parser.lines, connection, token, &intake, now, arrival)
+                }
+            } catch { outcome = error }
+        }
+        guard let outcome else {
+            // Several lines of text, one reading.
+            for _ in connection.openLines { intake.ignoredLine() }
+            connection.openLines = []
+            return true
+        }
+        if mayGoOn, outcome.isOpenString {
+            connection.openLines.append(Array(bytes))
+            return true
+        }
+        closeOpenLines(connection, token, &intake, now, arrival)
+        return false
+    }
+
+    /// Lines that waited for the end of a string are lines by themselves: the first is refused, the others are what they are.
+    private func closeOpenLines(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        let waiting = connection.openLines
+        connection.openLines = []
+        // Each is told under its own number.
+        let line = connection.lines
+        defer { connection.lines = line }
+        for (index, text) in waiting.enumerated() {
+            connection.lines = connection.openFrom + Int64(index)
+            text.withUnsafeBufferPointer { takeLine($0, connection, token, &intake, now, arrival, mayBeOpen: false) }
+        }
+    }
+
+    /// Lines that one string may go over.
+    private static let openLinesMax = 32
 
     @inline(__always)
     private func take(
@@ -430,7 +508,8 @@ final class IngestLoop {
         guard connection.source.isFirst(kind), loss.index < readings.count else { return }
         var what = ""
         switch loss.reason {
-        case .future: what = "dated \(TimeText.seconds(loss.time)), \(TimeSpan(nanoseconds: (loss.time - now) / 1_000_000_000 * 1_000_000_000)) ahead"
+        case .future:
+            what = "dated \(TimeText.seconds(loss.time)), \(TimeSpan(nanoseconds: (loss.time - now) / 1_000_000_000 * 1_000_000_000)) ahead"
         case .out_of_order: what = "dated \(TimeText.rfc3339(loss.time)), the stream is at \(TimeText.rfc3339(loss.newest)) already"
         case .duplicate: what = "a second value for \(TimeText.rfc3339(loss.time))"
         case .odd_number: what = readings.oddExample?.description ?? ""
@@ -562,10 +641,24 @@ final class IngestLoop {
         producers[name] = producer
     }
 
-    private func pendingAcknowledgements() -> [Acknowledgement] {
+    private func pendingAcknowledgements(_ intake: inout Intake, _ now: Int64) -> [Acknowledgement] {
         guard !producers.isEmpty else { return [] }
+        // What waits for late readings is not on its way yet; whoever waits for an acknowledgement waits a second longer at most.
+        if !intake.hasHeld {
+            heldSince = 0
+        } else if heldSince == 0 {
+            heldSince = now
+            return []
+        } else if now - heldSince < IngestLoop.acknowledgementWaitMax {
+            return []
+        } else {
+            intake.settleOrder(now: now, all: true)
+            heldSince = 0
+        }
         var pending: [Acknowledgement] = []
         for (name, producer) in producers where producer.accepted > producer.asked {
+            // What waits for the end of a string is not on its way yet.
+            if let connection = connections[producer.connection], !connection.openLines.isEmpty { continue }
             pending.append(Acknowledgement(connection: producer.connection, producer: name, sequence: producer.accepted))
             producers[name]?.asked = producer.accepted
         }
@@ -655,6 +748,7 @@ final class IngestLoop {
                 }
             }
             guard connections[token] != nil else { continue }
+            closeOpenLines(connection, token, &intake, now, arrival)
             if isOpen && options.handsOverClients && !connection.isRefused {
                 handedOver.append(client(connection))
                 connections[token] = nil
@@ -664,7 +758,9 @@ final class IngestLoop {
             if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
-        intake.flush(now: now, acknowledgements: pendingAcknowledgements(), isLast: true)
+        intake.settleOrder(now: now, all: true)
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements, isLast: true)
         return handedOver
     }
 

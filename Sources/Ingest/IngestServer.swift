@@ -49,6 +49,10 @@ public struct IntakeRules: Sendable {
     public var zones: [TimeZoneRules]
     public var zone: @Sendable (String) -> UInt8
     public var sources: [SourceRule]
+    /// What values of a stream's channels may be.
+    public var checks: @Sendable (String) -> (@Sendable (String) -> ChannelCheck?)? = { _ in nil }
+    /// How late readings of a stream may come.
+    public var lateMax: @Sendable (String) -> Int64 = { _ in 0 }
     /// Canonical keys of the streams that are known.
     public var keys: [UInt32: String]
 
@@ -159,6 +163,8 @@ public final class IngestServer: @unchecked Sendable {
                     intake.budgetGroup = rules.budgetGroup
                     (intake.zones, intake.zone) = (rules.zones, rules.zone)
                     loop.sources = rules.sources
+                    intake.checks = rules.checks
+                    intake.lateMax = rules.lateMax
                     intake.refreshIgnored { rules.keys[$0] }
                 }
             }

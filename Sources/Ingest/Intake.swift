@@ -12,6 +12,8 @@ public struct IntakeLimits: Sendable, Equatable {
     public var shards = 1
     /// A stream of which more than a tenth is lost in such a time (nanoseconds) has an alert; 0: never.
     public var lossWindow: Int64 = 3_600_000_000_000
+    /// An alert about a range ends when no value was outside for so long (nanoseconds of reading time).
+    public var rangeQuiet: Int64 = 1_800_000_000_000
 
     public init() {}
 }
@@ -59,6 +61,14 @@ public struct Intake: ~Copyable {
 
     /// The zone whose clock a stream's times are when they come without one (its canonical key): a place in `zones`.
     public var zone: (String) -> UInt8 = { _ in 0 }
+    /// What the configuration says about values of a stream's channels (by canonical key, then by name); nil: nothing.
+    public var checks: (String) -> (@Sendable (String) -> ChannelCheck?)? = { _ in nil }
+    var checked = CheckedStreams()
+
+    /// How late readings of a stream (its canonical key) may come and be put in order: nanoseconds; 0: never; negative: by its interval.
+    public var lateMax: (String) -> Int64 = { _ in 0 }
+    var late = LateWindows()
+
     /// Zones that streams may have.
     public var zones: [TimeZoneRules] = [.utc]
 
@@ -97,6 +107,9 @@ public struct Intake: ~Copyable {
         self.courier = courier
         self.nextSequence = nextSequence
         losses = LossBook(totals.losses)
+        for (stream, kept) in totals.losses {
+            for (channel, unit) in kept.units { checked.units[CheckedStreams.key(stream, Int(channel))] = unit }
+        }
         self.totals.losses = [:]
         linesFlushed = totals.linesReceived
         clockTold = Array(repeating: totals.fleetClock.now, count: limits.shards)
@@ -121,6 +134,8 @@ public struct Intake: ~Copyable {
         let text = String(decoding: key, as: UTF8.self)
         table.infos[Int(id)].isIgnored = isIgnored(text)
         table.infos[Int(id)].zone = zone(text)
+        watchValues(of: id, text)
+        watchOrder(of: id, text)
         table.infos[Int(id)].lastClock = lastClock
         _ = joinBudget(id, text)
         for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
@@ -155,6 +170,44 @@ public struct Intake: ~Copyable {
         totals.dropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(count)
     }
 
+    /// A reading out of its line.
+    private static func copy(_ readings: borrowing ReadingBuffer, _ index: Int, _ time: Int64, _ arrival: Int64) -> HeldReading {
+        var held = HeldReading(time: time, fields: [], arrival: arrival)
+        for field in 0..<readings.fieldCount(index) {
+            held.fields.append((Array(readings.fieldName(index, field)), readings.fieldValue(index, field)))
+        }
+        return held
+    }
+
+    /// The channel of a name, which may be new; nil: there is no room for it. `makeRoom` must have been asked before.
+    mutating func channel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>) -> Int? {
+        let known = table.channels(of: stream)
+        if let channel = known.find(name, guess: 0) { return channel }
+        guard known.count < limits.channelsMax, let added = table.addChannel(stream, name) else { return nil }
+        open[shard(of: stream)]?.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
+        return added
+    }
+
+    /// Appends a value of the reading that `end` will close.
+    mutating func append(_ shard: Int, _ channel: Int, _ value: Double) {
+        open[shard]?.append(channel: UInt16(truncatingIfNeeded: channel), value: value)
+    }
+
+    /// Closes a reading made of the values appended since the last one; none: it was lost.
+    mutating func end(_ shard: Int, _ stream: UInt32, _ time: Int64, fields: Int) {
+        guard let batch = open[shard] else { return }
+        let values = batch.pendingCount
+        guard values > 0 else { return dropped(.duplicate) }
+        totals.fleetClock.observe(time)
+        table.infos[Int(stream)].taken &+= 1
+        table.infos[Int(stream)].lastTime = time
+        table.infos[Int(stream)].lastClock = totals.fleetClock.now
+        batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
+        if !batch.hasRoom(fields: 2 * fields) || batch.entryCount + 8 > batch.entryCapacity { isDue = true }
+        totals.readingsAccepted += 1
+        totals.valuesAccepted += Int64(values)
+    }
+
     private mutating func left(_ reason: DropReason, values: Int = 1) {
         totals.valuesDropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(values)
     }
@@ -170,7 +223,7 @@ public struct Intake: ~Copyable {
 
     /// A reading, or values of one that was otherwise taken, are lost.
     @inline(never)
-    private mutating func lose(_ reason: DropReason, _ stream: UInt32, _ index: Int, time: Int64 = .min, values: Int = 0, now: Int64) {
+    mutating func lose(_ reason: DropReason, _ stream: UInt32, _ index: Int, time: Int64 = .min, values: Int = 0, now: Int64) {
         if values > 0 { left(reason, values: values) } else { dropped(reason) }
         losses.add(
             reason, stream, readings: values > 0 ? 0 : 1, values: values, taken: table.infos[Int(stream)].taken, now: now)
@@ -223,6 +276,7 @@ public struct Intake: ~Copyable {
         let info = table.infos + Int(stream)
         let shard = shard(of: stream)
         guard usual.time > info.pointee.lastTime, usual.time <= latest, !info.pointee.isIgnored,
+            !info.pointee.isChecked, usual.time &- info.pointee.lastTime <= info.pointee.gapMax,
             info.pointee.first.lastTime != usual.time, let batch = open[shard].take()
         else { return false }
         // Out of its place meanwhile: what is moved need not be retained.
@@ -294,6 +348,8 @@ public struct Intake: ~Copyable {
             tellLimit(now)
             leaveBudget(victim)
             losses.remove(victim)
+            checked.remove(victim)
+            late.remove(victim)
             table.remove(victim)
             note(.evicted(stream: victim), stream: victim)
         }
@@ -301,6 +357,8 @@ public struct Intake: ~Copyable {
         let key = String(decoding: canonical, as: UTF8.self)
         table.infos[Int(stream)].isIgnored = isIgnored(key)
         table.infos[Int(stream)].zone = zone(key)
+        watchValues(of: stream, key)
+        watchOrder(of: stream, key)
         note(.stream(id: stream, key: Array(canonical)), stream: stream)
         tellBudget(of: stream, group: joinBudget(stream, key))
         let raw = readings.rawKey(index)
@@ -330,13 +388,23 @@ public struct Intake: ~Copyable {
         if time < info.lastTime, !wasSetBack { return lose(.out_of_order, stream, index, time: time, now: now) }
         if stated != nil, time > now, time - now > limits.futureMax { return lose(.future, stream, index, time: time, now: now) }
         let fields = readings.fieldCount(index)
+        if stated != nil, info.gapMax != .max, time > info.lastTime, time &- info.lastTime > info.gapMax || info.gapMax < 0, !wasSetBack,
+            holds(stream, { Intake.copy(readings, index, time, arrival) }, time: time, now: now)
+        {
+            return
+        }
         let shard = shard(of: stream)
         makeRoom(shard, fields: fields, now, arrival)
         // Out of its place meanwhile: what is moved need not be retained.
         guard let batch = open[shard].take() else { return }
-        defer { open[shard] = batch }
+        defer {
+            open[shard] = batch
+            if info.isChecked { tellRange(of: stream, time) }
+        }
         var guess = 0
         var duplicates = 0
+        var checkedOut: DropReason?
+        let hasUnits = readings.hasUnits
         var lastReason = DropReason.duplicate
         var known = table.channels(of: stream)
         for field in 0..<fields {
@@ -359,6 +427,15 @@ public struct Intake: ~Copyable {
                 lastReason = .duplicate
                 continue
             }
+            if info.isChecked, let reason = checkValue(stream, channel, name, readings.fieldValue(index, field), time) {
+                lose(reason, stream, index, time: time, values: 1, now: now)
+                checkedOut = reason
+                continue
+            }
+            if hasUnits, !hasUnit(stream, channel, readings.fieldUnit(index, field)) {
+                lose(.odd_number, stream, index, time: time, values: 1, now: now)
+                continue
+            }
             known[channel].pointee.lastTime = time
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
@@ -368,7 +445,7 @@ public struct Intake: ~Copyable {
         } else if duplicates > 0 {
             left(.duplicate, values: duplicates)
         }
-        guard values > 0 else { return lose(lastReason, stream, index, time: time, now: now) }
+        guard values > 0 else { return lose(checkedOut ?? lastReason, stream, index, time: time, now: now) }
         totals.fleetClock.observe(time)
         table.infos[Int(stream)].taken &+= 1
         table.infos[Int(stream)].lastTime = time
@@ -390,11 +467,11 @@ public struct Intake: ~Copyable {
 
     /// The shard that a stream belongs to.
     @inline(__always)
-    private func shard(of stream: UInt32) -> Int { StreamNumber.shard(of: stream, shards: limits.shards) }
+    func shard(of stream: UInt32) -> Int { StreamNumber.shard(of: stream, shards: limits.shards) }
 
     /// After it the open batch of a shard has room for a reading of `fields` values.
     @inline(__always)
-    private mutating func makeRoom(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) {
+    mutating func makeRoom(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) {
         if open[shard]?.hasRoom(fields: fields) ?? false { return }
         // A line of very many readings is cut here: the batches go, but nothing is committed before the rest of the line.
         if open[shard] != nil { flush(now: now, isGroupEnd: false) }
@@ -426,7 +503,11 @@ public struct Intake: ~Copyable {
     public mutating func flush(
         now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true, isLast: Bool = false
     ) {
-        if isGroupEnd { tellLosses(now, isLast: isLast) }
+        if isGroupEnd {
+            if totals.fleetClock.watermark > now, totals.fleetClock.watermark &- now > limits.futureMax { totals.fleetClock.rewind() }
+            settleOrder(now: now, all: isLast)
+            tellLosses(now, isLast: isLast)
+        }
         if isGroupEnd { closeGroup(now, hasAcknowledgements: !acknowledgements.isEmpty) }
         isDue = false
         guard let last = open.lastIndex(where: { $0 != nil }) else { return }
@@ -458,7 +539,7 @@ public struct Intake: ~Copyable {
             lossesJudged = now
             let infos = table.infos
             for news in losses.judge(now: now, window: limits.lossWindow, taken: { infos[Int($0)].taken }) {
-                note(.input(stream: news.stream, reason: news.reason, time: now), stream: news.stream)
+                note(.source(kind: "input", stream: news.stream, reason: news.reason, time: now), stream: news.stream)
             }
         }
         guard isLast || now - lossesTold > Intake.lossesEvery || now < lossesTold else { return }
@@ -505,6 +586,8 @@ public struct Intake: ~Copyable {
             guard let key = key(id) else { continue }
             table.infos[Int(id)].isIgnored = isIgnored(key)
             table.infos[Int(id)].zone = zone(key)
+            watchValues(of: id, key)
+            if late.windows[id] ?? 0 != lateMax(key) { watchOrder(of: id, key) }
             _ = joinBudget(id, key)
         }
     }

@@ -55,6 +55,14 @@ public final class LossBook: @unchecked Sendable {
         }
     }
 
+    /// Notes the unit that a channel's values come with.
+    func setUnit(_ unit: UInt8, stream: UInt32, channel: Int) {
+        state.withLock {
+            $0.entries[stream, default: Entry()].losses.units[UInt16(truncatingIfNeeded: channel)] = unit
+            $0.changed.insert(stream)
+        }
+    }
+
     private func update(_ entry: inout Entry, _ body: (inout Entry) -> Void) { body(&entry) }
 
     func remove(_ stream: UInt32) {

@@ -94,6 +94,9 @@ public struct LineError: Error, Sendable, CustomStringConvertible {
         self.columnName = columnName
     }
 
+    /// Whether a quoted string of line protocol does not end in the line; its end may come in a later one.
+    public internal(set) var isOpenString = false
+
     /// One sentence, e.g. `column 14: cannot parse field value: got "abc", expected a number, true/false or a quoted string`.
     public var description: String {
         let place = columnName.isEmpty ? "column \(column)" : "column \(column) (\(columnName))"

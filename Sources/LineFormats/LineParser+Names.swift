@@ -87,7 +87,11 @@ extension LineParser {
         switch b[start] {
         case Ascii.leftBrace, Ascii.leftBracket:
             isPiece = b.skipBlanks(start + 1) == b.count
-            if !isPiece { isPiece = b[start] == Ascii.leftBracket && b.peek(b.skipBlanks(start + 1)) == Ascii.leftBrace && b.skipBlanks(b.skipBlanks(start + 1) + 1) == b.count }
+            if !isPiece {
+                isPiece =
+                    b[start] == Ascii.leftBracket && b.peek(b.skipBlanks(start + 1)) == Ascii.leftBrace
+                    && b.skipBlanks(b.skipBlanks(start + 1) + 1) == b.count
+            }
         case Ascii.rightBrace, Ascii.rightBracket: isPiece = true
         case Ascii.quote:
             var i = start + 1
@@ -102,7 +106,9 @@ extension LineParser {
     /// What a line is that cannot be read here, when it can be told.
     static func foreign(_ b: Bytes, _ start: Int) -> LineError? {
         if b.count > start + 8, b.equalsIgnoringCase(start, start + 8, "putnotif") {
-            return b.error(.unsupported, start, start + 8, "collectd notification", "PUTVAL: a notification carries no values, send it to a notification plugin")
+            return b.error(
+                .unsupported, start, start + 8, "collectd notification",
+                "PUTVAL: a notification carries no values, send it to a notification plugin")
         }
         return nil
     }
@@ -111,7 +117,8 @@ extension LineParser {
     func refuseForeign(_ b: Bytes, _ start: Int, _ end: Int) throws(LineError) {
         if has("resourceMetrics", b, start) || has("resourceLogs", b, start) || has("resourceSpans", b, start) {
             throw b.error(
-                .unsupported, start, end, "OTLP JSON", "one object a reading: send OTLP to a collector that writes line protocol or Prometheus text")
+                .unsupported, start, end, "OTLP JSON",
+                "one object a reading: send OTLP to a collector that writes line protocol or Prometheus text")
         }
     }
 }
@@ -128,8 +135,10 @@ struct HeapGuard {
 
 extension LineParser {
     private static let identities = [
-        "id", "device_id", "deviceId", "device", "dev_id", "devEui", "dev", "sensor_id", "sensorId", "sensor", "sensor_name", "entity_id", "mac",
-        "addr", "address", "ieee", "ieeeAddr", "node_id", "nodeId", "node", "serial", "sn", "uuid", "topic", "host", "hostname", "friendly_name",
+        "id", "device_id", "deviceId", "device", "dev_id", "devEui", "dev", "sensor_id", "sensorId", "sensor", "sensor_name", "entity_id",
+        "mac",
+        "addr", "address", "ieee", "ieeeAddr", "node_id", "nodeId", "node", "serial", "sn", "uuid", "topic", "host", "hostname",
+        "friendly_name",
         "station_id", "station", "meter_id", "meter", "asset_id", "asset", "unit_id", "room", "location", "point", "source", "model", "bn",
     ]
 

@@ -59,7 +59,9 @@ extension LineParser {
     }
 
     /// A word that a rule in the configuration takes for a number: `stat/plug/POWER ON`.
-    private mutating func appendState(_ b: Bytes, _ start: Int, _ nameEnd: Int, _ valueStart: Int, _ valueEnd: Int) throws(LineError) -> Bool {
+    private mutating func appendState(_ b: Bytes, _ start: Int, _ nameEnd: Int, _ valueStart: Int, _ valueEnd: Int) throws(LineError)
+        -> Bool
+    {
         guard b.skipBlanks(valueEnd) == b.count else { return false }
         let name = NameRef.line(start, nameEnd)
         defer { rule = nil }

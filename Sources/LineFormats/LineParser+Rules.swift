@@ -94,7 +94,9 @@ extension LineParser {
             }
             try readings.addTag(try tagName(path, place), text, place, place)
         }
-        guard let measurement else { throw b.error(.emptyKey, start, end, "object", "the first member that stream_from names, as text or number") }
+        guard let measurement else {
+            throw b.error(.emptyKey, start, end, "object", "the first member that stream_from names, as text or number")
+        }
         return try readings.writeKey(measurement, start)
     }
 
@@ -149,9 +151,13 @@ extension LineParser {
         var i = start
         let hasName = nameBefore != nil
         try readJSONMembers(b, &i, depth) { (parser, key, column, i) throws(LineError) in
-            let isName = rule.streamFrom.isEmpty && !hasName && (parser.isNamed(key, "stream") || parser.isNamed(key, "name") || parser.isNamed(key, "measurement"))
+            let isName =
+                rule.streamFrom.isEmpty && !hasName
+                && (parser.isNamed(key, "stream") || parser.isNamed(key, "name") || parser.isNamed(key, "measurement"))
             let isTime = rule.timeField.isEmpty ? parser.timeKey(key) == .must : parser.isNamed(key, rule.timeField)
-            let isKnown = isName || isTime || rule.streamFrom.contains { parser.isNamed(key, $0) } || rule.ignoreFields.contains { parser.isNamed(key, $0) }
+            let isKnown =
+                isName || isTime || rule.streamFrom.contains { parser.isNamed(key, $0) }
+                || rule.ignoreFields.contains { parser.isNamed(key, $0) }
             if isKnown { return try parser.skipJSONValue(b, &i, depth) }
             try parser.readChannel(b, &i, key, column, depth)
         }
@@ -176,7 +182,9 @@ extension LineParser {
         var i = place
         switch b.peek(i) {
         case Ascii.leftBrace:
-            let time = rule.flatMap { $0.timeField.hasPrefix($0.valueFrom + ".") ? String($0.timeField.dropFirst($0.valueFrom.count + 1)) : nil }
+            let time = rule.flatMap {
+                $0.timeField.hasPrefix($0.valueFrom + ".") ? String($0.timeField.dropFirst($0.valueFrom.count + 1)) : nil
+            }
             return try readJSONMembers(b, &i, depth + 1) { (parser, key, column, i) throws(LineError) in
                 if let time, parser.isNamed(key, time) { return try parser.skipJSONValue(b, &i, depth + 1) }
                 try parser.readChannel(b, &i, key, column, depth + 1)
@@ -185,7 +193,9 @@ extension LineParser {
             let text = try readJSONString(b, &i)
             let content = readings.bytes(text)
             let first = content.skipBlanks(0)
-            if content.peek(first) == Ascii.leftBrace || content.peek(first) == Ascii.leftBracket { return try readNested(content, place, depth) }
+            if content.peek(first) == Ascii.leftBrace || content.peek(first) == Ascii.leftBracket {
+                return try readNested(content, place, depth)
+            }
         default: break
         }
         i = place

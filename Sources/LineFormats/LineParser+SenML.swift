@@ -113,12 +113,16 @@ extension LineParser {
         guard !overflow else { throw b.error(.badTimestamp, start, start, "SenML time", "a time that fits in int64 nanoseconds") }
         if sum >= 1 << 28 * 1_000_000_000 { return sum }
         guard sum == 0 else {
-            throw b.error(.badTimestamp, start, min(start + 1, b.count), "SenML time", "seconds since 1970, in bt or t, or none; not a time relative to now")
+            throw b.error(
+                .badTimestamp, start, min(start + 1, b.count), "SenML time",
+                "seconds since 1970, in bt or t, or none; not a time relative to now")
         }
         return nil
     }
 
-    private mutating func names(_ b: Bytes, _ base: NameRef, _ name: NameRef, _ column: Int) throws(LineError) -> (key: NameRef, channel: NameRef) {
+    private mutating func names(_ b: Bytes, _ base: NameRef, _ name: NameRef, _ column: Int) throws(LineError) -> (
+        key: NameRef, channel: NameRef
+    ) {
         readings.tags.truncate(0)
         var trimmed = base
         while trimmed.count > 0, ":/._-".utf8.contains(readings.bytes(trimmed)[Int(trimmed.count) - 1]) { trimmed.count -= 1 }

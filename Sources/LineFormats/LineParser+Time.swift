@@ -31,7 +31,9 @@ struct JSONTime {
         }
     }
 
-    mutating func take(_ nanoseconds: Int64, isLocal: Bool) { (whole, isKnown) = (Moment(nanoseconds: nanoseconds, isLocal: isLocal), true) }
+    mutating func take(_ nanoseconds: Int64, isLocal: Bool) {
+        (whole, isKnown) = (Moment(nanoseconds: nanoseconds, isLocal: isLocal), true)
+    }
     mutating func take(timeOfDay: Int64) { self.timeOfDay = timeOfDay }
     /// The sender said that it does not know.
     mutating func takeNone() { isKnown = true }
@@ -65,7 +67,8 @@ extension LineParser {
 
     /// Reads the time at `i`. false: it is none, and nothing was read.
     /// - Throws: it is said to be a time and cannot be read.
-    mutating func readJSONTime(_ b: Bytes, _ i: inout Int, _ strength: JSONTime.Strength, _ time: inout JSONTime) throws(LineError) -> Bool {
+    mutating func readJSONTime(_ b: Bytes, _ i: inout Int, _ strength: JSONTime.Strength, _ time: inout JSONTime) throws(LineError) -> Bool
+    {
         guard !time.isComplete else { return false }
         if takeJSONWord(b, &i, "null") {
             time.takeNone()
@@ -88,7 +91,8 @@ extension LineParser {
             i = Self.jsonTokenEnd(b, i)
         }
         guard strength == .may else {
-            throw b.error(.badTimestamp, start, i, "time", "a number, or a date and time such as 2026-01-05T00:00:00Z, between 1677 and 2262")
+            throw b.error(
+                .badTimestamp, start, i, "time", "a number, or a date and time such as 2026-01-05T00:00:00Z, between 1677 and 2262")
         }
         i = start
         return false

@@ -58,7 +58,9 @@ public struct SourceRule: Sendable, Equatable {
 
     public init() {}
 
-    init(_ name: String, has: [String], stream: [String], ignore: [String] = [], time: String = "", value: String = "", states: Bool = false) {
+    init(
+        _ name: String, has: [String], stream: [String], ignore: [String] = [], time: String = "", value: String = "", states: Bool = false
+    ) {
         self.name = name
         (self.has, streamFrom, ignoreFields, timeField, valueFrom) = (has, stream, ignore, time, value)
         if states { self.states = SourceRule.usualStates }
@@ -76,7 +78,8 @@ public struct SourceRule: Sendable, Equatable {
             "mosquitto", has: ["topic", "payload", "qos"], stream: ["topic"], time: "tst", value: "payload", states: true),
         SourceRule(
             "rtl_433", has: ["time", "model"], stream: ["model", "id", "channel"],
-            ignore: ["brand", "subtype", "protocol", "mic", "mod", "freq", "freq1", "freq2", "rssi", "snr", "noise", "sequence_num"], time: "time"),
+            ignore: ["brand", "subtype", "protocol", "mic", "mod", "freq", "freq1", "freq2", "rssi", "snr", "noise", "sequence_num"],
+            time: "time"),
         SourceRule(
             "home_assistant", has: ["entity_id", "state"], stream: ["entity_id"], time: "last_updated", value: "state", states: true),
         SourceRule(

@@ -2,7 +2,8 @@
 public enum Unit {
     /// By code; 0 is none. The list only grows at its end: codes are stored.
     public static let names: [StaticString] = [
-        "", "C", "°C", "F", "°F", "K", "%", "V", "mV", "kV", "A", "mA", "W", "kW", "MW", "Wh", "kWh", "MWh", "VA", "kVA", "var", "kvar", "Hz",
+        "", "C", "°C", "F", "°F", "K", "%", "V", "mV", "kV", "A", "mA", "W", "kW", "MW", "Wh", "kWh", "MWh", "VA", "kVA", "var", "kvar",
+        "Hz",
         "kHz", "MHz", "GHz", "Pa", "hPa", "kPa", "MPa", "mbar", "bar", "psi", "m", "cm", "mm", "km", "mm/h", "m/s", "km/h", "mph", "l", "L",
         "l/h", "l/min", "m3", "m³", "m3/h", "m³/h", "ppm", "ppb", "lx", "lux", "dB", "dBm", "rpm", "ms", "s", "sec", "min", "h", "d", "B",
         "kB", "KB", "MB", "GB", "KiB", "MiB", "GiB", "bit/s", "kbit/s", "Mbit/s", "g", "kg", "t", "mg", "µg/m³", "µg/m3", "ug/m3", "µS/cm",

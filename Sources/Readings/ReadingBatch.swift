@@ -27,9 +27,9 @@ public enum BatchNote: Sendable, Equatable {
     case evicted(stream: UInt32)
     /// The daemon's own condition `kind` began (its reason) or ended (nil) at `time`.
     case condition(kind: String, reason: String?, time: Int64)
-    /// Much of what a stream's source sends is lost (the reason says how much and why), or no longer (nil), at `time`; stream 0: of a
-    /// source whose lines cannot even be read.
-    case input(stream: UInt32, reason: String?, time: Int64)
+    /// Something is wrong with what a stream's source sends since `time` (the reason says what), or no longer (nil): much of it is lost, or
+    /// values cannot be true.
+    case source(kind: String, stream: UInt32, reason: String?, time: Int64)
     /// So many streams share the false-alarm budget of a group (see `Intake.budgetGroup`); `stream` 0: told to all of the group.
     case budgetShare(group: UInt16, stream: UInt32, streams: UInt32)
     /// From here on these trained models run: the first entry whose glob matches a stream's key counts.

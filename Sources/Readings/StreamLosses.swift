@@ -5,6 +5,9 @@ public struct StreamLosses: Sendable, Equatable {
     /// Single values left out, in the same order.
     public var values = [Int64](repeating: 0, count: DropReason.allCases.count)
 
+    /// Codes of the units that values of channels came with (see the line formats), by channel.
+    public var units: [UInt16: UInt8] = [:]
+
     public init() {}
 
     /// Reasons with the number of readings and values lost for them together; those without any are left out.
@@ -25,6 +28,7 @@ public struct StreamLosses: Sendable, Equatable {
             if readings[index] > 0 { list.append(("\(Self.prefix)\(stream).readings.\(reason.rawValue)", readings[index])) }
             if values[index] > 0 { list.append(("\(Self.prefix)\(stream).values.\(reason.rawValue)", values[index])) }
         }
+        for (channel, unit) in units { list.append(("\(Self.prefix)\(stream).unit.\(channel)", Int64(unit))) }
         return list
     }
 
@@ -36,7 +40,12 @@ public struct StreamLosses: Sendable, Equatable {
         var all: [UInt32: StreamLosses] = [:]
         for (name, value) in stored where isName(name) {
             let parts = name.utf8.split(separator: 0x2E).map { String(decoding: $0, as: UTF8.self) }
-            guard parts.count == 4, let stream = UInt32(parts[1]), let index = DropReason.allCases.firstIndex(where: { $0.rawValue == parts[3] })
+            guard parts.count == 4, let stream = UInt32(parts[1]) else { continue }
+            if parts[2] == "unit", let channel = UInt16(parts[3]) {
+                all[stream, default: StreamLosses()].units[channel] = UInt8(truncatingIfNeeded: value)
+                continue
+            }
+            guard let index = DropReason.allCases.firstIndex(where: { $0.rawValue == parts[3] })
             else { continue }
             if parts[2] == "readings" { all[stream, default: StreamLosses()].readings[index] = value }
             if parts[2] == "values" { all[stream, default: StreamLosses()].values[index] = value }

@@ -115,7 +115,9 @@ public enum TimeForms {
 
     /// Seconds east of UTC.
     static func zone(_ bytes: Span<UInt8>, _ cursor: inout FormCursor) -> Int64? {
-        if cursor.take(bytes, "Z") || cursor.take(bytes, "z") || cursor.takeWord(bytes, "UTC") || cursor.takeWord(bytes, "GMT"), cursor.atEnd {
+        if cursor.take(bytes, "Z") || cursor.take(bytes, "z") || cursor.takeWord(bytes, "UTC") || cursor.takeWord(bytes, "GMT"),
+            cursor.atEnd
+        {
             return 0
         }
         let sign: Int64 = cursor.take(bytes, "+") ? 1 : cursor.take(bytes, "-") ? -1 : 0
@@ -189,7 +191,9 @@ struct FormCursor {
     mutating func halfDay(_ bytes: Span<UInt8>) -> Bool? {
         var next = at
         while next < bytes.count, bytes[next] == 0x20 { next += 1 }
-        guard next + 1 < bytes.count, bytes[next + 1] | 0x20 == 0x6D, bytes[next] | 0x20 == 0x61 || bytes[next] | 0x20 == 0x70 else { return nil }
+        guard next + 1 < bytes.count, bytes[next + 1] | 0x20 == 0x6D, bytes[next] | 0x20 == 0x61 || bytes[next] | 0x20 == 0x70 else {
+            return nil
+        }
         at = next + 2
         return bytes[next] | 0x20 == 0x70
     }

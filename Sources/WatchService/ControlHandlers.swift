@@ -1,6 +1,7 @@
 import Alerting
 import Configuration
 import Control
+import LineFormats
 import Models
 import Platform
 import Readings
@@ -159,7 +160,11 @@ final class ControlHandlers: @unchecked Sendable {
     private func stream(_ arguments: JSONValue) throws(ControlError) -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw .badRequest("streams.show wants a stream") }
         let losses = pipeline.losses
-        guard let found = pipeline.askShards({ $0.watch.streamDetail(key: key, losses: losses, timeText: TimeText.rfc3339) }) else {
+        guard
+            let found = pipeline.askShards({
+                $0.watch.streamDetail(key: key, losses: losses, unitName: Unit.name, timeText: TimeText.rfc3339)
+            })
+        else {
             throw .failed("the detector is too busy to answer; try again")
         }
         if let detail = found.compactMap({ $0 }).first { return detail }

@@ -396,8 +396,11 @@ public final class Daemon: @unchecked Sendable {
             for key in differences where key.isReloadable { current.adopt(key.name, from: new) }
             let hadRules = current.streamRules
             current.streamRules = new.streamRules
+            let hadSources = current.sourceSections
+            current.sourceSections = new.sourceSections
             return (
-                differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"]),
+                differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"])
+                    + (hadSources == new.sourceSections ? [] : ["sources"]),
                 differences.filter { !$0.isReloadable }.map(\.name)
             )
         }
@@ -414,11 +417,13 @@ public final class Daemon: @unchecked Sendable {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
         let (zones, zone) = DaemonSettings.zones(configuration)
-        pipeline.ingest.reload(
-            IntakeRules(
-                limits: DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
-                budgetGroup: DaemonSettings.budgetGroup(configuration), zones: zones, zone: zone,
-                sources: DaemonSettings.sources(configuration), keys: keys))
+        var rules = IntakeRules(
+            limits: DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
+            budgetGroup: DaemonSettings.budgetGroup(configuration), zones: zones, zone: zone,
+            sources: DaemonSettings.sources(configuration), keys: keys)
+        rules.checks = DaemonSettings.checks(configuration)
+        rules.lateMax = DaemonSettings.lateMax(configuration)
+        pipeline.ingest.reload(rules)
         let problems: [String]
         do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =

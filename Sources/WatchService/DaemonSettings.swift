@@ -76,7 +76,35 @@ enum DaemonSettings {
     }
 
     /// Rules about senders.
-    static func sources(_ configuration: Configuration) -> [SourceRule] { [] }
+    static func sources(_ configuration: Configuration) -> [SourceRule] {
+        configuration.sourceSections.map { section in
+            var rule = SourceRule.preset(section.preset) ?? SourceRule()
+            rule.match = section.match ?? rule.match
+            rule.has = section.has ?? rule.has
+            rule.streamFrom = section.streamFrom ?? rule.streamFrom
+            rule.ignoreFields = section.ignoreFields ?? rule.ignoreFields
+            rule.timeField = section.timeField ?? rule.timeField
+            rule.timeForm = section.timeFormat.flatMap { TimeForm($0) } ?? rule.timeForm
+            rule.valueFrom = section.valueFrom ?? rule.valueFrom
+            rule.states = section.states ?? rule.states
+            return rule
+        }
+    }
+
+    /// What values of channels may be, by stream and channel; nil when the configuration says nothing about a stream.
+    static func checks(_ configuration: Configuration) -> @Sendable (String) -> (@Sendable (String) -> ChannelCheck?)? {
+        { stream in
+            guard configuration.hasChecks(stream: stream) else { return nil }
+            return { channel in
+                configuration.check(stream: stream, channel: channel).map { ChannelCheck(missing: $0.missing, range: $0.range) }
+            }
+        }
+    }
+
+    /// How late readings of a stream may come (nanoseconds; negative: by its interval).
+    static func lateMax(_ configuration: Configuration) -> @Sendable (String) -> Int64 {
+        { configuration.rule(for: $0)?.lateMax ?? configuration.number("late_max") }
+    }
 
     static func ingest(_ configuration: Configuration) -> IngestOptions {
         var options = IngestOptions()
@@ -95,6 +123,7 @@ enum DaemonSettings {
         limits.evicts = configuration.flag("streams_evict")
         limits.channelsMax = Int(configuration.number("channels_max"))
         limits.futureMax = configuration.number("future_max")
+        limits.rangeQuiet = configuration.number("alert_close_after")
         limits.lossWindow = configuration.number("input_window")
         limits.shards = shards(configuration)
         return limits

@@ -54,7 +54,9 @@ public struct IntakeSummary: Sendable, Equatable {
         for (verb, list) in [("refused", refused), ("dropped", dropped)] where !list.isEmpty {
             parts.append("\(verb) \(sum(list) { _ in true }) (\(list.map { "\($0.reason) \($0.count)" }.joined(separator: ", ")))")
         }
-        if !left.isEmpty { parts.append("left out \(sum(left) { _ in true }) values (\(left.map { "\($0.reason) \($0.count)" }.joined(separator: ", ")))") }
+        if !left.isEmpty {
+            parts.append("left out \(sum(left) { _ in true }) values (\(left.map { "\($0.reason) \($0.count)" }.joined(separator: ", ")))")
+        }
         guard !parts.isEmpty else { return "" }
         let worst = (dropped + left).compactMap { item in DropReason(rawValue: item.reason).map { ($0, item.count) } }
             .filter { !IntakeSummary.asked.contains($0.0.rawValue) && $0.0 != .not_numeric && $0.0 != .unknown_value }

@@ -103,6 +103,8 @@ final class Pipeline: @unchecked Sendable {
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
         intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
         (intake.zones, intake.zone) = DaemonSettings.zones(configuration)
+        intake.checks = DaemonSettings.checks(configuration)
+        intake.lateMax = DaemonSettings.lateMax(configuration)
         lossBook = intake.losses
         intake.reserve(turnsThrough: report.lastStreamTurn)
         let names = try reader.streams()
@@ -114,8 +116,9 @@ final class Pipeline: @unchecked Sendable {
             intake.restore(
                 stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime, lastClock: time.lastClock)
         }
-        for episode in episodes where episode.kind == .input && episode.stream != 0 {
-            intake.restoreInput(stream: episode.stream, now: Clocks.wall())
+        for episode in episodes where episode.stream != 0 {
+            if episode.kind == .input { intake.restoreInput(stream: episode.stream, now: Clocks.wall()) }
+            if episode.kind == .range { intake.restoreRange(stream: episode.stream) }
         }
         if own.contains(.input) { ingest.restoreInput() }
         if own.contains(.limit) { intake.restoreLimit(now: Clocks.wall()) }

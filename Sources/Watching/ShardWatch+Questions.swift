@@ -16,7 +16,6 @@ extension ShardWatch {
         .object((losses?.counts ?? []).map { JSONValue.Member($0.reason.rawValue, .integer($0.count)) })
     }
 
-
     /// All streams of the shard in the order of their ids.
     /// - Parameter losses: of streams, by number.
     public func streamRows(
@@ -46,7 +45,10 @@ extension ShardWatch {
     }
 
     /// One stream with its channels; nil when it is not here.
-    public func streamDetail(key: String, losses: [UInt32: StreamLosses], timeText: (Int64) -> String) -> JSONValue? {
+    /// - Parameter unitName: the name of a unit by its code.
+    public func streamDetail(
+        key: String, losses: [UInt32: StreamLosses], unitName: (UInt8) -> String = { _ in "" }, timeText: (Int64) -> String
+    ) -> JSONValue? {
         guard let local = slots.firstIndex(where: { $0.key == key && $0.state != nil && $0.id != 0 }) else { return nil }
         let slot = slots[local]
         guard let row = streamRows(matching: { $0 == key }, losses: losses, timeText: timeText).first else { return nil }
@@ -73,13 +75,16 @@ extension ShardWatch {
             .init(
                 "channel_states",
                 .array(
-                    zip(slot.names, slot.channels).map { name, pointer in
+                    zip(slot.names, slot.channels).enumerated().map { index, pair in
+                        let (name, pointer) = pair
+                        let unit = losses[slot.id]?.units[UInt16(truncatingIfNeeded: index)].map(unitName) ?? ""
                         let channel = channelExtra(pointer).pointee
                         return .object([
                             "channel": .string(name), "value": channel.lastTime == .min ? .null : .number(channel.lastValue),
                             "expected": .number(Double(channel.expected)), "band_low": .number(Double(channel.bandLow)),
                             "band_high": .number(Double(channel.bandHigh)),
                             "last_value_at": channel.lastTime == .min ? .null : .string(timeText(channel.lastTime)),
+                            "unit": unit.isEmpty ? .null : .string(unit),
                         ])
                     })))
         return .object(members)

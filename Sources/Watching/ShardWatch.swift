@@ -200,7 +200,9 @@ public struct ShardWatch: ~Copyable {
         case .condition(let kind, let reason, let time):
             guard let kind = AlertKind(rawValue: kind) else { return }
             condition(kind, of: 0, reason, time, sequence, isReplay, &actions)
-        case .input(let stream, let reason, let time): condition(.input, of: stream, reason, time, sequence, isReplay, &actions)
+        case .source(let kind, let stream, let reason, let time):
+            guard let kind = AlertKind(rawValue: kind) else { return }
+            condition(kind, of: stream, reason, time, sequence, isReplay, &actions)
         case .models(let models): assign(models, batch, isReplay)
         }
     }
@@ -242,7 +244,7 @@ public struct ShardWatch: ~Copyable {
     mutating func score(_ entry: ReadingEntry, _ batch: ReadingBatch, _ local: Int, _ actions: inout [AlertAction]) {
         let extra = extra(local)
         if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
-        extra.pointee.observe(clock: entry.clock)
+        extra.pointee.observe(clock: entry.clock, time: entry.time)
         let fields = min(Int(entry.fieldCount), inputCapacity)
         var count = 0
         for field in Int(entry.fieldStart)..<Int(entry.fieldStart) + fields {
