@@ -92,7 +92,7 @@ let package = Package(
             ], swiftSettings: ownImportsOnly),
         .target(
             name: "CommandLineTool",
-            dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: ["LineFormats", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         // floor 5
         .executableTarget(

@@ -125,12 +125,14 @@ final class IngestLoop {
         /// For standard input, which has one writer: what names no stream is the stream `stdin`.
         var fileLines: LineParser
         var csv: CSVParser
-        init(_ limits: LineLimits) {
+        let csvOptions: CSVOptions
+        init(_ limits: LineLimits, csv given: CSVOptions) {
             lines = LineParser(limits: limits)
-            var options = CSVOptions()
+            var options = given
             options.defaultStream = Array("stdin".utf8)
             fileLines = LineParser(limits: limits, defaultStream: options.defaultStream)
             csv = CSVParser(limits: limits, options: options)
+            csvOptions = options
         }
     }
 
@@ -138,7 +140,7 @@ final class IngestLoop {
         self.options = options
         self.log = log
         poller = try PollerBox()
-        parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax))
+        parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax), csv: options.csv)
         buffer = .allocate(byteCount: IngestLoop.readBytes, alignment: 64)
         sources = options.sources
         for (name, sequence) in producers {
@@ -330,6 +332,7 @@ final class IngestLoop {
         guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
         let all = UnsafeBufferPointer(start: base, count: bytes.count)
         var start = 0
+        if connection.isFile, connection.csv == .undecided, connection.carry.isEmpty { sniff(all, connection) }
         while start < bytes.count {
             if connection.maySendUsual, connection.producer == nil || isAhead(connection) {
                 let run =
@@ -524,10 +527,30 @@ final class IngestLoop {
         }
     }
 
+    /// Looks at what is at hand of a file that may be CSV: its delimiter, header and times.
+    private func sniff(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection) {
+        guard options.sniffsCSV, let first = bytes.first(where: { $0 > 32 }), first != 123, first != 91 else { return }
+        guard let guess = CSVSniffer.guess(bytes, isWhole: false, options: parser.csvOptions) else { return }
+        // Without being told a file is CSV when its first line is a header; anything before that would be lines of another kind.
+        let line = bytes.prefix { $0 != 10 }
+        let isHeader =
+            IngestLoop.looksLikeHeader(UnsafeBufferPointer(rebasing: line)) && guess.options.hasHeader && guess.options.linesBefore == 0
+        guard options.isCSV || isHeader else { return }
+        parser.csv = CSVParser(limits: LineLimits(lineBytesMax: options.lineBytesMax), options: guess.options)
+        for doubt in guess.doubts { log.warning("not sure about \(connection.name): \(doubt)") }
+        log.info(
+            "reads CSV",
+            [
+                "source": connection.name, "delimiter": String(decoding: [guess.delimiter], as: UTF8.self),
+                "columns": guess.names.joined(separator: ", "),
+            ])
+    }
+
     /// A line of a file that began with a CSV header. false: it is no CSV file.
     private func row(
         _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
     ) throws(LineError) -> Bool {
+        if connection.csv == .undecided, options.isCSV { connection.csv = .rows }
         if connection.csv == .undecided, let first = bytes.first(where: { $0 > 32 }), first != 35 {
             connection.csv = options.sniffsCSV && IngestLoop.looksLikeHeader(bytes) ? .rows : .no
         }

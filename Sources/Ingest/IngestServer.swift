@@ -74,6 +74,10 @@ public struct IngestOptions: Sendable {
     public var connectionsMax = 256
     /// Nanoseconds; 0: never.
     public var connectionIdleMax: Int64 = 0
+    /// How CSV in a file source is read, where its first lines do not say.
+    public var csv = CSVOptions()
+    /// A file source is CSV, whatever its first line looks like.
+    public var isCSV = false
     /// Whether a file source may start with a CSV header.
     public var sniffsCSV = true
     /// Whether clients that are connected at the end are left in `handedOver` instead of being closed.

@@ -34,7 +34,8 @@ enum TextNumber {
     case text
 
     /// Reads all of `b`.
-    static func read(_ b: Bytes) -> TextNumber {
+    /// - Parameter isComma: a comma is the decimal mark for sure.
+    static func read(_ b: Bytes, isComma: Bool = false) -> TextNumber {
         let start = b.skipBlanks(0)
         var end = b.count
         while end > start, Ascii.isBlank(b[end - 1]) { end -= 1 }
@@ -43,7 +44,7 @@ enum TextNumber {
         guard Ascii.isDigit(first) || first == Ascii.minus || first == Ascii.plus || first == Ascii.dot || first == Ascii.comma else {
             return word(b, start, end)
         }
-        return number(b, start, end)
+        return number(b, start, end, isComma)
     }
 
     private static func word(_ b: Bytes, _ start: Int, _ end: Int) -> TextNumber {
@@ -55,7 +56,7 @@ enum TextNumber {
         return isUnknown ? .unknown : .text
     }
 
-    private static func number(_ b: Bytes, _ start: Int, _ end: Int) -> TextNumber {
+    private static func number(_ b: Bytes, _ start: Int, _ end: Int, _ isComma: Bool) -> TextNumber {
         if b.equals(start, end, "-") || b.equals(start, end, "--") || b.equals(start, end, "---") { return .unknown }
         if DecimalNumber.isNonFiniteWord(b, start, end) { return .nonFinite }
         var digits = start
@@ -64,7 +65,7 @@ enum TextNumber {
         while digits < end, Ascii.isDigit(b[digits]) { digits += 1 }
         let whole = digits - wholeStart
         let hasComma = digits < end && b[digits] == Ascii.comma
-        if hasComma { return decimalComma(b, start, wholeStart, digits, end) }
+        if hasComma { return decimalComma(b, start, wholeStart, digits, end, isComma) }
         var number = DecimalNumber()
         guard number.scan(b, start), number.next > start, number.next <= end else { return .text }
         // `0012` and twenty digits are names, not amounts.
@@ -74,13 +75,17 @@ enum TextNumber {
     }
 
     /// `21,5`: a decimal comma, unless the digits may as well be thousands.
-    private static func decimalComma(_ b: Bytes, _ start: Int, _ wholeStart: Int, _ comma: Int, _ end: Int) -> TextNumber {
+    private static func decimalComma(
+        _ b: Bytes, _ start: Int, _ wholeStart: Int, _ comma: Int, _ end: Int, _ isComma: Bool
+    ) -> TextNumber {
         var i = comma + 1
         while i < end, Ascii.isDigit(b[i]) { i += 1 }
         let (whole, decimals) = (comma - wholeStart, i - comma - 1)
-        guard decimals > 0, whole + decimals <= 17 else { return .text }
+        guard decimals > 0 else { return .text }
+        if isComma, whole + decimals > 15 { return longComma(b, start, comma, i, end) }
+        guard whole + decimals <= 17 else { return .odd }
         if i < end, b[i] == Ascii.comma || b[i] == Ascii.dot { return .odd }
-        let mayBeThousands = decimals == 3 && whole > 0 && whole <= 3 && b[wholeStart] != Ascii.zero
+        let mayBeThousands = !isComma && decimals == 3 && whole > 0 && whole <= 3 && b[wholeStart] != Ascii.zero
         if mayBeThousands { return .odd }
         var mantissa: UInt64 = 0
         for k in wholeStart..<i where k != comma { mantissa = mantissa &* 10 &+ UInt64(b[k] &- Ascii.zero) }
@@ -90,6 +95,19 @@ enum TextNumber {
         for _ in 0..<decimals { power *= 10 }
         let value = Double(mantissa) / power
         return finished(b, b[start] == Ascii.minus ? -value : value, i, end)
+    }
+
+    /// Many digits: written anew with a point, for the correct rounding of all of them.
+    private static func longComma(_ b: Bytes, _ start: Int, _ comma: Int, _ digitsEnd: Int, _ end: Int) -> TextNumber {
+        guard end - start <= 64 else { return .odd }
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 64) { room in
+            for k in start..<end { room[k - start] = k == comma ? Ascii.dot : b[k] }
+            guard let base = room.baseAddress else { return .odd }
+            let text = Bytes(base: UnsafePointer(base), count: end - start)
+            var number = DecimalNumber()
+            guard number.scan(text, 0) else { return .odd }
+            return finished(text, number.value, number.next, text.count)
+        }
     }
 
     /// What stands behind the digits.

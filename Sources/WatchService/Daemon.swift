@@ -3,6 +3,7 @@ import Control
 import CPlatform
 import Glibc
 import Ingest
+import LineFormats
 import Notify
 import Platform
 import Readings
@@ -20,6 +21,9 @@ public struct DaemonOptions: Sendable {
     public var readsStdin = false
     /// With `readsStdin`: end well also when nothing or little of it could be taken.
     public var isLenient = false
+    /// How CSV on standard input is read, and whether it is CSV for sure.
+    public var csv = CSVOptions()
+    public var isCSV = false
     /// Serve no sockets (standard input alone).
     public var servesSockets = true
     public var version = ""
@@ -91,7 +95,7 @@ public final class Daemon: @unchecked Sendable {
         let began = Clocks.monotonic()
         var toldAt = began
         let pipeline = try Pipeline(
-            configuration: configuration, databasePath: databasePath, log: log, tell: { voice.tell($0) },
+            configuration: configuration, databasePath: databasePath, log: log, csv: (options.csv, options.isCSV), tell: { voice.tell($0) },
             progress: {
                 let now = Clocks.monotonic()
                 guard now - toldAt > 5_000_000_000 else { return }

@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Ingest
 import LineFormats
+import LineFormats
 import Platform
 import Readings
 import Store
@@ -42,7 +43,8 @@ final class Pipeline: @unchecked Sendable {
 
     /// Opens the database, restores, and builds the parts; nothing runs yet.
     init(
-        configuration: Configuration, databasePath: String, log: Log, tell: @escaping @Sendable (AlertAction) -> Void,
+        configuration: Configuration, databasePath: String, log: Log, csv: (options: CSVOptions, isCertain: Bool) = (CSVOptions(), false),
+        tell: @escaping @Sendable (AlertAction) -> Void,
         progress: @escaping () -> Void
     ) throws {
         self.log = log
@@ -79,7 +81,9 @@ final class Pipeline: @unchecked Sendable {
                 box: $1, shard: $0, shardsPerThread: boxes.count / inputs.crew, output: units, room: room,
                 checkpointInterval: configuration.number("checkpoint_interval"))
         }
-        ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        var ingestOptions = DaemonSettings.ingest(configuration)
+        (ingestOptions.csv, ingestOptions.isCSV) = (csv.options, csv.isCertain)
+        ingest = try IngestServer(options: ingestOptions, log: log)
         // Who asks before the first round must not see zeros.
         ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
         let explained = Locked<ExplanationRunner?>(nil)

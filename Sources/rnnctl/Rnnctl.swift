@@ -29,7 +29,7 @@ struct Rnnctl: ParsableCommand {
         subcommands: [
             Alerts.self, Explain.self, Streams.self, WhyNotCommand.self, Budget.self, Status.self, Metrics.self, Checkpoints.self,
             Send.self,
-            Score.self, Evaluate.self, Simulate.self,
+            Score.self, Inspect.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
             Model.self,
@@ -37,7 +37,7 @@ struct Rnnctl: ParsableCommand {
         ])
 
     static func main() {
-        let arguments = TargetOptions.moved(CommandLine.arguments.dropFirst().map { $0 })
+        let arguments = TargetOptions.moved(Program.arguments.dropFirst().map { $0 })
         if let complaint = CommandTree.complaint(arguments, Rnnctl.self) {
             FileOutput.error(complaint)
             Rnnctl.exit(withError: ExitCode(2))
