@@ -25,6 +25,9 @@ struct Streams: ParsableCommand {
             let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
                 ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
+            if result["rows"]?.items?.isEmpty ?? false, stream != "*", !stream.contains("*") {
+                FileOutput.error("no stream is called \(stream); --stream is a glob over whole keys: '\(stream)*' takes those that begin so")
+            }
             try format.printRows(result)
         }
     }
