@@ -270,10 +270,10 @@ private func accounted(_ status: JSONValue) -> Int64 {
 
     @Test func `what would have to be guessed is asked for, and inspect names markers`() throws {
         let shop = Workshop()
-        let file = try shop.write("in.csv", "time,v\n01/02/2026,1\n02/02/2026,-200\n")
+        let file = try shop.write("in.csv", "time,v\n01/02/2026 00:00,1\n01/02/2026 00:10,-200\n")
         let refused = try shop.run("rnnctl", "score", file)
         #expect(refused.status == 1 && refused.errors.contains("--time-format"), "\(refused)")
-        let told = try shop.run("rnnctl", "score", file, "--time-format", "%d/%m/%Y", "--missing=-200")
+        let told = try shop.run("rnnctl", "score", file, "--time-format", "%d/%m/%Y %H:%M", "--missing=-200")
         #expect(told.status == 0, "\(told)")
         let marked = try shop.write(
             "m.csv", "time,v\n" + (0..<30).map { "\(1_767_571_200 + $0 * 60),\($0 % 7 == 3 ? -200 : 20 + $0 % 3)\n" }.joined())
