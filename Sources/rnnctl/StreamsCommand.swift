@@ -26,7 +26,8 @@ struct Streams: ParsableCommand {
                 ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
             if result["rows"]?.items?.isEmpty ?? false, stream != "*", !stream.contains("*") {
-                FileOutput.error("no stream is called \(stream); --stream is a glob over whole keys: '\(stream)*' takes those that begin so")
+                FileOutput.error(
+                    "no stream is called \(stream); --stream is a glob over whole keys: try '\(stream)*'")
             }
             try format.printRows(result)
         }
