@@ -112,7 +112,7 @@ let package = Package(
             ], swiftSettings: ownImportsOnly),
         .target(
             name: "CommandLineTool",
-            dependencies: ["Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            dependencies: ["LineFormats", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
         .target(
             name: "NotifyService",
@@ -175,7 +175,7 @@ let package = Package(
         .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "CSQLite", "Platform", "Tabular"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TimeSeries"]),
         .testTarget(name: "ControlTests", dependencies: ["Control", "Platform", "Tabular"]),
-        .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings"]),
+        .testTarget(name: "IngestTests", dependencies: ["Ingest", "LineFormats", "Platform", "Readings", "TimeSeries"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
         .testTarget(name: "TabularTests", dependencies: ["Tabular"]),
         .testTarget(name: "TimeSeriesTests", dependencies: ["TimeSeries"]),

@@ -10,6 +10,10 @@ public enum AlertKind: String, Sendable, CaseIterable {
     case limit
     /// The database cannot be written; readings are held back.
     case storage
+    /// Much of what a source sends is lost: dated ahead, late, twice, or not understood.
+    case input
+    /// A value lies outside the range that the configuration gives its channel.
+    case range
 }
 
 /// How urgent it is.

@@ -34,9 +34,32 @@ public struct StreamRule: Sendable, Equatable {
     /// nil: as the top level says.
     public var timeZone: String?
     public var staleAfter: Int64?
+    /// Nanoseconds; negative: by the stream's interval; nil: as the top level says.
+    public var lateMax: Int64?
     public var severityMin = "info"
     /// `NAME` or `NAME@VERSION`; empty for the built-in network.
     public var model = ""
+    /// Glob over channel names that `missing` and `range` are about. A section with another one than `*` says nothing else.
+    public var channel = "*"
+    /// Values that stand for a missing one.
+    public var missing: [Double] = []
+    /// Values outside are no readings of the thing itself; nil: any.
+    public var range: ClosedRange<Double>?
+}
+
+/// A `[[sources]]` section: how a kind of sender says what its values are of.
+public struct SourceSection: Sendable, Equatable {
+    /// A known kind to begin with; empty for none.
+    public var preset = ""
+    /// The others are nil where the preset counts.
+    public var match: String?
+    public var has: [String]?
+    public var streamFrom: [String]?
+    public var ignoreFields: [String]?
+    public var timeField: String?
+    public var timeFormat: String?
+    public var valueFrom: String?
+    public var states: [String: Double]?
 }
 
 /// The validated settings. Values are typed by the key's kind; asking for a key with the wrong kind is a bug.
@@ -51,6 +74,10 @@ public struct Configuration: Sendable, Equatable {
 
     private var values: [String: Value] = [:]
     public var streamRules: [StreamRule] = []
+    public var sourceSections: [SourceSection] = []
+
+    /// Longest wait for late readings: 30 days.
+    private static let windowMax: Int64 = 30 * 86_400 * 1_000_000_000
 
     /// The defaults.
     public init() {
@@ -94,7 +121,7 @@ public struct Configuration: Sendable, Equatable {
     /// The group of streams that share a false-alarm budget with `stream`, and that budget; nil when it shares none. Group 1 is the
     /// host, group 2 the first section, and so on.
     public func budgetGroup(of stream: String) -> (group: UInt16, rate: EventRate)? {
-        guard let place = streamRules.firstIndex(where: { Glob.matches($0.match, stream) }) else {
+        guard let place = streamRules.firstIndex(where: { $0.channel == "*" && Glob.matches($0.match, stream) }) else {
             return rate("false_alarms_host").map { (1, $0) }
         }
         if let shared = streamRules[place].falseAlarmsOfGroup { return (UInt16(clamping: place + 2), shared) }
@@ -116,7 +143,25 @@ public struct Configuration: Sendable, Equatable {
     public mutating func adopt(_ name: String, from other: Configuration) { values[name] = other.values[name] }
 
     /// The rule for a stream: the first section whose glob matches its canonical key.
-    public func rule(for stream: String) -> StreamRule? { streamRules.first { Glob.matches($0.match, stream) } }
+    public func rule(for stream: String) -> StreamRule? {
+        streamRules.first { $0.channel == "*" && Glob.matches($0.match, stream) }
+    }
+
+    /// What values of a channel may be: markers of missing ones, and the range; nil when nothing is said.
+    public func check(stream: String, channel: String) -> (missing: [Double], range: ClosedRange<Double>?)? {
+        var found: (missing: [Double], range: ClosedRange<Double>?) = ([], nil)
+        for rule in streamRules where !rule.missing.isEmpty || rule.range != nil {
+            guard Glob.matches(rule.match, stream), Glob.matches(rule.channel, channel) else { continue }
+            if found.missing.isEmpty { found.missing = rule.missing }
+            if found.range == nil { found.range = rule.range }
+        }
+        return found.missing.isEmpty && found.range == nil ? nil : found
+    }
+
+    /// Whether any section may say something about values of a stream's channels.
+    public func hasChecks(stream: String) -> Bool {
+        streamRules.contains { (!$0.missing.isEmpty || $0.range != nil) && Glob.matches($0.match, stream) }
+    }
 
     /// Reads a TOML document. Errors: every problem of the document, in order.
     public init(toml: String, file: String) throws(ConfigurationErrors) {
@@ -142,7 +187,7 @@ public struct Configuration: Sendable, Equatable {
             throw ConfigurationErrors(problems: [ConfigurationProblem(file: file, line: 0, column: 0, message: "\(error)")])
         }
         var reader = Reader(file: file, places: Places(toml))
-        for name in table.keys where name != "streams" {
+        for name in table.keys where name != "streams" && name != "sources" {
             guard let node = table[name] else { continue }
             if let value = reader.value(node, name: name, keys: Key.all, section: nil) { values[name] = value }
         }
@@ -153,6 +198,13 @@ public struct Configuration: Sendable, Equatable {
                 reader.report("streams", nil, "got \(node.type), expected sections headed [[streams]]")
             }
         }
+        if let node = table["sources"] {
+            if let sections = node.array {
+                for (index, section) in sections.enumerated() { sourceSections.append(reader.source(section, Places.sourcesFrom + index)) }
+            } else {
+                reader.report("sources", nil, "got \(node.type), expected sections headed [[sources]]")
+            }
+        }
         guard reader.problems.isEmpty else {
             throw ConfigurationErrors(problems: reader.problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) })
         }
@@ -161,6 +213,12 @@ public struct Configuration: Sendable, Equatable {
     static func value(_ kind: Key.Kind, text: String) -> Value? {
         switch kind {
         case .zone: return isZoneName(text) ? .text(text) : nil
+        case .list: return nil
+        case .window:
+            if text == "auto" { return .number(-1) }
+            return (try? TimeSpan(parsing: text)).flatMap {
+                (0...Configuration.windowMax).contains($0.nanoseconds) ? .number($0.nanoseconds) : nil
+            }
         case .text, .path: return text.utf8.contains(0) ? nil : .text(text)
         case .choice(let names): return names.contains(text) ? .text(text) : nil
         case .flag: return text == "true" ? .flag(true) : text == "false" ? .flag(false) : nil
@@ -197,7 +255,7 @@ private struct Reader {
 
     mutating func value(_ node: any TOMLValueConvertible, name: String, keys: [Key], section: Int?) -> Configuration.Value? {
         guard let key = keys.first(where: { $0.name == name }) else {
-            let nearest = Spelling.nearest(to: name, among: keys.map(\.name) + (section == nil ? ["streams"] : []))
+            let nearest = Spelling.nearest(to: name, among: keys.map(\.name) + (section == nil ? ["streams", "sources"] : []))
             report(name, section, "unknown key \"\(name)\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""), ofValue: false)
             return nil
         }
@@ -224,7 +282,24 @@ private struct Reader {
             return rule
         }
         for name in table.keys {
-            guard let member = table[name], let value = value(member, name: name, keys: Key.streamRule, section: index) else { continue }
+            guard let member = table[name] else { continue }
+            if name == "missing" || name == "range" {
+                guard let numbers = numbers(member) else {
+                    report(name, index, "\(name): got a \(member.type), expected numbers such as [-127]")
+                    continue
+                }
+                if name == "missing" {
+                    rule.missing = numbers
+                } else if numbers.isEmpty {
+                    rule.range = nil
+                } else if numbers.count == 2, numbers[0] <= numbers[1] {
+                    rule.range = numbers[0]...numbers[1]
+                } else {
+                    report(name, index, "range: got \(numbers.count) numbers, expected two, the smaller first, such as [-40, 85]")
+                }
+                continue
+            }
+            guard let value = value(member, name: name, keys: Key.streamRule, section: index) else { continue }
             switch (name, value) {
             case ("match", .text(let text)): rule.match = text
             case ("ignore", .flag(let flag)): rule.ignore = flag
@@ -234,6 +309,8 @@ private struct Reader {
             case ("stale_after", .number(let number)): rule.staleAfter = number
             case ("severity_min", .text(let text)): rule.severityMin = text
             case ("model", .text(let text)): rule.model = text
+            case ("channel", .text(let text)): rule.channel = text
+            case ("late_max", .number(let number)): rule.lateMax = number
             default: break
             }
         }
@@ -245,19 +322,114 @@ private struct Reader {
     }
 }
 
+extension Reader {
+    /// Finite numbers of an array; nil when something else is in it.
+    private func numbers(_ node: any TOMLValueConvertible) -> [Double]? {
+        guard let array = node.array else { return nil }
+        var numbers: [Double] = []
+        for item in array {
+            guard let number = item.double ?? item.int.map(Double.init), number.isFinite else { return nil }
+            numbers.append(number)
+        }
+        return numbers
+    }
+
+    private func texts(_ node: any TOMLValueConvertible) -> [String]? {
+        if let one = node.string { return [one] }
+        guard let array = node.array else { return nil }
+        var texts: [String] = []
+        for item in array {
+            guard let text = item.string, !text.isEmpty else { return nil }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// A `[[sources]]` section; `section` is its number for places.
+    mutating func source(_ node: any TOMLValueConvertible, _ section: Int) -> SourceSection {
+        var source = SourceSection()
+        guard let table = node.table else {
+            report("sources", nil, "got \(node.type), expected a section headed [[sources]]")
+            return source
+        }
+        for name in table.keys {
+            guard let member = table[name] else { continue }
+            switch name {
+            case "preset":
+                source.preset = member.string ?? ""
+                if !Key.sourcePresets.contains(source.preset) {
+                    let known = Key.sourcePresets.map { "\"\($0)\"" }.joined(separator: ", ")
+                    report(name, section, "preset: got \"\(source.preset)\", expected one of \(known)")
+                }
+            case "match", "time_field", "value_from", "time_format":
+                guard let text = member.string else {
+                    report(name, section, "\(name): got a \(member.type), expected a string")
+                    continue
+                }
+                if name == "match" { source.match = text }
+                if name == "time_field" { source.timeField = text }
+                if name == "value_from" { source.valueFrom = text }
+                guard name == "time_format" else { continue }
+                source.timeFormat = text
+                if !Key.timeUnits.contains(text), TimePattern(text) == nil {
+                    report(
+                        name, section,
+                        "time_format: got \"\(text)\", expected seconds, milliseconds, microseconds, nanoseconds or a pattern such as %d/%m/%Y %H:%M:%S"
+                    )
+                }
+            case "has", "stream_from", "ignore_fields":
+                guard let texts = texts(member) else {
+                    report(name, section, "\(name): got a \(member.type), expected names such as [\"model\", \"id\"]")
+                    continue
+                }
+                if name == "has" { source.has = texts }
+                if name == "stream_from" { source.streamFrom = texts }
+                if name == "ignore_fields" { source.ignoreFields = texts }
+            case "states":
+                var states: [String: Double] = [:]
+                for word in member.table?.keys ?? [] {
+                    guard let item = member.table?[word], let number = item.double ?? item.int.map(Double.init), number.isFinite else {
+                        continue
+                    }
+                    states[word.lowercased()] = number
+                }
+                guard let words = member.table, states.count == words.keys.count else {
+                    report(name, section, "states: got a \(member.type), expected words with their numbers such as { ON = 1, OFF = 0 }")
+                    continue
+                }
+                source.states = states
+            default:
+                let nearest = Spelling.nearest(to: name, among: Key.source.map(\.name)).map { "; did you mean \"\($0)\"?" } ?? ""
+                report(name, section, "unknown key \"\(name)\"" + nearest, ofValue: false)
+            }
+        }
+        return source
+    }
+}
+
 /// Where keys stand in the text; the TOML reader gives positions only for syntax errors.
 private struct Places {
+    /// Number of the first `[[sources]]` section.
+    static let sourcesFrom = 1 << 20
     private var entries: [(section: Int?, name: String, line: Int, keyColumn: Int, valueColumn: Int)] = []
 
     init(_ text: String) {
         var section: Int?
+        var counts = (streams: -1, sources: -1)
         for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             let bytes = Array(line.utf8)
             let start = bytes.firstIndex { $0 != 32 && $0 != 9 } ?? bytes.count
             guard start < bytes.count, bytes[start] != 35 else { continue }
             if bytes[start] == 91 {
-                if line.trimmed.hasPrefix("[[streams]]") { section = (section ?? -1) + 1 }
-                entries.append((section, "streams", index + 1, start + 1, start + 1))
+                let isSource = line.trimmed.hasPrefix("[[sources]]")
+                if line.trimmed.hasPrefix("[[streams]]") {
+                    counts.streams += 1
+                    section = counts.streams
+                } else if isSource {
+                    counts.sources += 1
+                    section = Places.sourcesFrom + counts.sources
+                }
+                entries.append((section, isSource ? "sources" : "streams", index + 1, start + 1, start + 1))
                 continue
             }
             guard let equals = bytes.firstIndex(of: 61) else { continue }

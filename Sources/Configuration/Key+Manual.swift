@@ -31,6 +31,14 @@ extension Key {
             """
         for key in streamRule { page += entry(key) }
         page += """
+            .SH SOURCE SECTIONS
+            How senders that name their streams in members of their own are understood stands in
+            .B [[sources]]
+            sections; the first that fits an object counts.
+
+            """
+        for key in source { page += entry(key) }
+        page += """
             .SH FILES
             .I /etc/rnn\\-watchd/rnn\\-watchd.toml
             .SH SEE ALSO

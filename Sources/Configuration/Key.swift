@@ -6,6 +6,10 @@ public struct Key: Sendable {
     /// What its value must look like.
     public enum Kind: Sendable, Equatable {
         case text
+        /// "auto", or a duration.
+        case window
+        /// Several of something, read by the section that has it.
+        case list
         case path
         case flag
         /// A whole number within the range.
@@ -28,6 +32,8 @@ public struct Key: Sendable {
         public var expected: String {
             switch self {
             case .text: "a string"
+            case .list: "a list"
+            case .window: "\"auto\" or a duration with unit such as \"10min\""
             case .path: "a path in quotes"
             case .flag: "true or false"
             case .count(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
@@ -98,6 +104,13 @@ public struct Key: Sendable {
             "future_max", .duration(0...year), "10min", reload: true,
             "A reading dated further ahead is refused as future and never moves a stream's clock."),
         Key(
+            "late_max", .window, "auto", reload: true,
+            "Readings that come after newer ones are put in order when no later than this; auto: four of the stream's intervals; 0s: never."
+        ),
+        Key(
+            "input_window", .duration(0...year), "1h", reload: true,
+            "A stream or socket of which more than a tenth is lost in this time has an alert of kind input; 0s: never."),
+        Key(
             "queue_batches_max", .count(4...4096), "256",
             "Full batches (512 readings) from the sockets to the journal; when so many are under way, as while the disk stands still, senders wait."
         ),
@@ -114,7 +127,8 @@ public struct Key: Sendable {
         ),
         Key(
             "timezone", .zone, "UTC", reload: true,
-            "Whose hours and weekdays the streams follow, daylight saving included: \"Europe/Berlin\"; \"system\" takes the machine's."),
+            "Whose hours and weekdays the streams follow, and whose clock times without a zone are: \"Europe/Berlin\"; \"system\" takes the machine's."
+        ),
         Key(
             "history_blocks", .count(0...4096), "0",
             "Blocks of 25 readings of which each stream remembers the most unusual one (80 bytes a block), for rnnctl why-not; 0: 32, with the light profile 2."
@@ -163,6 +177,34 @@ public struct Key: Sendable {
         Key(
             "model", .text, "",
             "Trained model of these streams: NAME (its active version) or NAME@VERSION; \"\": the built-in network."),
+        Key("late_max", .window, "auto", "As above, for these streams."),
+        Key("channel", .text, "*", "Glob over channels that missing and range are about; such a section says nothing else."),
+        Key("missing", .list, "[]", "Values that sensors send for a missing one, such as [-127, 85]: left out."),
+        Key(
+            "range", .list, "[]",
+            "Smallest and largest value that can be true, such as [-40, 85]; others are not learned and have an alert of kind range."),
+    ]
+
+    /// Kinds of senders that are known by name.
+    public static let sourcePresets = [
+        "mosquitto", "rtl_433", "home_assistant", "home_assistant_event", "ttn", "chirpstack", "shelly", "switches",
+    ]
+    /// Words of `time_format` beside patterns.
+    static let timeUnits = ["seconds", "milliseconds", "microseconds", "nanoseconds", "s", "ms", "us", "ns"]
+
+    /// Settings inside a `[[sources]]` section.
+    public static let source: [Key] = [
+        Key("preset", .text, "rtl_433", "A known kind of sender to begin with: " + sourcePresets.joined(separator: ", ") + "."),
+        Key("match", .text, "*", "Glob over the name in front of an object or word (an MQTT topic)."),
+        Key("has", .list, "[\"model\"]", "Members that an object must have for the section to count; dots lead into objects."),
+        Key(
+            "stream_from", .list, "[\"model\", \"id\"]", "Members that name the stream: the first is the measurement, the others are tags."),
+        Key("ignore_fields", .list, "[\"mic\"]", "Members that are no values."),
+        Key("time_field", .text, "time", "The member with the time."),
+        Key(
+            "time_format", .text, "%Y-%m-%d %H:%M:%S", "How it is written: a pattern, or seconds, milliseconds, microseconds, nanoseconds."),
+        Key("value_from", .text, "payload", "The member with the values: an object, a number, or a text with either."),
+        Key("states", .list, "{ ON = 1, OFF = 0 }", "Words that stand for numbers."),
     ]
 
     /// The sample file: every key with its default and why.
@@ -178,13 +220,16 @@ public struct Key: Sendable {
         }
         text += "\n# Settings for some streams; sections are tried in order, the first match counts. (reload)\n# [[streams]]\n"
         for key in streamRule { text += "# \(key.name) = \(key.literal)  # \(key.why)\n" }
+        text +=
+            "\n# Senders that name their streams in members of their own; the first section that fits an object counts. (reload)\n# [[sources]]\n"
+        for key in source { text += "# \(key.name) = \(key.literal)  # \(key.why)\n" }
         return text
     }
 
     /// The default as a TOML literal.
     public var literal: String {
         switch kind {
-        case .flag, .count: standard
+        case .flag, .count, .list: standard
         default: "\"\(standard)\""
         }
     }

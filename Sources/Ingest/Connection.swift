@@ -2,11 +2,17 @@
 final class Connection {
     let descriptor: Int32
     let name: String
+    /// What it is counted under: the socket, or the file.
+    let source: SourceTally
     let isFile: Bool
     /// The user at the other end, as the kernel says; 65534 when it does not.
     let user: UInt32
     /// Bytes of a line whose end has not come yet.
     var carry: [UInt8] = []
+    /// Lines of line protocol whose quoted string has not ended yet: a client may write a line end inside one. Counted already.
+    var openLines: [[UInt8]] = []
+    /// Number of the first of them.
+    var openFrom: Int64 = 0
     /// The rest of a line that is too long is skipped.
     var isSkipping = false
     /// It greeted wrongly: nothing more is taken from it, and it is closed once it was told.
@@ -36,10 +42,10 @@ final class Connection {
     /// Whether what comes next begins with a line that needs no more than parsing: it was greeted, nothing is left of a line before, and it
     /// is no CSV file.
     var maySendUsual: Bool {
-        lines > 0 && carry.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
+        lines > 0 && carry.isEmpty && openLines.isEmpty && !isSkipping && !isRefused && (!isFile || csv == .no)
     }
 
-    init(descriptor: Int32, name: String, isFile: Bool, user: UInt32 = Connection.unknownUser, now: Int64) {
-        (self.descriptor, self.name, self.isFile, self.user, lastReadAt) = (descriptor, name, isFile, user, now)
+    init(descriptor: Int32, name: String, source: SourceTally, isFile: Bool, user: UInt32 = Connection.unknownUser, now: Int64) {
+        (self.descriptor, self.name, self.source, self.isFile, self.user, lastReadAt) = (descriptor, name, source, isFile, user, now)
     }
 }

@@ -133,10 +133,30 @@ extension IngestLoop {
         poller.poller.modify(connection.descriptor, token: token, readable: true, writable: !connection.outgoing.isEmpty)
     }
 
+    /// What may be acknowledged once it is stored. What waits for late readings or for the end of a string is not on its way yet; whoever waits
+    /// for an acknowledgement waits a second longer at most.
+    func pendingAcknowledgements(_ intake: inout Intake, _ now: Int64) -> [Acknowledgement] {
+        guard producers.count > 0 else { return producers.pending() }
+        if !intake.hasHeld {
+            heldSince = 0
+        } else if heldSince == 0 {
+            heldSince = now
+            return []
+        } else if now >= heldSince, now.since(heldSince) < IngestLoop.acknowledgementWaitMax {
+            return []
+        } else {
+            intake.settleOrder(now: now, all: true)
+            heldSince = 0
+        }
+        return producers.pending { connections[$0]?.openLines.isEmpty ?? true }
+    }
+
     /// Goes on with a client of the process before us.
     func adopt(_ client: OpenClient, _ token: UInt64) throws(PlatformError) {
         let user = PeerCredentials(descriptor: client.descriptor)?.userID ?? Connection.unknownUser
-        let connection = Connection(descriptor: client.descriptor, name: client.name, isFile: false, user: user, now: Clocks.monotonic())
+        let connection = Connection(
+            descriptor: client.descriptor, name: client.name, source: tally(String(client.name.prefix { $0 != " " })), isFile: false,
+            user: user, now: Clocks.monotonic())
         connection.carry = client.carry
         connection.isSkipping = client.isSkipping
         connection.lines = min(max(client.lines, 0), Int64.max / 2)

@@ -25,7 +25,8 @@ extension IngestLoop {
             case .connected(let descriptor):
                 let peer = PeerCredentials(descriptor: descriptor)
                 let connection = Connection(
-                    descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), isFile: false,
+                    descriptor: descriptor, name: name + (peer.map { " process \($0.processID)" } ?? ""), source: tally(name),
+                    isFile: false,
                     user: peer?.userID ?? Connection.unknownUser, now: now)
                 admit(connection, now)
             }

@@ -16,6 +16,11 @@ final class IngestLoop {
     var producers: ProducerBook
     var nextToken: UInt64 = 1
     var openFiles = 0
+    private var tallies: [String: SourceTally] = [:]
+    private var isInputTold = false
+    /// Since when (wall time) acknowledgements wait because readings do; 0: they do not.
+    var heldSince: Int64 = 0
+    static let acknowledgementWaitMax: Int64 = 1_000_000_000
     private var hadFiles = false
     /// Clients that came when there was no room; accepted, not served.
     var waiting: [Connection] = []
@@ -48,12 +53,14 @@ final class IngestLoop {
         /// For standard input, which has one writer: what names no stream is the stream `stdin`.
         var fileLines: LineParser
         var csv: CSVParser
-        init(_ limits: LineLimits) {
+        let csvOptions: CSVOptions
+        init(_ limits: LineLimits, csv given: CSVOptions) {
             lines = LineParser(limits: limits)
-            var options = CSVOptions()
+            var options = given
             options.defaultStream = Array("stdin".utf8)
             fileLines = LineParser(limits: limits, defaultStream: options.defaultStream)
             csv = CSVParser(limits: limits, options: options)
+            csvOptions = options
         }
     }
 
@@ -62,14 +69,21 @@ final class IngestLoop {
         self.options = options
         self.log = log
         poller = try PollerBox()
-        parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax))
+        parser = ParserBox(LineLimits(lineBytesMax: options.lineBytesMax), csv: options.csv)
         buffer = .allocate(byteCount: IngestLoop.readBytes, alignment: 64)
+        sources = options.sources
     }
 
     deinit {
         for connection in connections.values where !connection.isFile || connection.descriptor != 0 { close(connection.descriptor) }
         for connection in waiting { close(connection.descriptor) }
         buffer.deallocate()
+    }
+
+    /// Rules about senders, as the configuration has them.
+    var sources: [SourceRule] {
+        get { parser.lines.sources }
+        set { (parser.lines.sources, parser.fileLines.sources) = (newValue, newValue) }
     }
 
     var connectionCount: Int { connections.count }
@@ -91,7 +105,8 @@ final class IngestLoop {
                 try poller.poller.add(descriptor, token: token)
             case .client(let client): try adopt(client, token)
             case .file(let descriptor, let name):
-                connections[token] = Connection(descriptor: descriptor, name: name, isFile: true, now: Clocks.monotonic())
+                connections[token] = Connection(
+                    descriptor: descriptor, name: name, source: tally(name), isFile: true, now: Clocks.monotonic())
                 openFiles += 1
                 hadFiles = true
                 // A regular file is always ready and epoll refuses it; `round` reads those without asking.
@@ -120,14 +135,52 @@ final class IngestLoop {
             }
         }
         for token in alwaysReady { if let connection = connections[token] { read(connection, token, &intake, now, arrival) } }
-        intake.flush(now: now, acknowledgements: producers.pending())
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements)
         if arrival - idleCheckedAt > 1_000_000_000 {
             idleCheckedAt = arrival
+            closeOpenLines(&intake, arrival)
             closeIdle(arrival)
             tendListeners(arrival)
             peers.publish(connections, waiting)
+            judgeSources(now, &intake)
         }
     }
+
+    func tally(_ name: String) -> SourceTally {
+        if let known = tallies[name] { return known }
+        let tally = SourceTally(name: name)
+        tallies[name] = tally
+        return tally
+    }
+
+    /// A source of whose lines more than a tenth cannot be read has an alert of the daemon itself.
+    private func judgeSources(_ now: Int64, _ intake: inout Intake) {
+        let window = intake.limits.lossWindow
+        guard window > 0 else { return }
+        var hasEnded = false
+        for tally in tallies.values {
+            if tally.start == 0 || now < tally.start { tally.start = now }
+            guard now - tally.start >= window else { continue }
+            tally.isTold = tally.refused >= 3 && tally.refused * 10 > tally.lines
+            hasEnded = true
+            if tally.isTold, !isInputTold {
+                isInputTold = true
+                intake.report(
+                    "input",
+                    reason: "\(tally.refused) of \(tally.lines) lines of \(tally.name) cannot be read; the newest: \(tally.example)",
+                    now: now)
+            }
+            (tally.lines, tally.refused, tally.start) = (0, 0, now)
+        }
+        if hasEnded, isInputTold, !tallies.values.contains(where: \.isTold) {
+            isInputTold = false
+            intake.report("input", reason: nil, now: now)
+        }
+    }
+
+    /// The alert about a source is open since before the start.
+    func restoreInput() { isInputTold = true }
 
     private var wakeup: Wakeup?
 
@@ -156,7 +209,7 @@ final class IngestLoop {
     private func readDatagrams(_ descriptor: Int32, _ name: String, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
         for _ in 0..<256 {
             guard case .bytes(let count) = readOnce(descriptor, into: buffer) else { return }
-            let sender = Connection(descriptor: -1, name: name, isFile: false, now: arrival)
+            let sender = Connection(descriptor: -1, name: name, source: tally(name), isFile: false, now: arrival)
             take(UnsafeRawBufferPointer(rebasing: buffer[..<count]), sender, 0, &intake, now, arrival)
             endLine(sender, 0, &intake, now, arrival)
         }
@@ -171,6 +224,7 @@ final class IngestLoop {
         guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
         let all = UnsafeBufferPointer(start: base, count: bytes.count)
         var start = 0
+        if connection.isFile, connection.csv == .undecided, connection.carry.isEmpty { sniff(all, connection) }
         while start < bytes.count {
             if connection.maySendUsual, connection.producer.map({ $0.position >= $0.accepted }) ?? true {
                 let run =
@@ -181,6 +235,7 @@ final class IngestLoop {
                 if let producer = connection.producer, run.lines > 0 {
                     producers.advance(producer, by: run.lines, UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: all[start..<run.end])))
                 }
+                connection.source.lines += Int64(run.lines)
                 start = run.end
             }
             guard let found = memchr(base + start, 10, bytes.count - start) else { break }
@@ -218,7 +273,7 @@ final class IngestLoop {
         guard isNew(beginning, connection) else { return intake.dropped(.resent) }
         intake.refused(.lineTooLong)
         refuse(
-            connection, token,
+            connection, token, nil,
             "column \(options.lineBytesMax + 1): cannot parse line: got more than \(options.lineBytesMax) bytes, expected a line end", now)
     }
 
@@ -230,11 +285,14 @@ final class IngestLoop {
 
     /// Between two lines, so that what is committed ends at a line and names how far every numbering client is.
     private func flushIfDue(_ intake: inout Intake, _ now: Int64) {
-        if intake.isDue { intake.flush(now: now, acknowledgements: producers.pending()) }
+        guard intake.isDue else { return }
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements)
     }
 
     /// The end of a source is the end of its last line.
     private func endLine(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        defer { if !connection.openLines.isEmpty { closeOpenLines(connection, token, &intake, now, arrival) } }
         guard !connection.carry.isEmpty else { return }
         let rest = connection.carry
         connection.carry = []
@@ -249,11 +307,21 @@ final class IngestLoop {
     ) {
         if connection.isRefused || connection.lines == 0 && hello(bytes, connection, token) { return }
         connection.lines += 1
+        connection.source.lines += 1
         if intake.isDue { flushIfDue(&intake, now) }
         intake.received(bytes: bytes.count + 1, now: now)
         guard isNew(bytes, connection) else { return intake.dropped(.resent) }
         var bytes = bytes
         if bytes.last == 13 { bytes = UnsafeBufferPointer(rebasing: bytes.dropLast()) }
+        if !connection.openLines.isEmpty, goOn(bytes, connection, token, &intake, now, arrival) { return }
+        takeLine(bytes, connection, token, &intake, now, arrival)
+    }
+
+    /// Takes a line that is counted.
+    private func takeLine(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
+        _ arrival: Int64, mayBeOpen: Bool = true
+    ) {
         do {
             if !connection.isFile {
                 try take(bytes, &parser.lines, connection, token, &intake, now, arrival)
@@ -261,10 +329,71 @@ final class IngestLoop {
                 try take(bytes, &parser.fileLines, connection, token, &intake, now, arrival)
             }
         } catch {
+            if mayBeOpen, error.isOpenString, connection.csv != .rows {
+                connection.openFrom = connection.lines
+                connection.openLines.append(Array(bytes))
+                return
+            }
             intake.refused(error.reason)
-            refuse(connection, token, error.description, now)
+            refuse(connection, token, error, now)
         }
     }
+
+    /// The line goes on with the string that the lines before it left open. false: it does not, and those lines were told as they are.
+    private func goOn(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
+        _ arrival: Int64
+    ) -> Bool {
+        var whole = Array(connection.openLines.joined(separator: [10]))
+        whole.append(10)
+        whole.append(contentsOf: bytes)
+        let mayGoOn = connection.openLines.count < IngestLoop.openLinesMax && whole.count <= options.lineBytesMax
+        var outcome = LineError?.none
+        whole.withUnsafeBufferPointer { all in
+            do throws(LineError) {
+                if connection.isFile {
+                    try take(all, &parser.fileLines, connection, token, &intake, now, arrival)
+                } else {
+                    try take(all, &parser.lines, connection, token, &intake, now, arrival)
+                }
+            } catch { outcome = error }
+        }
+        guard let outcome else {
+            // Several lines of text, one reading.
+            for _ in connection.openLines { intake.ignoredLine() }
+            connection.openLines = []
+            return true
+        }
+        if mayGoOn, outcome.isOpenString {
+            connection.openLines.append(Array(bytes))
+            return true
+        }
+        closeOpenLines(connection, token, &intake, now, arrival)
+        return false
+    }
+
+    /// Lines that waited for the end of a string are lines by themselves: the first is refused, the others are what they are.
+    private func closeOpenLines(_ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64, _ arrival: Int64) {
+        let waiting = connection.openLines
+        connection.openLines = []
+        // Each is told under its own number.
+        let line = connection.lines
+        defer { connection.lines = line }
+        for (index, text) in waiting.enumerated() {
+            connection.lines = connection.openFrom + Int64(index)
+            text.withUnsafeBufferPointer { takeLine($0, connection, token, &intake, now, arrival, mayBeOpen: false) }
+        }
+    }
+
+    /// Lines that have waited for the end of a string for a second wait no longer.
+    private func closeOpenLines(_ intake: inout Intake, _ now: Int64) {
+        for (token, connection) in connections where !connection.openLines.isEmpty && now.since(connection.lastReadAt) > 1_000_000_000 {
+            closeOpenLines(connection, token, &intake, Clocks.wall(), now)
+        }
+    }
+
+    /// Lines that one string may go over.
+    private static let openLinesMax = 32
 
     @inline(__always)
     private func take(
@@ -276,18 +405,63 @@ final class IngestLoop {
         if !parser.readings.refusals.isEmpty {
             for refusal in parser.readings.refusals {
                 intake.refused(refusal.reason)
-                refuse(connection, token, refusal.description, now)
+                refuse(connection, token, refusal, now)
             }
         }
         do throws(LineError) { try intake.accept(&parser.readings, now: now, arrival: arrival) } catch {
-            refuse(connection, token, error.description, now)
+            refuse(connection, token, error, now)
         }
+        if intake.hasLoss { tellLoss(&intake, &parser.readings, connection, now) }
+    }
+
+    /// The first loss of each kind of a source is told with an example and what would help; all are counted.
+    @inline(never)
+    private func tellLoss(_ intake: inout Intake, _ readings: inout ReadingBuffer, _ connection: Connection, _ now: Int64) {
+        guard let loss = intake.takeLoss(), loss.reason != .ignored, loss.reason != .resent else { return }
+        let kind = DropReason.allCases.firstIndex(of: loss.reason) ?? 0
+        guard connection.source.isFirst(kind), loss.index < readings.count else { return }
+        var what = ""
+        switch loss.reason {
+        case .future:
+            what = "dated \(TimeText.seconds(loss.time)), \(TimeSpan(nanoseconds: (loss.time - now) / 1_000_000_000 * 1_000_000_000)) ahead"
+        case .out_of_order: what = "dated \(TimeText.rfc3339(loss.time)), the stream is at \(TimeText.rfc3339(loss.newest)) already"
+        case .duplicate: what = "a second value for \(TimeText.rfc3339(loss.time))"
+        case .odd_number: what = readings.oddExample?.description ?? ""
+        default: break
+        }
+        let stream = String(decoding: readings.rawKey(loss.index), as: UTF8.self)
+        let text = "\(connection.name) line \(connection.lines): \(stream)" + (what.isEmpty ? "" : ": \(what)")
+        let fields: KeyValuePairs = ["reason": loss.reason.rawValue, "help": LossHint.text(loss.reason)]
+        switch loss.reason {
+        case .not_numeric, .unknown_value, .not_finite, .missing, .out_of_range: log.info("left out a value: \(text)", fields)
+        default: log.warning("lost: \(text)", fields)
+        }
+    }
+
+    /// Looks at what is at hand of a file that may be CSV: its delimiter, header and times.
+    private func sniff(_ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection) {
+        guard options.sniffsCSV, let first = bytes.first(where: { $0 > 32 }), first != 123, first != 91 else { return }
+        guard let guess = CSVSniffer.guess(bytes, isWhole: false, options: parser.csvOptions) else { return }
+        // Without being told a file is CSV when its first line is a header; anything before that would be lines of another kind.
+        let line = bytes.prefix { $0 != 10 }
+        let isHeader =
+            IngestLoop.looksLikeHeader(UnsafeBufferPointer(rebasing: line)) && guess.options.hasHeader && guess.options.linesBefore == 0
+        guard options.isCSV || isHeader else { return }
+        parser.csv = CSVParser(limits: LineLimits(lineBytesMax: options.lineBytesMax), options: guess.options)
+        for doubt in guess.doubts { log.warning("not sure about \(connection.name): \(doubt)") }
+        log.info(
+            "reads CSV",
+            [
+                "source": connection.name, "delimiter": String(decoding: [guess.delimiter], as: UTF8.self),
+                "columns": guess.names.joined(separator: ", "),
+            ])
     }
 
     /// A line of a file that began with a CSV header. false: it is no CSV file.
     private func row(
         _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ intake: inout Intake, _ now: Int64, _ arrival: Int64
     ) throws(LineError) -> Bool {
+        if connection.csv == .undecided, options.isCSV { connection.csv = .rows }
         if connection.csv == .undecided, let first = bytes.first(where: { $0 > 32 }), first != 35 {
             connection.csv = options.sniffsCSV && IngestLoop.looksLikeHeader(bytes) ? .rows : .no
         }
@@ -295,8 +469,9 @@ final class IngestLoop {
         try parser.csv.parse(bytes)
         if parser.csv.readings.count == 0 { intake.ignoredLine() }
         do throws(LineError) { try intake.accept(&parser.csv.readings, now: now, arrival: arrival) } catch {
-            refuse(connection, 0, error.description, now)
+            refuse(connection, 0, error, now)
         }
+        if intake.hasLoss { tellLoss(&intake, &parser.csv.readings, connection, now) }
         return true
     }
 
@@ -310,7 +485,13 @@ final class IngestLoop {
         }
     }
 
-    private func refuse(_ connection: Connection, _ token: UInt64, _ text: String, _ now: Int64) {
+    private func refuse(_ connection: Connection, _ token: UInt64, _ error: LineError, _ now: Int64) {
+        refuse(connection, token, error.reason, error.description, now)
+    }
+
+    private func refuse(_ connection: Connection, _ token: UInt64, _ reason: LineError.Reason?, _ text: String, _ now: Int64) {
+        connection.source.refused += 1
+        connection.source.example = text
         if refusals.count >= IngestLoop.refusalsKept { refusals.removeFirst() }
         refusals.append(Refusal(time: now, source: connection.name, line: connection.lines, text: text))
         peers.refused(connection.user)
@@ -320,6 +501,9 @@ final class IngestLoop {
         refusalsUnlogged += 1
         // The first few of a second at once, the rest only as a number: a flood of rubbish must not fill a disk.
         if now.since(refusalLoggedAt) > 1_000_000_000 || now < refusalLoggedAt { refusalsLogged = 0 }
+        // What is a document or a heap rather than a bad line is the same with every line.
+        let kinds: [LineError.Reason] = [.jsonOfSeveralLines, .mixedObjects, .unsupported]
+        if let kind = kinds.firstIndex(where: { $0 == reason }), !connection.source.isFirst(40 + kind) { return }
         guard refusalsLogged < IngestLoop.refusalsLoggedMax else { return }
         refusalsLogged += 1
         log.warning(
@@ -348,6 +532,7 @@ final class IngestLoop {
                 }
             }
             guard connections[token] != nil else { continue }
+            closeOpenLines(connection, token, &intake, now, arrival)
             if isOpen && options.handsOverClients && !connection.isRefused {
                 handedOver.append(client(connection))
                 connections[token] = nil
@@ -357,7 +542,9 @@ final class IngestLoop {
             if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
-        intake.flush(now: now, acknowledgements: producers.pending())
+        intake.settleOrder(now: now, all: true)
+        let acknowledgements = pendingAcknowledgements(&intake, now)
+        intake.flush(now: now, acknowledgements: acknowledgements, isLast: true)
         return handedOver
     }
 

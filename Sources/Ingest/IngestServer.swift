@@ -2,6 +2,7 @@ import Glibc
 import LineFormats
 import Platform
 import Readings
+import TimeSeries
 
 /// Where readings come from.
 public enum IngestSource: Sendable {
@@ -45,7 +46,36 @@ public struct IngestSnapshot: Sendable {
     public var aliveAt: Int64 = 0
 }
 
+/// What a reload may change for the intake.
+public struct IntakeRules: Sendable {
+    public var limits: IntakeLimits
+    /// By a stream's canonical key.
+    public var isIgnored: @Sendable (String) -> Bool
+    public var budgetGroup: @Sendable (String) -> UInt16
+    /// Zones, and a stream's place among them.
+    public var zones: [TimeZoneRules]
+    public var zone: @Sendable (String) -> UInt8
+    public var sources: [SourceRule]
+    /// What values of a stream's channels may be.
+    public var checks: @Sendable (String) -> (@Sendable (String) -> ChannelCheck?)? = { _ in nil }
+    /// How late readings of a stream may come.
+    public var lateMax: @Sendable (String) -> Int64 = { _ in 0 }
+    /// Canonical keys of the streams that are known.
+    public var keys: [UInt32: String]
+
+    public init(
+        limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
+        zones: [TimeZoneRules] = [.utc], zone: @escaping @Sendable (String) -> UInt8 = { _ in 0 }, sources: [SourceRule] = [],
+        keys: [UInt32: String]
+    ) {
+        (self.limits, self.isIgnored, self.budgetGroup) = (limits, isIgnored, budgetGroup)
+        (self.zones, self.zone, self.sources, self.keys) = (zones, zone, sources, keys)
+    }
+}
+
 public struct IngestOptions: Sendable {
+    /// What the configuration says about senders that name streams in their own way.
+    public var sources: [SourceRule] = []
     public var intake = IntakeLimits()
     public var lineBytesMax = 64 << 10
     public var connectionsMax = 256
@@ -58,6 +88,10 @@ public struct IngestOptions: Sendable {
     public var descriptorsKept = 12
     /// Nanoseconds; 0: never.
     public var connectionIdleMax: Int64 = 0
+    /// How CSV in a file source is read, where its first lines do not say.
+    public var csv = CSVOptions()
+    /// A file source is CSV, whatever its first line looks like.
+    public var isCSV = false
     /// Whether a file source may start with a CSV header.
     public var sniffsCSV = true
     /// Whether clients that are connected at the end are left in `handedOver` instead of being closed.
@@ -80,14 +114,13 @@ public final class IngestServer: @unchecked Sendable {
         case models([ModelAssignment], at: Int64)
         case forget(ProducerName, BoundedQueue<Bool>)
         case acts([IntakeAct], number: Int64, at: Int64)
-        case rules(
-            IntakeLimits, isIgnored: @Sendable (String) -> Bool, budgetGroup: @Sendable (String) -> UInt16, keys: [UInt32: String],
-            open: [UInt32], at: Int64)
+        case rules(IntakeRules, open: [UInt32], at: Int64)
     }
 
     public let snapshot = Locked(IngestSnapshot())
     /// After `run`: the clients that were still connected, when the options ask for them. Whoever takes them closes them.
     public let handedOver = Locked<[OpenClient]>([])
+    private let isInputTold = Locked(false)
     private let inbox = Locked<[Command]>([])
     private let durable = Locked<[Acknowledgement]>([])
     private let wakeup: Wakeup
@@ -112,14 +145,13 @@ public final class IngestServer: @unchecked Sendable {
         send(.forget(name, answers))
         return answers.pop(timeoutNanoseconds: timeoutSeconds * 1_000_000_000)
     }
-    /// Takes over reloaded limits, what to ignore, and who shares a false-alarm budget. `open`: streams with open alerts, which end where the
-    /// stream is ignored now; `at`: wall time.
-    public func reload(
-        _ limits: IntakeLimits, isIgnored: @escaping @Sendable (String) -> Bool, budgetGroup: @escaping @Sendable (String) -> UInt16,
-        keys: [UInt32: String], open: [UInt32], at: Int64
-    ) { send(.rules(limits, isIgnored: isIgnored, budgetGroup: budgetGroup, keys: keys, open: open, at: at)) }
+    /// Takes over reloaded limits and what the configuration says about streams. `open`: streams with open alerts, which end where the stream is
+    /// ignored now; `at`: wall time.
+    public func reload(_ rules: IntakeRules, open: [UInt32], at: Int64) { send(.rules(rules, open: open, at: at)) }
     /// Puts what a person did into the log of batches, together; acknowledged as `number` when it is stored (0: nobody waits). `at`: wall time.
     public func act(_ acts: [IntakeAct], number: Int64, at: Int64) { send(.acts(acts, number: number, at: at)) }
+    /// The alert about lines that cannot be read is open since before the start.
+    public func restoreInput() { isInputTold.withLock { $0 = true } }
 
     /// Tells clients that their lines are stored. Called by the writer.
     public func acknowledge(_ acknowledgements: [Acknowledgement]) {
@@ -138,6 +170,7 @@ public final class IngestServer: @unchecked Sendable {
     public func run(sources: [IngestSource], intake: consuming Intake, producers: [ProducerRecord]) throws(PlatformError) {
         let loop = try IngestLoop(options: options, log: log, producers: producers)
         try loop.open(sources, wakeup: wakeup)
+        if isInputTold.withLock({ $0 }) { loop.restoreInput() }
         var intake = intake
         // What was ordered before the start comes before the first line.
         var isStopping = obey(&intake, loop)
@@ -169,14 +202,18 @@ public final class IngestServer: @unchecked Sendable {
             case .models(let models, let at): intake.assign(models, now: at)
             case .forget(let name, let answers): answers.push(loop.forget(name))
             case .acts(let acts, let number, let at): intake.act(acts, number: number, now: at)
-            case .rules(let limits, let isIgnored, let budgetGroup, let keys, let open, let at):
+            case .rules(let rules, let open, let at):
                 // The batches of the shards of the start are under way.
                 let shards = intake.limits.shards
-                intake.limits = limits
+                intake.limits = rules.limits
                 intake.limits.shards = shards
-                intake.isIgnored = isIgnored
-                intake.budgetGroup = budgetGroup
-                intake.refreshIgnored { keys[$0] }
+                intake.isIgnored = rules.isIgnored
+                intake.budgetGroup = rules.budgetGroup
+                (intake.zones, intake.zone) = (rules.zones, rules.zone)
+                loop.sources = rules.sources
+                intake.checks = rules.checks
+                intake.lateMax = rules.lateMax
+                intake.refreshIgnored { rules.keys[$0] }
                 intake.settleIgnored(among: open, now: at)
             }
         }

@@ -10,6 +10,10 @@ public struct IntakeLimits: Sendable, Equatable {
     /// Nanoseconds.
     public var futureMax: Int64 = 600_000_000_000
     public var shards = 1
+    /// A stream of which more than a tenth is lost in such a time (nanoseconds) has an alert; 0: never.
+    public var lossWindow: Int64 = 3_600_000_000_000
+    /// An alert about a range ends when no value was outside for so long (nanoseconds of reading time).
+    public var rangeQuiet: Int64 = 1_800_000_000_000
 
     public init() {}
 }
@@ -46,6 +50,28 @@ public struct Intake: ~Copyable {
     public var budgetGroup: (String) -> UInt16 = { _ in 0 }
     var budget = BudgetGroups()
 
+    /// What was lost of which stream.
+    public let losses: LossBook
+    /// The newest loss that nobody has asked for.
+    private var loss: LossExample?
+    private var lossesTold: Int64 = 0
+    private var lossesJudged: Int64 = 0
+    /// Nanoseconds between two looks at losses: to store them, to judge them.
+    private static let lossesEvery: Int64 = 5_000_000_000
+
+    /// The zone whose clock a stream's times are when they come without one (its canonical key): a place in `zones`.
+    public var zone: (String) -> UInt8 = { _ in 0 }
+    /// What the configuration says about values of a stream's channels (by canonical key, then by name); nil: nothing.
+    public var checks: (String) -> (@Sendable (String) -> ChannelCheck?)? = { _ in nil }
+    var checked = CheckedStreams()
+
+    /// How late readings of a stream (its canonical key) may come and be put in order: nanoseconds; 0: never; negative: by its interval.
+    public var lateMax: (String) -> Int64 = { _ in 0 }
+    var late = LateWindows()
+
+    /// Zones that streams may have.
+    public var zones: [TimeZoneRules] = [.utc]
+
     var table: StreamTable
     private let courier: any BatchCourier
     /// The batch of each shard that is being filled. No array: nobody shares it, and asking whether somebody does would be done twice a reading.
@@ -80,6 +106,11 @@ public struct Intake: ~Copyable {
         self.isIgnored = isIgnored
         self.courier = courier
         self.nextSequence = nextSequence
+        losses = LossBook(totals.losses)
+        for (stream, kept) in totals.losses {
+            for (channel, unit) in kept.units { checked.units[CheckedStreams.key(stream, Int(channel))] = unit }
+        }
+        self.totals.losses = [:]
         linesFlushed = totals.linesReceived
         clockTold = Array(repeating: totals.fleetClock.now, count: limits.shards)
         table = StreamTable(seed: seed)
@@ -102,6 +133,9 @@ public struct Intake: ~Copyable {
         table.infos[Int(id)].lastTime = lastTime
         let text = String(decoding: key, as: UTF8.self)
         table.infos[Int(id)].isIgnored = isIgnored(text)
+        table.infos[Int(id)].zone = zone(text)
+        watchValues(of: id, text)
+        watchOrder(of: id, text)
         table.infos[Int(id)].lastClock = lastClock
         _ = joinBudget(id, text)
         for channel in channels { _ = channel.name.withUnsafeBufferPointer { table.addChannel(id, $0, lastTime: channel.lastTime) } }
@@ -109,6 +143,9 @@ public struct Intake: ~Copyable {
 
     /// The alert about `streams_max` is open since before the start.
     public mutating func restoreLimit(now: Int64) { (limitReachedAt, limitIsTold) = (now, true) }
+
+    /// The alert about a stream's losses is open since before the start.
+    public mutating func restoreInput(stream: UInt32, now: Int64) { losses.restoreTold(stream, now: now) }
 
     /// The last turn in which a number was given, so that an evicted stream's number is not used again after a restart.
     public mutating func reserve(turnsThrough turn: Int) { table.reserve(turnsThrough: turn) }
@@ -133,8 +170,72 @@ public struct Intake: ~Copyable {
         totals.dropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(count)
     }
 
+    /// A reading out of its line.
+    private static func copy(_ readings: borrowing ReadingBuffer, _ index: Int, _ time: Int64, _ arrival: Int64) -> HeldReading {
+        var held = HeldReading(time: time, fields: [], arrival: arrival)
+        for field in 0..<readings.fieldCount(index) {
+            held.fields.append((Array(readings.fieldName(index, field)), readings.fieldValue(index, field)))
+        }
+        return held
+    }
+
+    /// The channel of a name, which may be new; nil: there is no room for it. `makeRoom` must have been asked before.
+    mutating func channel(_ stream: UInt32, _ name: UnsafeBufferPointer<UInt8>) -> Int? {
+        let known = table.channels(of: stream)
+        if let channel = known.find(name, guess: 0) { return channel }
+        guard known.count < limits.channelsMax, let added = table.addChannel(stream, name) else { return nil }
+        open[shard(of: stream)]?.notes.append(.channel(stream: stream, index: UInt16(added), name: Array(name)))
+        return added
+    }
+
+    /// Appends a value of the reading that `end` will close.
+    mutating func append(_ shard: Int, _ channel: Int, _ value: Double) {
+        open[shard]?.append(channel: UInt16(truncatingIfNeeded: channel), value: value)
+    }
+
+    /// Closes a reading made of the values appended since the last one; none: it was lost.
+    mutating func end(_ shard: Int, _ stream: UInt32, _ time: Int64, fields: Int) {
+        guard let batch = open[shard] else { return }
+        let values = batch.pendingCount
+        guard values > 0 else { return dropped(.duplicate) }
+        totals.fleetClock.observe(time)
+        table.infos[Int(stream)].taken &+= 1
+        table.infos[Int(stream)].lastTime = time
+        table.infos[Int(stream)].lastClock = totals.fleetClock.now
+        batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
+        if !batch.hasRoom(fields: 2 * fields) || batch.entryCount + 8 > batch.entryCapacity { isDue = true }
+        totals.readingsAccepted += 1
+        totals.valuesAccepted += Int64(values)
+    }
+
     private mutating func left(_ reason: DropReason, values: Int = 1) {
         totals.valuesDropped[dropReasons.firstIndex(of: reason) ?? 0] += Int64(values)
+    }
+
+    /// Whether something was lost that nobody has asked for.
+    public var hasLoss: Bool { loss != nil }
+
+    /// The newest loss since the last time.
+    public mutating func takeLoss() -> LossExample? {
+        defer { loss = nil }
+        return loss
+    }
+
+    /// A reading, or values of one that was otherwise taken, are lost.
+    @inline(never)
+    mutating func lose(_ reason: DropReason, _ stream: UInt32, _ index: Int, time: Int64 = .min, values: Int = 0, now: Int64) {
+        if values > 0 { left(reason, values: values) } else { dropped(reason) }
+        losses.add(
+            reason, stream, readings: values > 0 ? 0 : 1, values: values, taken: table.infos[Int(stream)].taken, now: now)
+        loss = LossExample(reason: reason, index: index, time: time, newest: table.infos[Int(stream)].lastTime)
+    }
+
+    /// What a reading of a stream had that is no number.
+    @inline(never)
+    private mutating func loseLeftOut(_ out: LeftOut, _ stream: UInt32, _ index: Int, _ now: Int64) {
+        for (reason, count) in [
+            (DropReason.not_numeric, out.nonNumeric), (.not_finite, out.nonFinite), (.unknown_value, out.unknown), (.odd_number, out.odd),
+        ] where count > 0 { lose(reason, stream, index, values: Int(count), now: now) }
     }
 
     /// The name of the stream that is likely to come next, as it was spelled before: for `LineParser.parse`. Valid until a reading is
@@ -175,6 +276,7 @@ public struct Intake: ~Copyable {
         let info = table.infos + Int(stream)
         let shard = shard(of: stream)
         guard usual.time > info.pointee.lastTime, usual.time <= latest, !info.pointee.isIgnored,
+            !info.pointee.isChecked, usual.time &- info.pointee.lastTime <= info.pointee.gapMax,
             info.pointee.first.lastTime != usual.time, let batch = open[shard].take()
         else { return false }
         // Out of its place meanwhile: what is moved need not be retained.
@@ -185,6 +287,7 @@ public struct Intake: ~Copyable {
         else { return false }
         _ = table.takeExpected()
         totals.fleetClock.observe(usual.time)
+        info.pointee.taken &+= 1
         info.pointee.first.lastTime = usual.time
         info.pointee.lastTime = usual.time
         info.pointee.lastClock = totals.fleetClock.now
@@ -197,8 +300,6 @@ public struct Intake: ~Copyable {
     /// - Parameters: `now`: wall time; `arrival`: monotonic time, for measuring lag.
     /// - Throws: why a reading's stream name was refused (already counted); the other readings of the line were taken.
     public mutating func accept(_ readings: inout ReadingBuffer, now: Int64, arrival: Int64) throws(LineError) {
-        if readings.ignoredNonNumeric > 0 { left(.not_numeric, values: readings.ignoredNonNumeric) }
-        if readings.nonFinite > 0 { left(.not_finite, values: readings.nonFinite) }
         for index in 0..<readings.count {
             let stream = readings.isKeyExpected ? table.takeExpected() : table.find(readings.rawKey(index))
             if stream == 0 { return try acceptNew(&readings, from: index, now, arrival) }
@@ -246,12 +347,18 @@ public struct Intake: ~Copyable {
             }
             tellLimit(now)
             leaveBudget(victim)
+            losses.remove(victim)
+            checked.remove(victim)
+            late.remove(victim)
             table.remove(victim)
             note(.evicted(stream: victim), stream: victim)
         }
         let stream = table.add(canonical: canonical)
         let key = String(decoding: canonical, as: UTF8.self)
         table.infos[Int(stream)].isIgnored = isIgnored(key)
+        table.infos[Int(stream)].zone = zone(key)
+        watchValues(of: stream, key)
+        watchOrder(of: stream, key)
         note(.stream(id: stream, key: Array(canonical)), stream: stream)
         tellBudget(of: stream, group: joinBudget(stream, key))
         let raw = readings.rawKey(index)
@@ -269,21 +376,35 @@ public struct Intake: ~Copyable {
     @inline(__always)
     private mutating func take(_ readings: borrowing ReadingBuffer, _ index: Int, _ stream: UInt32, _ now: Int64, _ arrival: Int64) {
         let info = table.infos[Int(stream)]
-        if info.isIgnored { return dropped(.ignored) }
+        if info.isIgnored { return lose(.ignored, stream, index, now: now) }
+        if let out = readings.leftOut(index) { loseLeftOut(out, stream, index, now) }
+        var stated = readings.time(index)
+        if let local = stated, readings.isTimeLocal(index), info.zone != 0 { stated = moment(local, info) }
         // A reading without time is taken now; several in one moment, or after a clock step back, follow one another.
         // A stream whose newest time lies further ahead than a reading may was fed by a clock that has been set back since:
         // it goes on from where the clock is now.
         let wasSetBack = info.lastTime > now && info.lastTime.since(now) > limits.futureMax
-        let time = readings.time(index) ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
-        if time < info.lastTime, !wasSetBack { return dropped(.out_of_order) }
-        if readings.time(index) != nil, time > now, time.since(now) > limits.futureMax { return dropped(.future) }
+        let time = stated ?? max(now, info.lastTime == .min || wasSetBack ? now : info.lastTime &+ 1)
+        if time < info.lastTime, !wasSetBack { return lose(.out_of_order, stream, index, time: time, now: now) }
+        if stated != nil, time > now, time.since(now) > limits.futureMax { return lose(.future, stream, index, time: time, now: now) }
         let fields = readings.fieldCount(index)
+        if stated != nil, info.gapMax != .max, time > info.lastTime, time &- info.lastTime > info.gapMax || info.gapMax < 0, !wasSetBack,
+            holds(stream, { Intake.copy(readings, index, time, arrival) }, time: time, now: now)
+        {
+            return
+        }
         let shard = shard(of: stream)
         makeRoom(shard, fields: fields, now, arrival)
         // Out of its place meanwhile: what is moved need not be retained.
         guard let batch = open[shard].take() else { return }
-        defer { open[shard] = batch }
+        defer {
+            open[shard] = batch
+            if info.isChecked { tellRange(of: stream, time) }
+        }
         var guess = 0
+        var duplicates = 0
+        var checkedOut: DropReason?
+        let hasUnits = readings.hasUnits
         var lastReason = DropReason.duplicate
         var known = table.channels(of: stream)
         for field in 0..<fields {
@@ -291,7 +412,7 @@ public struct Intake: ~Copyable {
             var channel = known.find(name, guess: guess)
             if channel == nil {
                 guard known.count < limits.channelsMax, let added = table.addChannel(stream, name) else {
-                    left(.channels_max)
+                    lose(.channels_max, stream, index, time: time, values: 1, now: now)
                     lastReason = .channels_max
                     continue
                 }
@@ -302,16 +423,31 @@ public struct Intake: ~Copyable {
             guard let channel else { continue }
             guess = channel + 1
             if known[channel].pointee.lastTime == time {
-                left(.duplicate)
+                duplicates += 1
                 lastReason = .duplicate
+                continue
+            }
+            if info.isChecked, let reason = checkValue(stream, channel, name, readings.fieldValue(index, field), time) {
+                lose(reason, stream, index, time: time, values: 1, now: now)
+                checkedOut = reason
+                continue
+            }
+            if hasUnits, !hasUnit(stream, channel, readings.fieldUnit(index, field)) {
+                lose(.odd_number, stream, index, time: time, values: 1, now: now)
                 continue
             }
             known[channel].pointee.lastTime = time
             batch.append(channel: UInt16(truncatingIfNeeded: channel), value: readings.fieldValue(index, field))
         }
         let values = batch.pendingCount
-        guard values > 0 else { return dropped(lastReason) }
+        if duplicates > 0, values > 0 {
+            lose(.duplicate, stream, index, time: time, values: duplicates, now: now)
+        } else if duplicates > 0 {
+            left(.duplicate, values: duplicates)
+        }
+        guard values > 0 else { return lose(checkedOut ?? lastReason, stream, index, time: time, now: now) }
         totals.fleetClock.observe(time)
+        table.infos[Int(stream)].taken &+= 1
         table.infos[Int(stream)].lastTime = time
         table.infos[Int(stream)].lastClock = totals.fleetClock.now
         batch.endReading(stream: stream, time: time, clock: totals.fleetClock.now)
@@ -321,15 +457,21 @@ public struct Intake: ~Copyable {
         totals.valuesAccepted += Int64(values)
     }
 
+    /// The moment that a time without zone means in the stream's zone.
+    @inline(never)
+    private func moment(_ local: Int64, _ info: StreamInfo) -> Int64 {
+        Int(info.zone) < zones.count ? zones[Int(info.zone)].moment(local: local, after: info.lastTime) : local
+    }
+
     // MARK: - Batches
 
     /// The shard that a stream belongs to.
     @inline(__always)
-    private func shard(of stream: UInt32) -> Int { StreamNumber.shard(of: stream, shards: limits.shards) }
+    func shard(of stream: UInt32) -> Int { StreamNumber.shard(of: stream, shards: limits.shards) }
 
     /// After it the open batch of a shard has room for a reading of `fields` values.
     @inline(__always)
-    private mutating func makeRoom(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) {
+    mutating func makeRoom(_ shard: Int, fields: Int, _ now: Int64, _ arrival: Int64) {
         if open[shard]?.hasRoom(fields: fields) ?? false { return }
         // A line of very many readings is cut here: the batches go, but nothing is committed before the rest of the line.
         if open[shard] != nil { flush(now: now, isGroupEnd: false) }
@@ -357,7 +499,15 @@ public struct Intake: ~Copyable {
     ///   - acknowledgements: of clients whose lines up to their sequence are in these or earlier batches; at the end of a
     ///     group they must name every client that is ahead of what was asked before.
     ///   - isGroupEnd: false in the middle of a line.
-    public mutating func flush(now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true) {
+    ///   - isLast: nothing follows: everything that is counted goes with it.
+    public mutating func flush(
+        now: Int64, acknowledgements: [Acknowledgement] = [], isGroupEnd: Bool = true, isLast: Bool = false
+    ) {
+        if isGroupEnd {
+            if totals.fleetClock.watermark > now, totals.fleetClock.watermark &- now > limits.futureMax { totals.fleetClock.rewind() }
+            settleOrder(now: now, all: isLast)
+            tellLosses(now, isLast: isLast)
+        }
         if isGroupEnd { closeGroup(now, hasAcknowledgements: !acknowledgements.isEmpty) }
         isDue = false
         guard let last = open.lastIndex(where: { $0 != nil }) else { return }
@@ -376,10 +526,28 @@ public struct Intake: ~Copyable {
                 batch.acknowledgements = acknowledgements
                 batch.totals = totals
                 linesFlushed = totals.linesReceived
+                totals.losses = [:]
             }
             courier.deliver(batch)
         }
         courier.endDelivery()
+    }
+
+    /// Now and then what was lost goes into the totals, and streams that lose much are told.
+    private mutating func tellLosses(_ now: Int64, isLast: Bool) {
+        if limits.lossWindow > 0, now - lossesJudged > min(Intake.lossesEvery, limits.lossWindow) || now < lossesJudged {
+            lossesJudged = now
+            let infos = table.infos
+            for news in losses.judge(now: now, window: limits.lossWindow, taken: { infos[Int($0)].taken }) {
+                note(.source(kind: "input", stream: news.stream, reason: news.reason, time: now), stream: news.stream)
+            }
+        }
+        guard isLast || now - lossesTold > Intake.lossesEvery || now < lossesTold else { return }
+        lossesTold = now
+        let changed = losses.takeChanged()
+        guard !changed.isEmpty else { return }
+        totals.losses.merge(changed) { _, new in new }
+        if open.allSatisfy({ $0 == nil }) { open[0] = courier.borrow() }
     }
 
     /// What a group has besides its readings: the end of a limit, time for silent shards, and a batch to carry the totals.
@@ -417,6 +585,9 @@ public struct Intake: ~Copyable {
         for id in 1...table.lastID where table.infos[Int(id)].isPresent {
             guard let key = key(id) else { continue }
             table.infos[Int(id)].isIgnored = isIgnored(key)
+            table.infos[Int(id)].zone = zone(key)
+            watchValues(of: id, key)
+            if late.windows[id] ?? 0 != lateMax(key) { watchOrder(of: id, key) }
             _ = joinBudget(id, key)
         }
     }

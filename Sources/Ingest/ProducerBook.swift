@@ -120,12 +120,18 @@ struct ProducerBook {
         return true
     }
 
-    /// Who waits for what has been taken since this was asked before, and who was forgotten (sequence -1, first).
-    mutating func pending() -> [Acknowledgement] {
+    /// Who waits for what has been taken since this was asked before, and who was forgotten (sequence -1, first). `isReady`: whether all that came
+    /// through a connection is on its way; who is not ready is asked again.
+    mutating func pending(isReady: (UInt64) -> Bool = { _ in true }) -> [Acknowledgement] {
         guard !advanced.isEmpty || !forgotten.isEmpty else { return [] }
         var pending = forgotten.map { Acknowledgement(connection: 0, producer: $0, sequence: -1) }
         advanced.sort { $0.name < $1.name }
+        var unready: [Producer] = []
         for producer in advanced {
+            guard isReady(producer.connection) else {
+                unready.append(producer)
+                continue
+            }
             producer.isListed = false
             guard known[producer.name] === producer, producer.accepted > producer.asked else { continue }
             producer.asked = producer.accepted
@@ -135,6 +141,7 @@ struct ProducerBook {
                     checksum: producer.checksum))
         }
         advanced.removeAll(keepingCapacity: true)
+        advanced += unready
         forgotten.removeAll()
         return pending
     }

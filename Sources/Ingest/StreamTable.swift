@@ -18,6 +18,9 @@ struct StreamInfo {
     var lastTime: Int64 = .min
     /// The fleet clock of the newest accepted reading, for eviction.
     var lastClock: Int64 = 0
+    /// A reading that follows after more than this (nanoseconds) may have come before others that belong between: Int64.max: none may;
+    /// Int64.min: not known yet.
+    var gapMax: Int64 = .max
     /// The channels after the first.
     var others: UnsafeMutablePointer<ChannelInfo>?
     var channelCount: UInt16 = 0
@@ -29,6 +32,12 @@ struct StreamInfo {
     /// The group whose false-alarm budget it shares; 0 for none.
     var budgetGroup: UInt16 = 0
     var isPresent = false
+    /// Place in the intake's list of zones: whose clock times without a zone are.
+    var zone: UInt8 = 0
+    /// The configuration says something about values of its channels.
+    var isChecked = false
+    /// Readings taken since the start, to 2^32.
+    var taken: UInt32 = 0
 }
 
 /// The channels of one stream.

@@ -22,7 +22,8 @@ extension CSVParser {
     }
 
     private mutating func readHeader(_ b: Bytes, _ start: Int) throws(LineError) {
-        delimiter = Self.sniffDelimiter(b, start)
+        delimiter = options.delimiter ?? Self.sniffDelimiter(b, start)
+        if !options.hasHeader { return try nameColumns(b, start) }
         var i = start
         var isMore = true
         var valueCount = 0
@@ -40,6 +41,23 @@ extension CSVParser {
         try assignRoles(b, start)
         let key = try pin(options.defaultStream, start)
         defaultKey = try readings.canonicalize(key, start)
+    }
+
+    /// A file without header: columns are called by their places.
+    private mutating func nameColumns(_ b: Bytes, _ start: Int) throws(LineError) {
+        var i = start
+        var isMore = true
+        while isMore {
+            guard columns.count < limits.channelsPerReadingMax + 2 else {
+                throw b.error(.tooManyChannels, i, b.count, "row", "at most channelsPerReadingMax channels")
+            }
+            _ = try readCell(b, &i)
+            columns.append(CSVColumn(name: try pin(Array("c\(columns.count + 1)".utf8), start), role: .channel))
+            isMore = i < b.count
+            if isMore { i += 1 }
+        }
+        try assignRoles(b, start)
+        defaultKey = try readings.canonicalize(try pin(options.defaultStream, start), start)
     }
 
     private mutating func addColumn(_ cell: CSVCell) throws(LineError) {
@@ -72,6 +90,12 @@ extension CSVParser {
     private mutating func assignRoles(_ b: Bytes, _ start: Int) throws(LineError) {
         let time = try timeColumnIndex(b, start)
         columns[time].role = .time
+        timeIndex = time
+        dateIndex = -1
+        if let date = dateColumnIndex(beside: time) {
+            columns[date].role = .date
+            dateIndex = date
+        }
         streamColumnIndex = try streamColumn(b, start)
         if streamColumnIndex == time { throw b.error(.badHeader, start, b.count, "header", "time and stream in different columns") }
         if streamColumnIndex >= 0 { columns[streamColumnIndex].role = .stream }
@@ -81,6 +105,29 @@ extension CSVParser {
         guard channels <= limits.channelsPerReadingMax else {
             throw b.error(.tooManyChannels, start, b.count, "header", "at most channelsPerReadingMax channels")
         }
+    }
+
+    /// The column with the date beside one with the time of day.
+    private mutating func dateColumnIndex(beside time: Int) -> Int? {
+        if !options.dateColumn.isEmpty { return indexOf(options.dateColumn).flatMap { $0 == time ? nil : $0 } }
+        guard options.timeColumn.isEmpty else { return nil }
+        func says(_ k: Int, _ words: [StaticString]) -> Bool {
+            let name = readings.bytes(columns[k].name)
+            return words.contains { name.equalsIgnoringCase(0, name.count, $0) }
+        }
+        let (dates, times): ([StaticString], [StaticString]) = (
+            ["date", "datum", "fecha", "data"], ["time", "zeit", "uhrzeit", "hora", "ora", "heure"]
+        )
+        let all = 0..<columns.count
+        guard let date = all.first(where: { says($0, dates) }), let ofDay = all.first(where: { says($0, times) }) else {
+            return nil
+        }
+        if ofDay != time {
+            columns[time].role = .channel
+            columns[ofDay].role = .time
+            timeIndex = ofDay
+        }
+        return date
     }
 
     private mutating func timeColumnIndex(_ b: Bytes, _ start: Int) throws(LineError) -> Int {
@@ -93,7 +140,10 @@ extension CSVParser {
         for k in 0..<columns.count {
             let name = readings.bytes(columns[k].name)
             let isTime =
-                name.equalsIgnoringCase(0, name.count, "timestamp") || name.equalsIgnoringCase(0, name.count, "time")
+                name.equalsIgnoringCase(0, name.count, "zeit") || name.equalsIgnoringCase(0, name.count, "zeitstempel")
+                || name.equalsIgnoringCase(0, name.count, "datum") || name.equalsIgnoringCase(0, name.count, "_time")
+                || name.equalsIgnoringCase(0, name.count, "date time") || name.equalsIgnoringCase(0, name.count, "date/time")
+                || name.equalsIgnoringCase(0, name.count, "timestamp") || name.equalsIgnoringCase(0, name.count, "time")
                 || name.equalsIgnoringCase(0, name.count, "ts") || name.equalsIgnoringCase(0, name.count, "date")
                 || name.equalsIgnoringCase(0, name.count, "datetime") || name.equalsIgnoringCase(0, name.count, "time_stamp")
                 || name.equalsIgnoringCase(0, name.count, "date_time")

@@ -1,6 +1,6 @@
 /// JSON by RFC 8259, without building a tree: finds where values end and what their text is.
 ///
-/// Takes `NaN`, `Infinity` and `-Infinity` as well (Python writes them); they count as values that are not finite.
+/// Takes `NaN`, `Infinity`, `nan` and their like as well (Python and firmware write them); they count as values that are not finite.
 extension LineParser {
     /// The first byte that is not JSON white space.
     func skipJSONSpace(_ b: Bytes, _ start: Int) -> Int {
@@ -165,9 +165,23 @@ extension LineParser {
         return true
     }
 
-    /// Takes a word that stands for a value that is not finite.
+    /// `NaN`, `Infinity` and `inf` in any case and with any sign, as firmware prints them, `-nan(ind)` too.
     func takeJSONNonFinite(_ b: Bytes, _ i: inout Int) -> Bool {
-        takeJSONWord(b, &i, "NaN") || takeJSONWord(b, &i, "Infinity") || takeJSONWord(b, &i, "-Infinity")
+        var k = i
+        if b.peek(k) == Ascii.minus || b.peek(k) == Ascii.plus { k += 1 }
+        let lowered = b.peek(k) | 0x20
+        guard lowered == 0x6E || lowered == 0x69 else { return false }
+        let start = k
+        while Self.isWordByte(b.peek(k)) { k += 1 }
+        guard b.equalsIgnoringCase(start, k, "nan") || b.equalsIgnoringCase(start, k, "inf") || b.equalsIgnoringCase(start, k, "infinity")
+        else { return false }
+        if b.peek(k) == 0x28 {
+            while k < b.count, b[k] != 0x29, b[k] != Ascii.comma, b[k] != Ascii.rightBrace { k += 1 }
+            guard b.peek(k) == 0x29 else { return false }
+            k += 1
+        }
+        i = k
+        return true
     }
 
     private static func isWordByte(_ byte: UInt8) -> Bool {

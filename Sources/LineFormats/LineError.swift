@@ -63,6 +63,12 @@ public struct LineError: Error, Sendable, CustomStringConvertible {
         case badHeader = "bad_header"
         /// A CSV row with more or fewer cells than the header.
         case wrongColumnCount = "wrong_column_count"
+        /// A piece of JSON that is spread over several lines.
+        case jsonOfSeveralLines = "json_of_several_lines"
+        /// Objects of different things that would all fall into one stream, for want of a name.
+        case mixedObjects = "mixed_objects"
+        /// A known format that is not read here.
+        case unsupported = "unsupported"
     }
 
     /// The counter to raise.
@@ -87,6 +93,9 @@ public struct LineError: Error, Sendable, CustomStringConvertible {
         self.excerpt = excerpt
         self.columnName = columnName
     }
+
+    /// Whether a quoted string of line protocol does not end in the line; its end may come in a later one.
+    public internal(set) var isOpenString = false
 
     /// One sentence, e.g. `column 14: cannot parse field value: got "abc", expected a number, true/false or a quoted string`.
     public var description: String {
@@ -133,6 +142,12 @@ public struct InlineText: Sendable, Equatable, CustomStringConvertible {
                 i += 1
             }
         }
+    }
+
+    /// A short text of our own.
+    init(utf8 text: String) {
+        self.init()
+        for byte in text.utf8.prefix(Self.bytesMax) { push(byte) }
     }
 
     /// Whether there is no text.

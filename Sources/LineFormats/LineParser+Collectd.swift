@@ -247,7 +247,9 @@ extension LineParser {
             position += 1
         }
         guard readings.fields.count > object.fieldStart else { throw readings.emptiness(b, object.collectd.valuesStart, i) }
-        readings.appendReading(key: key, isCanonical: true, time: object.time, fieldStart: object.fieldStart)
+        let time = object.time.moment
+        readings.isTimeLocal = time?.isLocal ?? false
+        readings.appendReading(key: key, isCanonical: true, time: time?.nanoseconds, fieldStart: object.fieldStart)
     }
 
     /// Steps to the next element of an array whose syntax was checked before: `i` on `[` or behind an element.

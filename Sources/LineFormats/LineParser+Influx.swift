@@ -203,7 +203,11 @@ extension LineParser {
         let start = i
         i += 1
         while i < b.count, b[i] != Ascii.quote { i += b[i] == Ascii.backslash ? 2 : 1 }
-        guard i < b.count else { throw b.error(.badString, start, b.count, "string", "a closing quote") }
+        guard i < b.count else {
+            var problem = b.error(.badString, start, b.count, "string", "a closing quote")
+            problem.isOpenString = true
+            throw problem
+        }
         i += 1
         guard i == b.count || Self.endsValue(b[i]) else {
             throw b.error(.badField, i, b.count, "field", "a comma or a space after the string")

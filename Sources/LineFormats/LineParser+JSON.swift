@@ -5,8 +5,7 @@ extension LineParser {
         var start = 0
         var fieldStart = 0
         var measurement: NameRef?
-        var time: Int64?
-        var hasTimeMember = false
+        var time = JSONTime()
         var collectd = CollectdMembers()
     }
 
@@ -15,7 +14,8 @@ extension LineParser {
         var i = start
         switch b[i] {
         case Ascii.leftBrace: try readJSONObject(b, &i, depth: 1)
-        case Ascii.leftBracket: try readJSONArray(b, &i)
+        case Ascii.leftBracket:
+            if nameBefore == nil, startsSenML(b, i) { try readSenML(b, &i) } else { try readJSONArray(b, &i) }
         default: throw b.error(.badJSON, i, Self.jsonTokenEnd(b, i), "JSON", "an object or an array of objects")
         }
         i = skipJSONSpace(b, i)
@@ -55,6 +55,7 @@ extension LineParser {
             try readJSONObject(b, &i, depth: 2)
         } catch {
             readings.restore(mark)
+            readings.skipLeftOut()
             i = start
             try skipJSONValue(b, &i, 1)
             readings.refusals.append(error)
@@ -69,20 +70,35 @@ extension LineParser {
         readings.tags.truncate(0)
         path.truncate(0)
         let before = readings.mark()
+        if !sources.isEmpty, let rule = rule(of: sources, b, i) { return try readRuled(b, &i, rule, depth) }
         try readJSONMembers(b, &i, depth) { (parser, key, column, i) throws(LineError) in
             try parser.readTopMember(b, &i, key, column, depth, &object)
         }
         if object.measurement == nil, nameBefore == nil, object.collectd.isComplete {
             return try finishCollectd(b, object, before)
         }
+        if object.measurement == nil, nameBefore == nil {
+            if let rule = rule(of: Self.automaticRules, b, object.start) {
+                readings.restore(before)
+                readings.tags.truncate(0)
+                i = object.start
+                return try readRuled(b, &i, rule, depth)
+            }
+            try refuseForeign(b, object.start, i)
+        }
         guard readings.fields.count > object.fieldStart else { throw readings.emptiness(b, object.start, i) }
-        if object.measurement == nil { object.measurement = try defaultMeasurement(b, object.start, i) }
+        if object.measurement == nil {
+            if nameBefore == nil, !defaultStream.isEmpty { try refuseHeap(b, object.start) }
+            object.measurement = try defaultMeasurement(b, object.start, i)
+        }
         let key = try readings.writeKey(object.measurement ?? .none, object.start)
-        readings.appendReading(key: key, isCanonical: true, time: object.time, fieldStart: object.fieldStart)
+        let time = object.time.moment
+        readings.isTimeLocal = time?.isLocal ?? false
+        readings.appendReading(key: key, isCanonical: true, time: time?.nanoseconds, fieldStart: object.fieldStart)
     }
 
     /// Walks through the members of the object at `i`; `read` gets each key and reads its value.
-    private mutating func readJSONMembers(
+    mutating func readJSONMembers(
         _ b: Bytes, _ i: inout Int, _ depth: Int,
         _ read: (inout LineParser, NameRef, Int, inout Int) throws(LineError) -> Void
     ) throws(LineError) {
@@ -119,9 +135,8 @@ extension LineParser {
             try readTags(b, &i, column, depth)
         } else if isNamed(key, "fields"), b.peek(i) == Ascii.leftBrace {
             try readFields(b, &i, depth + 1)
-        } else if isTimeKey(key), !object.hasTimeMember {
-            object.hasTimeMember = true
-            object.time = try readJSONTime(b, &i)
+        } else if let strength = timeKey(key), try readJSONTime(b, &i, strength, &object.time) {
+            return
         } else {
             if try object.collectd.take(&self, b, i, key, depth) == .skipped {
                 readings.ignoredNonNumeric += 1
@@ -134,10 +149,6 @@ extension LineParser {
     func isNamed(_ name: NameRef, _ word: StaticString) -> Bool {
         let text = readings.bytes(name)
         return text.equals(0, text.count, word)
-    }
-
-    private func isTimeKey(_ key: NameRef) -> Bool {
-        isNamed(key, "time") || isNamed(key, "timestamp") || isNamed(key, "ts") || isNamed(key, "@timestamp")
     }
 
     // MARK: Stream
@@ -231,31 +242,15 @@ extension LineParser {
 
     // MARK: Time and fields
 
-    private mutating func readJSONTime(_ b: Bytes, _ i: inout Int) throws(LineError) -> Int64? {
-        if takeJSONWord(b, &i, "null") { return nil }
-        let start = i
-        var next = i
-        if b.peek(i) == Ascii.quote {
-            let text = readings.bytes(try readJSONString(b, &i))
-            if let time = Timestamp.calendar(text, 0, text.count) { return time }
-            if let time = Timestamp.number(text, 0, timeUnit, next: &next), next == text.count { return time }
-        } else if b.peek(i) == Ascii.minus || Ascii.isDigit(b.peek(i)) {
-            _ = try readJSONNumber(b, &i)
-            if let time = Timestamp.number(b, start, timeUnit, next: &next), next == i { return time }
-        } else {
-            i = Self.jsonTokenEnd(b, i)
-        }
-        throw b.error(.badTimestamp, start, i, "time", "a number or an RFC 3339 string, between 1677 and 2262")
-    }
-
-    private mutating func readFields(_ b: Bytes, _ i: inout Int, _ depth: Int) throws(LineError) {
+    mutating func readFields(_ b: Bytes, _ i: inout Int, _ depth: Int) throws(LineError) {
         try readJSONMembers(b, &i, depth) { (parser, key, column, i) throws(LineError) in
+            if parser.rule != nil, parser.isUsed(key) { return try parser.skipJSONValue(b, &i, depth) }
             try parser.readChannel(b, &i, key, column, depth)
         }
     }
 
-    /// Reads a value as a channel; objects are flattened with dots between the names.
-    private mutating func readChannel(_ b: Bytes, _ i: inout Int, _ key: NameRef, _ column: Int, _ depth: Int) throws(LineError) {
+    /// Reads a value as a channel; objects and short arrays are flattened with dots between the names.
+    mutating func readChannel(_ b: Bytes, _ i: inout Int, _ key: NameRef, _ column: Int, _ depth: Int) throws(LineError) {
         switch b.peek(i) {
         case Ascii.leftBrace:
             let outer = path.count
@@ -263,14 +258,78 @@ extension LineParser {
             path.append(Ascii.dot)
             try readFields(b, &i, depth + 1)
             path.truncate(outer)
-        case Ascii.leftBracket, Ascii.quote:
-            readings.ignoredNonNumeric += 1
-            try skipJSONValue(b, &i, depth)
+        case Ascii.leftBracket: try readElements(b, &i, key, column, depth)
+        case Ascii.quote:
+            let place = i + 1
+            let text = try readJSONString(b, &i)
+            guard let value = textValue(b, text, place) else { return }
+            let name = try channelName(key, column)
+            try append(b, name, value.number, column, from: currentFieldStart)
+            readings.note(unit: value.unit)
         default:
             guard let value = try readJSONScalar(b, &i) else { return }
             let name = try channelName(key, column)
             try append(b, name, value, column, from: currentFieldStart)
         }
+    }
+
+    /// The number that a text is, with its unit; nil when it is none, which is counted.
+    mutating func textValue(_ b: Bytes, _ text: NameRef, _ place: Int) -> (number: Double, unit: UInt8)? {
+        let bytes = readings.bytes(text)
+        switch TextNumber.read(bytes) {
+        case .number(let number, let unit): return (number, unit)
+        case .odd:
+            readings.leaveOdd(
+                LineError(
+                    .badNumber, column: place + 1, object: "number in quotes",
+                    expected: "a number, with a decimal point or one comma that cannot be thousands, and a known unit or none",
+                    excerpt: InlineText(bytes, 0, bytes.count)))
+        case .nonFinite: readings.nonFinite += 1
+        case .unknown: readings.unknownValues += 1
+        case .text:
+            if let state = state(bytes) { return (state, 0) }
+            readings.ignoredNonNumeric += 1
+        }
+        return nil
+    }
+
+    /// An array of a few values or objects gives channels `name.0`, `name.1`; a longer one is left out and counted.
+    private mutating func readElements(_ b: Bytes, _ i: inout Int, _ key: NameRef, _ column: Int, _ depth: Int) throws(LineError) {
+        let start = i
+        let mark = readings.mark()
+        try checkJSONDepth(b, i, depth + 1)
+        let outer = path.count
+        appendPath(key)
+        path.append(Ascii.dot)
+        defer { path.truncate(outer) }
+        i = skipJSONSpace(b, i + 1)
+        var index = 0
+        while b.peek(i) != Ascii.rightBracket || index > 0 {
+            guard index < Self.elementsMax else {
+                readings.restore(mark)
+                readings.ignoredNonNumeric += 1
+                i = start
+                return try skipJSONValue(b, &i, depth)
+            }
+            try readChannel(b, &i, try indexName(index, column), column, depth + 1)
+            index += 1
+            if takeJSON(b, &i, Ascii.comma) { continue }
+            i = skipJSONSpace(b, i)
+            guard b.peek(i) == Ascii.rightBracket else { throw unclosed(b, i, Ascii.rightBracket) }
+            break
+        }
+        i += 1
+    }
+
+    /// Elements of an array that become channels.
+    static let elementsMax = 32
+
+    private mutating func indexName(_ index: Int, _ column: Int) throws(LineError) -> NameRef {
+        try readings.reserveText(2, column)
+        let start = readings.text.count
+        if index >= 10 { readings.text.append(Ascii.zero + UInt8(index / 10)) }
+        readings.text.append(Ascii.zero + UInt8(index % 10))
+        return .text(start, readings.text.count)
     }
 
     /// Number of the first field of the reading being read.
@@ -306,7 +365,7 @@ extension LineParser {
         path.append(contentsOf: text.base, count: text.count)
     }
 
-    private mutating func channelName(_ key: NameRef, _ column: Int) throws(LineError) -> NameRef {
+    mutating func channelName(_ key: NameRef, _ column: Int) throws(LineError) -> NameRef {
         guard path.count > 0 else {
             try readings.check(key, column, "channel name")
             return key

@@ -17,10 +17,25 @@ extension LineParser {
             throw b.error(.missingFields, b.count, b.count, "line", "field=value or a number after the name")
         }
         try checkPlainName(b, start, nameEnd)
-        if b[valueStart] == Ascii.leftBrace { return try parseNamedJSON(b, start, nameEnd, valueStart) }
+        if b[valueStart] == Ascii.leftBrace {
+            if let object = Self.cookieEnd(b.prefix(valueStart + 1), start) { return try parseJSON(b, object) }
+            return try parseNamedJSON(b, start, nameEnd, valueStart)
+        }
+        if let piece = Self.pieceOfJSON(b, start) { throw piece }
         let valueEnd = b.tokenEnd(valueStart)
-        try appendPlainValue(b, valueStart, valueEnd)
-        let time = try plainTime(b, b.skipBlanks(valueEnd))
+        if !sources.isEmpty, try appendState(b, start, nameEnd, valueStart, valueEnd) { return }
+        do { try appendPlainValue(b, valueStart, valueEnd) } catch {
+            if let end = Self.spacedNameEnd(b, start) { return try parseNamed(b, start, end) }
+            if Self.cookieEnd(b, start) != nil { return try parseOtherwise(b, start, error) }
+            throw Self.foreign(b, start) ?? error
+        }
+        let sample = b.prefix(Self.exemplarStart(b, valueEnd))
+        let time: Int64?
+        do { time = try plainTime(sample, sample.skipBlanks(valueEnd)) } catch {
+            guard let end = Self.spacedNameEnd(b, start) else { throw error }
+            readings.forgetReadings()
+            return try parseNamed(b, start, end)
+        }
         readings.appendReading(key: .line(start, nameEnd), isCanonical: false, time: time, fieldStart: 0)
     }
 
@@ -41,6 +56,26 @@ extension LineParser {
         try appendPlainValue(b, start, b.count)
         readings.appendReading(key: key, isCanonical: true, time: nil, fieldStart: 0)
         return true
+    }
+
+    /// A word that a rule in the configuration takes for a number: `stat/plug/POWER ON`.
+    private mutating func appendState(_ b: Bytes, _ start: Int, _ nameEnd: Int, _ valueStart: Int, _ valueEnd: Int) throws(LineError)
+        -> Bool
+    {
+        guard b.skipBlanks(valueEnd) == b.count else { return false }
+        let name = NameRef.line(start, nameEnd)
+        defer { rule = nil }
+        for candidate in sources where candidate.matches(readings.bytes(name)) {
+            rule = candidate
+            guard let value = state(readings.bytes(.line(valueStart, valueEnd))) else { continue }
+            try readings.reserveText(5, start)
+            let text = readings.text.count
+            readings.appendText("value")
+            try append(b, .text(text, readings.text.count), value, valueStart)
+            readings.appendReading(key: name, isCanonical: false, time: nil, fieldStart: 0)
+            return true
+        }
+        return false
     }
 
     /// The first blank that no backslash precedes, or the end.
@@ -75,7 +110,7 @@ extension LineParser {
         var number = DecimalNumber()
         guard number.scan(b, start), number.next == end else {
             if DecimalNumber.isNonFiniteWord(b, start, end) { throw b.error(.notFinite, start, end, "value", "a finite number") }
-            throw b.error(.badNumber, start, end, "value", "a number, or field=value")
+            throw b.error(.badNumber, start, end, "value", "a number with a decimal point, or field=value")
         }
         guard number.value.isFinite else { throw b.error(.notFinite, start, end, "value", "a finite number") }
         try readings.reserveText(5, start)
@@ -84,11 +119,14 @@ extension LineParser {
         try append(b, .text(name, readings.text.count), number.value, start)
     }
 
-    func plainTime(_ b: Bytes, _ start: Int) throws(LineError) -> Int64? {
+    mutating func plainTime(_ b: Bytes, _ start: Int) throws(LineError) -> Int64? {
         guard start < b.count else { return nil }
         var next = start
         if let time = Timestamp.number(b, start, timeUnit, next: &next), next == b.count { return time }
-        if let time = Timestamp.calendar(b, start, b.count) { return time }
-        throw b.error(.badTimestamp, start, b.count, "timestamp", "a number or an RFC 3339 time")
+        if let time = Timestamp.calendar(b, start, b.count) {
+            readings.isTimeLocal = !time.hasZone
+            return time.nanoseconds
+        }
+        throw b.error(.badTimestamp, start, b.count, "timestamp", "a number, or a date and time such as 2026-01-05T00:00:00Z")
     }
 }

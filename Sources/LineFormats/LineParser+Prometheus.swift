@@ -14,13 +14,33 @@ extension LineParser {
 
     /// Reads one sample.
     mutating func parsePrometheus(_ b: Bytes, _ start: Int) throws(LineError) {
+        if b[start] == Ascii.leftBrace { return try parseQuotedMetric(b, start) }
         var i = Self.metricNameEnd(b, start)
         guard i > start else { throw b.error(.badName, start, b.tokenEnd(start), "metric", "a name of letters, digits, _ and :") }
         let name = NameRef.line(start, i)
         try readings.check(name, start, "metric")
         readings.tags.truncate(0)
         i = b.skipBlanks(i)
-        if b.peek(i) == Ascii.leftBrace { try readLabels(b, &i) }
+        if b.peek(i) == Ascii.leftBrace {
+            i += 1
+            try readLabels(b, &i)
+        }
+        try finishSample(b, name, start, i)
+    }
+
+    /// Reads `{"metric.name",label="value"} 1`, the syntax of names that are not plain words.
+    private mutating func parseQuotedMetric(_ b: Bytes, _ start: Int) throws(LineError) {
+        var i = b.skipBlanks(start + 1)
+        let name = try readLabelValue(b, &i)
+        try readings.check(name, start + 1, "metric")
+        readings.tags.truncate(0)
+        i = b.skipBlanks(i)
+        if b.peek(i) == Ascii.comma { i += 1 }
+        try readLabels(b, &i)
+        try finishSample(b, name, start, i)
+    }
+
+    private mutating func finishSample(_ b: Bytes, _ name: NameRef, _ start: Int, _ i: Int) throws(LineError) {
         let key = try readings.writeKey(name, start)
         let valueStart = b.skipBlanks(i)
         guard valueStart < b.count else { throw b.error(.missingFields, b.count, b.count, "sample", "a number after the labels") }
@@ -31,9 +51,8 @@ extension LineParser {
         readings.appendReading(key: key, isCanonical: true, time: time, fieldStart: 0)
     }
 
-    /// Reads `{label="value",...}`; `i` on the brace, then behind the closing one. An empty value is no label, as in Prometheus.
+    /// Reads `label="value",...}`; `i` ends behind the closing brace. An empty value is no label, as in Prometheus. Names may be quoted.
     private mutating func readLabels(_ b: Bytes, _ i: inout Int) throws(LineError) {
-        i += 1
         while true {
             i = b.skipBlanks(i)
             if b.peek(i) == Ascii.rightBrace {
@@ -41,16 +60,21 @@ extension LineParser {
                 return
             }
             let start = i
-            i = Self.metricNameEnd(b, start)
-            let end = i
+            let label: NameRef
+            if b.peek(start) == Ascii.quote {
+                label = try readLabelValue(b, &i)
+            } else {
+                i = Self.metricNameEnd(b, start)
+                label = .line(start, i)
+            }
             i = b.skipBlanks(i)
-            guard end > start, b.peek(i) == Ascii.equals else {
+            guard label.count > 0, b.peek(i) == Ascii.equals else {
                 throw b.error(.badTag, start, b.tokenEnd(start), "label", "label=\"value\"")
             }
             i = b.skipBlanks(i + 1)
             let valueStart = i
             let value = try readLabelValue(b, &i)
-            if value.count > 0 { try readings.addTag(.line(start, end), value, start, valueStart) }
+            if value.count > 0 { try readings.addTag(label, value, start, valueStart) }
             i = b.skipBlanks(i)
             if b.peek(i) == Ascii.comma {
                 i += 1
@@ -94,9 +118,9 @@ extension LineParser {
     }
 
     /// The end of what stands before OpenMetrics' ` # {...} exemplar`, or the end of the line.
-    private static func exemplarStart(_ b: Bytes, _ start: Int) -> Int {
+    static func exemplarStart(_ b: Bytes, _ start: Int) -> Int {
         var i = start
-        while i < b.count, b[i] != Ascii.hash { i += 1 }
+        while i < b.count, b[i] != Ascii.hash || b.peek(b.skipBlanks(i + 1)) != Ascii.leftBrace { i += 1 }
         while i > start, b[i - 1] == Ascii.space || b[i - 1] == Ascii.tab { i -= 1 }
         return i
     }

@@ -37,9 +37,18 @@ public struct LineParser: ~Copyable {
     /// How numeric timestamps are read; senders that state a precision set it.
     public var timeUnit = TimeUnit.byMagnitude
 
+    /// What the configuration says about senders that name their streams in their own way; tried before anything else.
+    public var sources: [SourceRule] = []
+
     let limits: LineLimits
     let only: LineFormat?
     let defaultStream: [UInt8]
+    /// The rule that the object being read follows.
+    var rule: SourceRule?
+    /// Which things the objects without a name were about.
+    var heap = HeapGuard()
+    /// JSON that stood in a string, decoded.
+    var nested = Arena<UInt8>(capacity: 64)
     /// The name in front of the JSON object being read: `topic {...}`.
     var nameBefore: NameRef?
     var path = Arena<UInt8>(capacity: 64)
@@ -95,7 +104,8 @@ public struct LineParser: ~Copyable {
         case .influx:
             do { try parseInflux(b, start, expected) } catch { try parseOtherwise(b, start, error) }
         case .comment, .blank: return
-        case .json: try parseJSON(b, start)
+        case .json:
+            do { try parseJSON(b, start) } catch { try parseOtherwise(b, start, error) }
         case .collectd: try parseCollectd(b, start)
         case .plain: try parsePlain(b, start)
         case .prometheus: try parsePrometheus(b, start)
@@ -105,19 +115,34 @@ public struct LineParser: ~Copyable {
     /// A line that began like line protocol and is none: with labels in braces or JSON behind a name it may have looked like one up to a
     /// blank or `=` inside a string. No line is good in two of these forms.
     @inline(never)
-    private mutating func parseOtherwise(_ b: Bytes, _ start: Int, _ problem: LineError) throws(LineError) {
+    mutating func parseOtherwise(_ b: Bytes, _ start: Int, _ problem: LineError) throws(LineError) {
+        rule = nil
+        if let piece = Self.pieceOfJSON(b, start) { throw piece }
         guard only == nil else { throw problem }
         let nameEnd = Self.headEnd(b, start)
-        if Self.startsPrometheus(b, start) {
+        if b[start] == Ascii.leftBrace || b[start] == Ascii.leftBracket {
+            guard Self.startsQuotedMetric(b, start) else { throw problem }
             readings.forgetReadings()
             format = .prometheus
             try parsePrometheus(b, start)
+        } else if Self.startsPrometheus(b, start) {
+            readings.forgetReadings()
+            format = .prometheus
+            try parsePrometheus(b, start)
+        } else if let object = Self.cookieEnd(b, start) {
+            readings.forgetReadings()
+            format = .json
+            try parseJSON(b, object)
         } else if format == .influx, b.peek(b.skipBlanks(nameEnd)) == Ascii.leftBrace {
             readings.forgetReadings()
             format = .plain
             try parsePlain(b, start)
+        } else if let end = Self.spacedNameEnd(b, start) {
+            readings.forgetReadings()
+            format = .plain
+            try parseNamed(b, start, end)
         } else {
-            throw problem
+            throw Self.foreign(b, start) ?? problem
         }
     }
 

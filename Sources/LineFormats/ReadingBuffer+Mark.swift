@@ -7,12 +7,14 @@ extension ReadingBuffer {
         let ignoredNonNumeric: Int
         let nonFinite: Int
         let unknownValues: Int
+        let oddNumbers: Int
+        let units: Int
     }
 
     func mark() -> Mark {
         Mark(
             fields: fields.count, records: records.count, ignoredNonNumeric: ignoredNonNumeric, nonFinite: nonFinite,
-            unknownValues: unknownValues)
+            unknownValues: unknownValues, oddNumbers: oddNumbers, units: units.count)
     }
 
     /// Forgets fields, readings and counts since `mark`; text stays, it may still be referred to.
@@ -22,5 +24,8 @@ extension ReadingBuffer {
         ignoredNonNumeric = mark.ignoredNonNumeric
         nonFinite = mark.nonFinite
         unknownValues = mark.unknownValues
+        oddNumbers = mark.oddNumbers
+        units.truncate(mark.units)
+        isTimeLocal = false
     }
 }

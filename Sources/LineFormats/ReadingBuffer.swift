@@ -35,6 +35,27 @@ struct ReadingRecord: BitwiseCopyable {
     @usableFromInline var fieldCount: Int32
     @usableFromInline var hasTime: Bool
     @usableFromInline var keyIsCanonical: Bool
+    @usableFromInline var isLocal: Bool
+}
+
+/// What was left out of one reading.
+public struct LeftOut: BitwiseCopyable {
+    /// The reading, by its place in the line.
+    var reading: Int32 = 0
+    /// Texts that are no numbers.
+    public var nonNumeric: Int32 = 0
+    /// NaN, infinite, or too large.
+    public var nonFinite: Int32 = 0
+    /// Said to be unknown.
+    public var unknown: Int32 = 0
+    /// Texts that begin like numbers and cannot be understood for sure.
+    public var odd: Int32 = 0
+}
+
+/// The unit that was written behind the value of a field.
+struct UnitRecord: BitwiseCopyable {
+    var field: Int32
+    var unit: UInt8
 }
 
 struct TagRecord: BitwiseCopyable {
@@ -54,6 +75,10 @@ public struct ReadingBuffer: ~Copyable {
     public internal(set) var nonFinite = 0
     /// Values of the line said to be unknown (`U`, `null`, empty cell): left out, counted here.
     public internal(set) var unknownValues = 0
+    /// Texts of the line that begin like numbers and cannot be understood for sure (an unknown unit, `1,234`): left out, counted here.
+    public internal(set) var oddNumbers = 0
+    /// The first of them.
+    public internal(set) var oddExample: LineError?
     /// The line is one reading of line protocol whose key is the one that the parser was told to expect.
     public internal(set) var isKeyExpected = false
     /// Why single readings of a JSON array were refused while its other readings stand; in order of appearance.
@@ -65,6 +90,12 @@ public struct ReadingBuffer: ~Copyable {
     @usableFromInline var records = Arena<ReadingRecord>(capacity: 16)
     @usableFromInline var text = Arena<UInt8>(capacity: 1024)
     var tags = Arena<TagRecord>(capacity: 16)
+    var units = Arena<UnitRecord>(capacity: 16)
+    private var leftOuts = Arena<LeftOut>(capacity: 16)
+    /// What of the counters above belongs to readings that are closed.
+    private var leftOutSeen = LeftOut()
+    /// The time of the reading being read was written without a zone.
+    var isTimeLocal = false
     /// Bytes at the start of the text arena that outlive a line: names of a CSV header.
     var pinnedText = 0
     let limits: LineLimits
@@ -149,6 +180,79 @@ public struct ReadingBuffer: ~Copyable {
         nonFinite = 0
         unknownValues = 0
         isKeyExpected = false
+        isTimeLocal = false
+        guard hasOddities else { return }
+        forgetOddities()
+    }
+
+    /// The line left something out or had a unit: usual lines pay for one look.
+    private var hasOddities = false
+
+    @inline(never)
+    private mutating func forgetOddities() {
+        leftOuts.truncate(0)
+        units.truncate(0)
+        leftOutSeen = LeftOut()
+        oddNumbers = 0
+        oddExample = nil
+        hasOddities = false
+    }
+
+    /// What was left out of reading `i`; nil for nothing.
+    public func leftOut(_ i: Int) -> LeftOut? {
+        guard hasOddities else { return nil }
+        for k in 0..<leftOuts.count where Int(leftOuts[k].reading) == i { return leftOuts[k] }
+        return nil
+    }
+
+    /// Whether any value of the line came with a unit.
+    public var hasUnits: Bool { units.count > 0 }
+
+    /// The unit of field `j` of reading `i`: an index of ``Unit/names``; 0 for none.
+    public func fieldUnit(_ i: Int, _ j: Int) -> UInt8 {
+        let field = Int(records[i].fieldStart) + j
+        for k in 0..<units.count where Int(units[k].field) == field { return units[k].unit }
+        return 0
+    }
+
+    /// Assigns what was left out since the last reading to the one just closed.
+    @inline(never)
+    private mutating func closeLeftOut() {
+        let now = LeftOut(
+            reading: Int32(truncatingIfNeeded: records.count - 1), nonNumeric: Int32(truncatingIfNeeded: ignoredNonNumeric),
+            nonFinite: Int32(truncatingIfNeeded: nonFinite), unknown: Int32(truncatingIfNeeded: unknownValues),
+            odd: Int32(truncatingIfNeeded: oddNumbers))
+        var mine = now
+        mine.nonNumeric -= leftOutSeen.nonNumeric
+        mine.nonFinite -= leftOutSeen.nonFinite
+        mine.unknown -= leftOutSeen.unknown
+        mine.odd -= leftOutSeen.odd
+        hasOddities = true
+        guard mine.nonNumeric | mine.nonFinite | mine.unknown | mine.odd != 0 else { return }
+        leftOutSeen = now
+        leftOuts.append(mine)
+    }
+
+    /// What readings of an array that were refused had left out belongs to none.
+    mutating func skipLeftOut() {
+        leftOutSeen.nonNumeric = Int32(truncatingIfNeeded: ignoredNonNumeric)
+        leftOutSeen.nonFinite = Int32(truncatingIfNeeded: nonFinite)
+        leftOutSeen.unknown = Int32(truncatingIfNeeded: unknownValues)
+        leftOutSeen.odd = Int32(truncatingIfNeeded: oddNumbers)
+    }
+
+    /// Notes the unit of the field appended last.
+    mutating func note(unit: UInt8) {
+        guard unit != 0 else { return }
+        units.append(UnitRecord(field: Int32(truncatingIfNeeded: fields.count - 1), unit: unit))
+        hasOddities = true
+    }
+
+    /// Notes a text that begins like a number and cannot be understood.
+    mutating func leaveOdd(_ problem: @autoclosure () -> LineError) {
+        oddNumbers += 1
+        hasOddities = true
+        if oddExample == nil { oddExample = problem() }
     }
 
     /// As `forgetReadings`, refusals too: the line as a whole was refused.
@@ -164,8 +268,15 @@ public struct ReadingBuffer: ~Copyable {
         records.append(
             ReadingRecord(
                 key: key, time: time ?? 0, fieldStart: Int32(truncatingIfNeeded: fieldStart),
-                fieldCount: Int32(truncatingIfNeeded: fields.count &- fieldStart), hasTime: time != nil, keyIsCanonical: isCanonical))
+                fieldCount: Int32(truncatingIfNeeded: fields.count &- fieldStart), hasTime: time != nil, keyIsCanonical: isCanonical,
+                isLocal: isTimeLocal))
+        isTimeLocal = false
+        if ignoredNonNumeric | nonFinite | unknownValues | oddNumbers != 0 { closeLeftOut() }
     }
+
+    /// Whether the time of reading `i` was written without a zone: it is what the clock on the sender's wall showed.
+    @inlinable
+    public func isTimeLocal(_ i: Int) -> Bool { records[i].isLocal }
 
     /// Makes room for `more` bytes of text, so that pointers into the arena stay valid while they are appended.
     mutating func reserveText(_ more: Int, _ column: Int) throws(LineError) {
@@ -184,6 +295,7 @@ public struct ReadingBuffer: ~Copyable {
 
     /// Why a reading without any field is refused.
     func emptiness(_ b: Bytes, _ start: Int, _ end: Int) -> LineError {
+        if oddNumbers > 0, let oddExample { return oddExample }
         if nonFinite > 0 { return b.error(.notFinite, start, end, "field values", "at least one finite number") }
         if ignoredNonNumeric > 0 { return b.error(.noNumericField, start, end, "field values", "at least one number or boolean") }
         if unknownValues > 0 { return b.error(.unknownValue, start, end, "field values", "at least one known value") }

@@ -150,9 +150,15 @@ enum Timestamp {
         return power
     }
 
-    /// RFC 3339 and the relaxations of ``TimeText``; nil when the bytes `start ..< end` are not that.
-    static func calendar(_ b: Bytes, _ start: Int, _ end: Int) -> Int64? {
+    /// The forms of ``TimeForms``; nil when the bytes `start ..< end` are none of them.
+    static func calendar(_ b: Bytes, _ start: Int, _ end: Int) -> WrittenTime? {
         precondition(start >= 0 && start <= end && end <= b.count)
-        return TimeText.parse(UnsafeBufferPointer(start: b.base + start, count: end - start).span)
+        return TimeForms.read(UnsafeBufferPointer(start: b.base + start, count: end - start).span)
+    }
+
+    /// Nanoseconds since midnight when the bytes `start ..< end` are a time of day without a date.
+    static func timeOfDay(_ b: Bytes, _ start: Int, _ end: Int) -> Int64? {
+        precondition(start >= 0 && start <= end && end <= b.count)
+        return TimeForms.timeOfDay(UnsafeBufferPointer(start: b.base + start, count: end - start).span)
     }
 }

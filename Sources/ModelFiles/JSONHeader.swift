@@ -1,12 +1,14 @@
-/// The JSON of a safetensors header and of a Keras configuration: objects, arrays, strings, integers, true and false; other numbers and
-/// null are only checked.
+/// The JSON of a safetensors header and of a Keras configuration: objects, arrays, strings, integers, true, false and null; of other
+/// numbers it is kept whether they are zero.
 enum JSONValue {
     case object([(key: String, value: JSONValue)])
     case array([JSONValue])
     case string(String)
     case integer(Int)
     case bool(Bool)
-    case other
+    case null
+    /// A number that is no integer; whether it is zero is all that is kept.
+    case fraction(isZero: Bool)
 }
 
 /// A recursive-descent parser with a depth limit. Offsets in errors count from the start of the file.
@@ -139,10 +141,11 @@ struct JSONParser {
         }
         if let integer = Int(text) { return .integer(integer) }
         if text == "true" || text == "false" { return .bool(text == "true") }
-        guard ["null"].contains(text) || Double(text) != nil else {
+        if text == "null" { return .null }
+        guard let number = Double(text) else {
             at = start
             throw fault("got '\(text.prefix(20))', expected a JSON value")
         }
-        return .other
+        return .fraction(isZero: number == 0)
     }
 }

@@ -35,8 +35,17 @@ struct KerasTensors {
             let kind = entry["class_name"]?.string ?? ""
             let settings = entry["config"]
             let name = settings?["name"]?.string ?? ""
+            try expectUnderstood(entry, kind, name)
             switch kind {
-            case "InputLayer", "Dropout": continue
+            // Nothing happens in these when a model predicts.
+            case "InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization":
+                continue
+            case "Activation", "ReLU":
+                // After a dense layer that has none of its own it is that layer's.
+                guard let last = dense.last, last.activation == .linear else {
+                    throw .unsupported(node: "\(kind) \(name)", reason: "got an activation that is not after a Dense layer without one")
+                }
+                dense[dense.count - 1].activation = kind == "ReLU" ? .relu : try activation(settings, "activation", .linear)
             case "SimpleRNN", "LSTM", "GRU":
                 guard dense.isEmpty else { throw unexpected(name, "got a recurrent layer after a dense layer") }
                 layers.append(try recurrent(kind, name, settings, inputSize: layers.last?.hiddenSize))
@@ -55,6 +64,49 @@ struct KerasTensors {
             throw .unexpected(tensor: name, shape: tensors[name]?.shape ?? [], reason: "no layer of the Keras model has it")
         }
         return RecurrentModel(layers: layers, hiddenDense: Array(dense.dropLast()), readout: dense.last)
+    }
+
+    /// Settings that change nothing of what a layer computes from its weights, or that are read.
+    private static let neutral: Set<String> = [
+        "name", "trainable", "dtype", "units", "activation", "recurrent_activation", "use_bias", "reset_after", "return_sequences",
+        "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask", "unit_forget_bias", "dropout", "recurrent_dropout",
+        "seed", "implementation", "use_cudnn", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer",
+        "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "recurrent_constraint",
+        "bias_constraint", "time_major", "batch_input_shape", "build_config", "layer", "optimizer",
+    ]
+
+    /// Whatever of a layer is not known is an error: what it would mean for the numbers cannot be told.
+    private func expectUnderstood(_ entry: JSONValue, _ kind: String, _ name: String) throws(ModelFileError) {
+        if let registered = entry["registered_name"]?.string, registered != kind {
+            throw .unsupported(node: "\(kind) \(name)", reason: "got a class of the user's own ('\(registered)'), expected Keras's layers")
+        }
+        guard ["SimpleRNN", "LSTM", "GRU", "Dense", "TimeDistributed"].contains(kind) else {
+            if kind == "ReLU", case .object(let members)? = entry["config"] {
+                for member in members where ["max_value", "negative_slope", "threshold"].contains(member.key) {
+                    let isPlain = member.key == "max_value" ? member.value.isNull : member.value.isZero
+                    guard isPlain else {
+                        throw .unsupported(node: "ReLU \(name)", reason: "got \(member.key), expected the plain rectifier")
+                    }
+                }
+            }
+            return
+        }
+        var settings = entry["config"]
+        if kind == "TimeDistributed" {
+            if let inner = settings?["layer"] { try expectUnderstood(inner, inner["class_name"]?.string ?? "", name) }
+            settings = nil
+        }
+        guard case .object(let members)? = settings else { return }
+        for member in members {
+            if member.key == "dtype" {
+                let type = member.value.string ?? member.value["config"]?["name"]?.string ?? "float32"
+                guard type == "float32" else {
+                    throw .unsupported(node: "\(kind) \(name)", reason: "got dtype '\(type)', expected float32")
+                }
+            }
+            guard !KerasTensors.neutral.contains(member.key), !member.value.isNull else { continue }
+            throw .unsupported(node: "\(kind) \(name)", reason: "got setting '\(member.key)', which is not known")
+        }
     }
 
     /// A functional model says for every layer where its input comes from: a plain stack has one source, the layer before.
@@ -98,7 +150,24 @@ struct KerasTensors {
     }
 
     private func activation(_ settings: JSONValue?, _ key: String, _ usual: Activation) throws(ModelFileError) -> Activation {
-        guard let name = settings?[key]?.string else { return usual }
+        guard let value = settings?[key] else { return usual }
+        let layer = settings?["name"]?.string ?? ""
+        let name: String
+        switch value {
+        case .string(let text): name = text
+        case .null: name = "linear"
+        case .object:
+            // A layer or a function of the user's own: only what has no settings that matter is known.
+            let kind = value["class_name"]?.string ?? "object"
+            let inner = kind == "Activation" ? value["config"]?["activation"]?.string : nil
+            guard let inner else {
+                let what = kind == "function" ? value["config"]?.string ?? kind : kind
+                throw .unsupported(
+                    node: layer, reason: "got \(key) '\(what)', expected one by name: linear, tanh, sigmoid, relu or hard_sigmoid")
+            }
+            name = inner
+        default: throw .unsupported(node: layer, reason: "got \(key) that is no name, expected linear, tanh, sigmoid, relu or hard_sigmoid")
+        }
         switch name {
         case "hard_sigmoid": return .hardSigmoid(slope: 1 / 6, offset: 0.5)
         default:
@@ -174,5 +243,13 @@ extension JSONValue {
     }
     var string: String? { if case .string(let text) = self { text } else { nil } }
     var integer: Int? { if case .integer(let value) = self { value } else { nil } }
+    var isNull: Bool { if case .null = self { true } else { false } }
+    var isZero: Bool {
+        switch self {
+        case .integer(let value): value == 0
+        case .fraction(let isZero): isZero
+        default: false
+        }
+    }
     var isTrue: Bool? { if case .bool(let value) = self { value } else { nil } }
 }

@@ -133,9 +133,7 @@ extension ONNXInterpreter {
                 tensor: term.weights.name, shape: term.weights.shape,
                 reason: "got a dense layer in front of the recurrent layers, expected it after them")
         }
-        if let time = term.time, !(graph.inputs.first?.shape ?? []).prefix(2).contains(time + 1) {
-            throw refuse(node, "got the output after reading \(time), expected every reading's or the last one's")
-        }
+        if let time = term.time { try expectLastReading(time, node) }
         let place: Int
         if case .dense(let count) = term.source {
             place = count

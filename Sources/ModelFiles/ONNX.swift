@@ -41,6 +41,8 @@ struct ONNXInterpreter {
     var unrolled: [UnrolledElman] = []
     var dense: [DenseLayer] = []
     private var foldedElements = 0
+    /// The axis of the graph's input that is the time, once a recurrent layer has read it.
+    var timeAxis: Int?
 
     init(_ graph: ONNXGraph) { self.graph = graph }
 
@@ -350,6 +352,7 @@ struct ONNXInterpreter {
 
     mutating func finish(_ signal: ONNXSignal) throws(ModelFileError) {
         let node = ONNXGraph.Node(name: graph.outputs.first ?? "", operation: "output")
+        if let time = signal.time { try expectLastReading(time, node) }
         switch signal.content {
         case .values(.dense(let count)):
             guard count == dense.count else {
@@ -358,6 +361,19 @@ struct ONNXInterpreter {
         case .values(let source): try expectLast(source, node)
         case .linear: _ = try closeDense(node, signal, .linear)
         }
+    }
+
+    /// A single reading that is taken must be the last one of the graph's input, whose length must be known for that.
+    func expectLastReading(_ time: Int, _ node: ONNXGraph.Node) throws(ModelFileError) {
+        let shape = graph.inputs.first?.shape ?? []
+        let isLast: Bool
+        if let timeAxis, shape.indices.contains(timeAxis) {
+            isLast = shape[timeAxis] == time + 1
+        } else {
+            // Unrolled: which of the first two axes is the time nobody says; a batch of one is no time of one.
+            isLast = time > 0 && shape.prefix(2).contains(time + 1)
+        }
+        guard isLast else { throw refuse(node, "got the output after reading \(time), expected every reading's or the last one's") }
     }
 
     mutating func expectLast(_ source: ONNXSignal.Source, _ node: ONNXGraph.Node)
@@ -405,6 +421,7 @@ struct ONNXInterpreter {
             default: throw refuse(node, "got input axes \(signal.axes), expected \(expected)")
             }
         }
+        if layers.isEmpty, case .input(let axis) = signal.axes[timeFirst ? 0 : 1] { timeAxis = axis }
         let layer = try ONNXRecurrentNode(node: node, values: values).layer(
             inputSize: layers.last?.hiddenSize)
         if case .input(let axis) = signal.axes[2],

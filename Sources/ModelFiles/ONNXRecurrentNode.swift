@@ -19,7 +19,19 @@ struct ONNXRecurrentNode {
         return tensor
     }
 
-    private func settings() throws(ModelFileError) {
+    /// What an attribute outside these would mean is not known here.
+    private static let attributes: Set<String> = [
+        "direction", "clip", "input_forget", "hidden_size", "layout", "linear_before_reset", "activations", "activation_alpha",
+        "activation_beta",
+    ]
+
+    private func settings(hidden: Int) throws(ModelFileError) {
+        for name in node.attributes.keys.sorted() where !ONNXRecurrentNode.attributes.contains(name) {
+            throw refuse("got attribute '\(name)', expected those of the operator")
+        }
+        if let lengths = node.input(4), case .constant? = values[lengths] {
+            throw refuse("got sequence_lens, expected whole sequences")
+        }
         let direction = node.string("direction") ?? "forward"
         guard direction == "forward" else {
             throw refuse("got direction '\(direction)', expected forward (a stream has no future)")
@@ -35,6 +47,10 @@ struct ONNXRecurrentNode {
                 }
                 continue
             }
+            // A state of another width is that of a projection, which the operator does not have.
+            guard tensor.shape.isEmpty || tensor.shape.last == hidden else {
+                throw refuse("got \(what) '\(name)' of shape \(tensor.shape), expected width \(hidden) as hidden_size says (a projection?)")
+            }
             guard tensor.floats.allSatisfy({ $0 == 0 }) else {
                 throw refuse("got \(what) '\(name)' that is not zero")
             }
@@ -45,7 +61,6 @@ struct ONNXRecurrentNode {
     }
 
     func layer(inputSize: Int?) throws(ModelFileError) -> RecurrentLayer {
-        try settings()
         let cell: CellKind =
             switch node.operation {
             case "RNN": .elman
@@ -63,6 +78,7 @@ struct ONNXRecurrentNode {
         guard r.shape == [1, gates * hidden, hidden] else {
             throw .shape(tensor: r.name, expected: [1, gates * hidden, hidden], got: r.shape)
         }
+        try settings(hidden: hidden)
         let inputs = inputSize ?? w.shape.last ?? 0
         guard w.shape == [1, gates * hidden, inputs], inputs > 0 else {
             throw .shape(tensor: w.name, expected: [1, gates * hidden, inputs], got: w.shape)

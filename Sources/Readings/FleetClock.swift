@@ -31,6 +31,9 @@ public struct FleetClock: Sendable, Equatable {
     @inlinable
     public mutating func observe(_ time: Int64) { if time > watermark { advance(time) } }
 
+    /// The newest timestamp was a clock's that has been set back since: the next one counts from itself. What was lived stays.
+    public mutating func rewind() { watermark = .min }
+
     /// Takes a timestamp newer than all before.
     @usableFromInline
     mutating func advance(_ time: Int64) {

@@ -7,7 +7,7 @@
 public enum JournalCodec {
     public static let format: UInt8 = 1
 
-    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare, person }
+    private enum NoteTag: UInt8 { case stream = 1, channel, evicted, condition, models, budgetShare, person, source = 16 }
 
     /// Most bytes of a reading without its values, and of a value.
     private static let entryBytesMax = 40
@@ -138,6 +138,13 @@ public enum JournalCodec {
             out.byte(reason == nil ? 0 : 1)
             out.text(reason ?? "")
             out.signed(time)
+        case .source(let kind, let stream, let reason, let time):
+            out.byte(NoteTag.source.rawValue)
+            out.text(kind)
+            out.varint(UInt64(stream))
+            out.byte(reason == nil ? 0 : 1)
+            out.text(reason ?? "")
+            out.signed(time)
         case .models(let assignments):
             out.byte(NoteTag.models.rawValue)
             encode(assignments, &out)
@@ -192,6 +199,12 @@ public enum JournalCodec {
             let isOpen = try reader.byte() == 1
             let reason = try reader.text()
             return .condition(kind: kind, reason: isOpen ? reason : nil, time: try reader.signed())
+        case .source:
+            let kind = try reader.text()
+            let stream = UInt32(try reader.count(max: Int(UInt32.max), "stream"))
+            let isOpen = try reader.byte() == 1
+            let reason = try reader.text()
+            return .source(kind: kind, stream: stream, reason: isOpen ? reason : nil, time: try reader.signed())
         case .models: return .models(try decodeAssignments(&reader))
         case .budgetShare:
             return .budgetShare(

@@ -27,6 +27,9 @@ public enum BatchNote: Sendable, Equatable {
     case evicted(stream: UInt32)
     /// The daemon's own condition `kind` began (its reason) or ended (nil) at `time`.
     case condition(kind: String, reason: String?, time: Int64)
+    /// Something is wrong with what a stream's source sends since `time` (the reason says what), or no longer (nil): much of it is lost, or
+    /// values cannot be true.
+    case source(kind: String, stream: UInt32, reason: String?, time: Int64)
     /// So many streams share the false-alarm budget of a group (see `Intake.budgetGroup`); `stream` 0: told to all of the group.
     case budgetShare(group: UInt16, stream: UInt32, streams: UInt32)
     /// From here on these trained models run: the first entry whose glob matches a stream's key counts.
@@ -224,6 +227,8 @@ public struct IngestTotals: Sendable, Equatable {
     /// Single values left out, of readings accepted or not, in the same order.
     public var valuesDropped = [Int64](repeating: 0, count: DropReason.allCases.count)
     public var fleetClock = FleetClock()
+    /// What was lost of streams: of all of them when restored, in a batch of those that changed since the last one that told any.
+    public var losses: [UInt32: StreamLosses] = [:]
 
     public init() {}
 }
@@ -248,4 +253,12 @@ public enum DropReason: String, Sendable, CaseIterable {
     case ignored
     /// A client sent it again after it had been acknowledged.
     case resent
+    /// Said to be unknown: `U`, `null`, an empty cell.
+    case unknown_value
+    /// A text that begins like a number and is none that can be understood for sure: a foreign unit, a date, `1,234`.
+    case odd_number
+    /// The value that the configuration calls a marker of missing ones (`missing`).
+    case missing
+    /// Outside the range that the configuration gives the channel (`range`).
+    case out_of_range
 }

@@ -150,7 +150,7 @@ public final class StoreReader {
     /// Whether the totals are as they were stored; also true when there are none.
     public func areTotalsIntact() throws(StoreError) -> Bool {
         let stored = try totals()
-        let inside = stored.filter { !StoredTotals.outside.contains($0.key) }.map { (name: $0.key, value: $0.value) }
+        let inside = stored.filter { !StoredTotals.isOutside($0.key) }.map { (name: $0.key, value: $0.value) }
         return stored["checksum"].map { $0 == StoredTotals.checksum(inside) } ?? inside.isEmpty
     }
 

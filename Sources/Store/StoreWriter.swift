@@ -78,7 +78,10 @@ public struct StoredDamage: Sendable, Equatable {
 
 /// What may stand among the totals beside them.
 enum StoredTotals {
-    static let outside: Set<String> = ["checksum", "retention_clock"]
+    private static let outside: Set<String> = ["checksum", "retention_clock"]
+
+    /// Whether a name stands outside the common checksum.
+    static func isOutside(_ name: String) -> Bool { outside.contains(name) || StreamLosses.isName(name) }
 
     static func checksum(_ totals: [(name: String, value: Int64)]) -> Int64 {
         var bytes = ByteWriter()
@@ -317,6 +320,11 @@ public final class StoreWriter {
     /// Stores the ingest side's totals as of the last batch of the transaction, all of them, under a common checksum.
     public func sealTotals(_ totals: [(name: String, value: Int64)]) throws(StoreError) {
         try setTotals(totals + [("checksum", StoredTotals.checksum(totals))])
+    }
+
+    /// Stores what was lost of streams so far.
+    public func store(losses: [UInt32: StreamLosses]) throws(StoreError) {
+        for (stream, lost) in losses where !evicted.contains(stream) { try setTotals(lost.names(of: stream)) }
     }
 
     private func setTotals(_ totals: [(name: String, value: Int64)]) throws(StoreError) {

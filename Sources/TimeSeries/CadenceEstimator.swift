@@ -40,9 +40,11 @@ public struct CadenceEstimator: BitwiseCopyable, Sendable {
         let (difference, overflow) = time.subtractingReportingOverflow(lastTime)
         guard !overflow, difference > 0 else { return 0 }
         let seconds = Double(difference) * 1e-9
-        let known = intervalSeconds
+        var known = intervalSeconds
+        if known > 0, seconds > known * CadenceEstimator.longFrom, followLong(seconds) { known = exponential(logLow) }
         if intervals < Self.learningIntervals { learn(seconds) } else { follow(seconds) }
         if intervals < UInt32.max { intervals += 1 }
+        if reserved < UInt32.max { reserved += 1 }
         return known > 0 ? seconds / known : 0
     }
 
@@ -55,9 +57,39 @@ public struct CadenceEstimator: BitwiseCopyable, Sendable {
         guard intervals + 1 == Self.learningIntervals else { return }
         intervalSeconds = exponential((logSum - logLow - logHigh) / Double(Self.learningIntervals - 2))
         logSum = 0
+        (logLow, logHigh) = (0, 0)
+    }
+
+    /// An interval this many times the usual one is a gap, or the longer of a sender's two scales.
+    static let longFrom = 8.0
+    /// Long intervals that are alike and near each other before they are the rhythm of the sender.
+    private static let longCompany = 3.0
+    /// Readings between two of them at most.
+    private static let shortRunMax: UInt32 = 64
+
+    /// Learns the longer scale of a sender that has two, as when it sends three copies at once every ten minutes. After the first intervals
+    /// `logLow` is its logarithm and `logHigh` how many agreed; `reserved` counts readings since the last.
+    /// - Returns: whether such an interval is usual by now.
+    private mutating func followLong(_ seconds: Double) -> Bool {
+        let l = logarithm(seconds)
+        let isAlike = logHigh >= 1 && abs(l - logLow) < 0.7 && reserved <= Self.shortRunMax
+        if isAlike {
+            logLow += (l - logLow) / min(logHigh + 1, 16)
+            logHigh = min(logHigh + 1, 1000)
+        } else if logHigh > Self.longCompany, l > logLow {
+            // A gap by the longer scale, too; many of them make it doubtful.
+            logHigh -= 1
+            return true
+        } else {
+            (logLow, logHigh) = (l, 1)
+        }
+        reserved = 0
+        return logHigh > Self.longCompany
     }
 
     private mutating func follow(_ seconds: Double) {
+        // The longer of two scales says nothing about the shorter.
+        if logHigh > Self.longCompany, seconds > intervalSeconds * Self.longFrom { return }
         let relative = seconds / intervalSeconds - 1
         jitter += (min(abs(relative), 1) - jitter) / 64
         if abs(relative) <= 0.2 {

@@ -71,6 +71,25 @@ public struct TimeZoneRules: Sendable, Equatable {
         return (offsets[place], place > 0 ? changes[place - 1] : .min, place < changes.count ? changes[place] : .max)
     }
 
+    /// Unix nanoseconds of what the zone's clocks show as `local` (nanoseconds as if it were UTC). An hour that comes twice is the first
+    /// of the two, unless `after` (the moment before it) shows that it must be the second; an hour that is skipped is counted on from the
+    /// moment of the change.
+    public func moment(local: Int64, after: Int64 = .min) -> Int64 {
+        guard !changes.isEmpty || offsets[0] != 0 else { return local }
+        let (seconds, _) = TimeText.floored(local, by: 1_000_000_000)
+        // Offsets are less than a day; one of the two around the moment holds.
+        let (early, late) = (Int64(offset(at: seconds - 86_400)), Int64(offset(at: seconds + 86_400)))
+        var best: Int64?
+        for east in [max(early, late), min(early, late)] where Int64(offset(at: seconds - east)) == east {
+            let moment = local.subtractingReportingOverflow(east * 1_000_000_000)
+            guard !moment.overflow else { continue }
+            if best == nil || moment.partialValue > after && (best ?? 0) <= after { best = moment.partialValue }
+        }
+        if let best { return best }
+        let skipped = local.subtractingReportingOverflow(early * 1_000_000_000)
+        return skipped.overflow ? local : skipped.partialValue
+    }
+
     /// Number of changes at or before `seconds`.
     private func place(_ seconds: Int64) -> Int {
         var low = 0

@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Control
 import Ingest
+import LineFormats
 import Models
 import Platform
 import Readings
@@ -174,14 +175,20 @@ final class ControlHandlers: @unchecked Sendable {
 
     private func streams(_ arguments: JSONValue) throws(ControlError) -> RecordTable {
         let matches = try matcher(arguments)
-        let rows = pipeline.askShards { box in box.watch.streamRows(matching: matches, timeText: TimeText.rfc3339) }
+        let losses = pipeline.losses
+        let rows = pipeline.askShards { box in box.watch.streamRows(matching: matches, losses: losses, timeText: TimeText.rfc3339) }
         guard let rows else { throw .failed("the detector is too busy to answer; try again") }
         return RecordTable(columns: ShardWatch.streamColumns, rows: Array(rows.joined()))
     }
 
     private func stream(_ arguments: JSONValue) throws(ControlError) -> JSONValue {
         guard let key = arguments["stream"]?.text else { throw .badRequest("streams.show wants a stream") }
-        guard let found = pipeline.askShards({ $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }) else {
+        let losses = pipeline.losses
+        guard
+            let found = pipeline.askShards({
+                $0.watch.streamDetail(key: key, losses: losses, unitName: Unit.name, timeText: TimeText.rfc3339)
+            })
+        else {
             throw .failed("the detector is too busy to answer; try again")
         }
         if let detail = found.compactMap({ $0 }).first { return detail }

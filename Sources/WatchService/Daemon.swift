@@ -3,6 +3,7 @@ import Control
 import CPlatform
 import Glibc
 import Ingest
+import LineFormats
 import Notify
 import Platform
 import Readings
@@ -18,6 +19,11 @@ public struct DaemonOptions: Sendable {
     public var overrides: [(key: String, text: String)] = []
     /// Read standard input to its end, then stop.
     public var readsStdin = false
+    /// With `readsStdin`: end well also when nothing or little of it could be taken.
+    public var isLenient = false
+    /// How CSV on standard input is read, and whether it is CSV for sure.
+    public var csv = CSVOptions()
+    public var isCSV = false
     /// Serve no sockets (standard input alone).
     public var servesSockets = true
     public var version = ""
@@ -118,7 +124,7 @@ public final class Daemon: @unchecked Sendable {
         let began = Clocks.monotonic()
         var toldAt = began
         let pipeline = try Pipeline(
-            configuration: configuration, databasePath: databasePath, log: log, tell: { voice.tell($0) },
+            configuration: configuration, databasePath: databasePath, log: log, csv: (options.csv, options.isCSV), tell: { voice.tell($0) },
             progress: {
                 let now = Clocks.monotonic()
                 guard now - toldAt > 5_000_000_000 else { return }
@@ -165,6 +171,13 @@ public final class Daemon: @unchecked Sendable {
         let lost = pipeline.writer.lost
         guard lost == 0 else {
             throw PlatformError.refused(verb: "store", object: "\(lost) readings", reason: "the database refused until the end")
+        }
+        guard options.readsStdin else { return }
+        let summary = IntakeSummary(totals, since: restored.totals)
+        if !summary.text.isEmpty { FileOutput.error("rnn-watchd: \(summary.text)") }
+        if summary.isFailure, !options.isLenient {
+            throw PlatformError.refused(
+                verb: "take", object: "standard input", reason: "less than half of it was taken (--lenient ends with 0 all the same)")
         }
     }
 
@@ -438,8 +451,11 @@ public final class Daemon: @unchecked Sendable {
             for key in differences where key.isReloadable { current.adopt(key.name, from: new) }
             let hadRules = current.streamRules
             current.streamRules = new.streamRules
+            let hadSources = current.sourceSections
+            current.sourceSections = new.sourceSections
             return (
-                differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"]),
+                differences.filter(\.isReloadable).map(\.name) + (hadRules == new.streamRules ? [] : ["streams"])
+                    + (hadSources == new.sourceSections ? [] : ["sources"]),
                 differences.filter { !$0.isReloadable }.map(\.name)
             )
         }
@@ -455,10 +471,15 @@ public final class Daemon: @unchecked Sendable {
         if let reader = try? StoreReader(path: databasePath), let streams = try? reader.streams() {
             for stream in streams { keys[stream.id] = String(decoding: stream.key, as: UTF8.self) }
         }
+        let (zones, zone) = DaemonSettings.zones(configuration)
+        var rules = IntakeRules(
+            limits: DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
+            budgetGroup: DaemonSettings.budgetGroup(configuration), zones: zones, zone: zone,
+            sources: DaemonSettings.sources(configuration), keys: keys)
+        rules.checks = DaemonSettings.checks(configuration)
+        rules.lateMax = DaemonSettings.lateMax(configuration)
         pipeline.ingest.reload(
-            DaemonSettings.intake(configuration), isIgnored: DaemonSettings.isIgnored(configuration),
-            budgetGroup: DaemonSettings.budgetGroup(configuration), keys: keys,
-            open: (try? StoreReader(path: databasePath).openAlerts().map(\.stream)) ?? [], at: Clocks.wall())
+            rules, open: (try? StoreReader(path: databasePath).openAlerts().map(\.stream)) ?? [], at: Clocks.wall())
         let problems: [String]
         do { problems = try pipeline.assignModels(configuration) } catch { problems = ["\(error)"] }
         let message =

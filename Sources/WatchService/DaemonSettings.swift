@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Detection
 import Ingest
+import LineFormats
 import Platform
 import Readings
 import Store
@@ -62,8 +63,56 @@ enum DaemonSettings {
         }
     }
 
+    /// Zones, and which of them (by place) is that of a stream.
+    static func zones(_ configuration: Configuration) -> ([TimeZoneRules], @Sendable (String) -> UInt8) {
+        let rules = (try? Zones.all(of: configuration, file: "")) ?? [:]
+        var names = ["UTC"]
+        for (name, _) in configuration.timeZones where !names.contains(name) && names.count < 256 { names.append(name) }
+        let host = UInt8(truncatingIfNeeded: names.firstIndex(of: configuration.text("timezone")) ?? 0)
+        let known = names
+        return (
+            names.map { rules[$0] ?? .utc },
+            { key in
+                guard let zone = configuration.rule(for: key)?.timeZone else { return host }
+                return UInt8(truncatingIfNeeded: known.firstIndex(of: zone) ?? 0)
+            }
+        )
+    }
+
+    /// Rules about senders.
+    static func sources(_ configuration: Configuration) -> [SourceRule] {
+        configuration.sourceSections.map { section in
+            var rule = SourceRule.preset(section.preset) ?? SourceRule()
+            rule.match = section.match ?? rule.match
+            rule.has = section.has ?? rule.has
+            rule.streamFrom = section.streamFrom ?? rule.streamFrom
+            rule.ignoreFields = section.ignoreFields ?? rule.ignoreFields
+            rule.timeField = section.timeField ?? rule.timeField
+            rule.timeForm = section.timeFormat.flatMap { TimeForm($0) } ?? rule.timeForm
+            rule.valueFrom = section.valueFrom ?? rule.valueFrom
+            rule.states = section.states ?? rule.states
+            return rule
+        }
+    }
+
+    /// What values of channels may be, by stream and channel; nil when the configuration says nothing about a stream.
+    static func checks(_ configuration: Configuration) -> @Sendable (String) -> (@Sendable (String) -> ChannelCheck?)? {
+        { stream in
+            guard configuration.hasChecks(stream: stream) else { return nil }
+            return { channel in
+                configuration.check(stream: stream, channel: channel).map { ChannelCheck(missing: $0.missing, range: $0.range) }
+            }
+        }
+    }
+
+    /// How late readings of a stream may come (nanoseconds; negative: by its interval).
+    static func lateMax(_ configuration: Configuration) -> @Sendable (String) -> Int64 {
+        { configuration.rule(for: $0)?.lateMax ?? configuration.number("late_max") }
+    }
+
     static func ingest(_ configuration: Configuration) -> IngestOptions {
         var options = IngestOptions()
+        options.sources = sources(configuration)
         options.lineBytesMax = Int(configuration.number("line_bytes_max"))
         options.connectionsMax = Int(configuration.number("connections_max"))
         options.producersMax = Int(configuration.number("producers_max"))
@@ -80,6 +129,8 @@ enum DaemonSettings {
         limits.evicts = configuration.flag("streams_evict")
         limits.channelsMax = Int(configuration.number("channels_max"))
         limits.futureMax = configuration.number("future_max")
+        limits.rangeQuiet = configuration.number("alert_close_after")
+        limits.lossWindow = configuration.number("input_window")
         limits.shards = shards(configuration)
         return limits
     }

@@ -1,5 +1,6 @@
 import Configuration
 import Control
+import LineFormats
 import Models
 import Platform
 import Readings
@@ -35,7 +36,9 @@ public enum OfflineState {
     public static func streams(_ reader: StoreReader, matching glob: String, notice: (String) -> Void) throws -> RecordTable {
         let state = try restore(reader)
         tell(state.report, notice)
-        let rows = state.shards.flatMap { $0.watch.streamRows(matching: { Glob.matches(glob, $0) }, timeText: TimeText.rfc3339) }
+        let rows = state.shards.flatMap {
+            $0.watch.streamRows(matching: { Glob.matches(glob, $0) }, losses: state.report.losses, timeText: TimeText.rfc3339)
+        }
         return RecordTable(columns: ShardWatch.streamColumns, rows: rows)
     }
 
@@ -88,7 +91,9 @@ public enum OfflineState {
     public static func stream(_ reader: StoreReader, key: String, notice: (String) -> Void) throws -> JSONValue? {
         let state = try restore(reader)
         tell(state.report, notice)
-        return state.shards.compactMap { $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }.first
+        return state.shards.compactMap {
+            $0.watch.streamDetail(key: key, losses: state.report.losses, unitName: Unit.name, timeText: TimeText.rfc3339)
+        }.first
     }
 
     /// The persistent part of `rnnctl status`.

@@ -306,7 +306,9 @@ final class PeopleHandlers {
         if verdict == "true" { return "true: it does not count against the false-alarm budget" }
         let counts = "\(verdict): it counts against the false-alarm budget"
         guard let key = alert["stream"]?.text, alert["kind"]?.text == "anomaly", let channel = alert["channels"]?.items?.first?.text,
-            let details = pipeline.askShards({ $0.watch.streamDetail(key: key, timeText: TimeText.rfc3339) }),
+            let details = pipeline.askShards({ [losses = pipeline.losses] in
+                $0.watch.streamDetail(key: key, losses: losses, unitName: Unit.name, timeText: TimeText.rfc3339)
+            }),
             let detail = details.compactMap({ $0 }).first, let threshold = detail["threshold"]?.doubleValue
         else {
             return counts + "; an alert of kind \(alert["kind"]?.text ?? "?") has no score, so no bar is raised (see stale_after, stuck)"

@@ -2,6 +2,7 @@ import Alerting
 import Configuration
 import Ingest
 import LineFormats
+import LineFormats
 import Platform
 import Readings
 import Store
@@ -11,6 +12,7 @@ import Watching
 final class Pipeline: @unchecked Sendable {
     // Safety: made by one thread; `start` and `stop` are called by that thread; the parts are safe by themselves.
     let ingest: IngestServer
+    private let lossBook: LossBook
     let runners: [ShardRunner]
     /// What waits for each shard, and the threads that work on it.
     private let inputs: CrewQueues<ShardInput>
@@ -46,7 +48,8 @@ final class Pipeline: @unchecked Sendable {
 
     /// Opens the database, restores, and builds the parts; nothing runs yet.
     init(
-        configuration: Configuration, databasePath: String, log: Log, tell: @escaping @Sendable (AlertAction) -> Void,
+        configuration: Configuration, databasePath: String, log: Log, csv: (options: CSVOptions, isCertain: Bool) = (CSVOptions(), false),
+        tell: @escaping @Sendable (AlertAction) -> Void,
         progress: @escaping () -> Void
     ) throws {
         self.log = log
@@ -80,8 +83,9 @@ final class Pipeline: @unchecked Sendable {
         turns = Locked(Array(repeating: (nil, 0), count: inputs.crew))
         pool = BatchPool(fullMax: fullMax, entryCapacity: capacity.entries, fieldCapacity: capacity.fields, shards: inputs)
         let times = set.times()
-        let openStreams = Set(set.openEpisodes().map(\.stream)).sorted()
-        let own = set.openEpisodes().filter { $0.stream == 0 }.map(\.kind)
+        let episodes = set.openEpisodes()
+        let openStreams = Set(episodes.map(\.stream)).sorted()
+        let own = episodes.filter { $0.stream == 0 }.map(\.kind)
         let boxes = set.take()
         let hasPausedStreams = boxes.contains { $0.watch.hasPausedStreams }
         // The pool bounds the batches; checkpoints come besides.
@@ -92,7 +96,9 @@ final class Pipeline: @unchecked Sendable {
                 box: $1, shard: $0, shardsPerThread: boxes.count / inputs.crew, output: units, room: room,
                 checkpointInterval: configuration.number("checkpoint_interval"))
         }
-        ingest = try IngestServer(options: DaemonSettings.ingest(configuration), log: log)
+        var ingestOptions = DaemonSettings.ingest(configuration)
+        (ingestOptions.csv, ingestOptions.isCSV) = (csv.options, csv.isCertain)
+        ingest = try IngestServer(options: ingestOptions, log: log)
         // Who asks before the first round must not see zeros.
         ingest.snapshot.withLock { ($0.totals, $0.streams) = (report.totals, report.streams) }
         let explained = Locked<ExplanationRunner?>(nil)
@@ -120,6 +126,10 @@ final class Pipeline: @unchecked Sendable {
             limits: DaemonSettings.intake(configuration), totals: report.totals, nextSequence: report.sequence + 1, seed: generator.next(),
             courier: pool, isIgnored: DaemonSettings.isIgnored(configuration))
         intake.budgetGroup = DaemonSettings.budgetGroup(configuration)
+        (intake.zones, intake.zone) = DaemonSettings.zones(configuration)
+        intake.checks = DaemonSettings.checks(configuration)
+        intake.lateMax = DaemonSettings.lateMax(configuration)
+        lossBook = intake.losses
         intake.reserve(turnsThrough: report.lastStreamTurn)
         let names = try reader.streams()
         var place = 0
@@ -130,6 +140,11 @@ final class Pipeline: @unchecked Sendable {
             intake.restore(
                 stream: time.stream, key: names[place].key, channels: channels, lastTime: time.lastTime, lastClock: time.lastClock)
         }
+        for episode in episodes where episode.stream != 0 {
+            if episode.kind == .input { intake.restoreInput(stream: episode.stream, now: Clocks.wall()) }
+            if episode.kind == .range { intake.restoreRange(stream: episode.stream) }
+        }
+        if own.contains(.input) { ingest.restoreInput() }
         if own.contains(.limit) { intake.restoreLimit(now: Clocks.wall()) }
         // The database took the repair or the migration: whatever kept it from that before is over.
         if own.contains(.storage) { ingest.report("storage", reason: nil, at: Clocks.wall()) }
@@ -165,6 +180,9 @@ final class Pipeline: @unchecked Sendable {
         }
         return problems
     }
+
+    /// What was lost of streams, by number.
+    var losses: [UInt32: StreamLosses] { lossBook.all }
 
     /// Globs of the configuration whose streams a model runs on.
     func globs(of model: String) -> [String] { assigned.withLock { $0.filter { $0.model == model }.map(\.match) } }

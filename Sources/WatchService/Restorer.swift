@@ -29,6 +29,8 @@ public struct RestoreReport: Sendable {
     public var assignedShards = 0
     public var totals = IngestTotals()
     public var producers: [ProducerRecord] = []
+    /// What was lost of streams.
+    public var losses: [UInt32: StreamLosses] { totals.losses }
 }
 
 /// Brings shards to the state after the last committed batch: newest intact checkpoint of every block, then the journal.

@@ -59,6 +59,7 @@ public enum TotalsCodec {
         totals.refused = LineError.Reason.allCases.map { count("refused." + $0.rawValue) }
         totals.dropped = DropReason.allCases.map { count("dropped." + $0.rawValue) }
         totals.valuesDropped = DropReason.allCases.map { count("values_dropped." + $0.rawValue) }
+        totals.losses = StreamLosses.read(stored)
         return totals
     }
 }

@@ -121,7 +121,10 @@ final class WriterRunner: @unchecked Sendable {
             rosters += next.rosters
             actions += next.actions
             acknowledgements += next.acknowledgements
-            totals = next.totals ?? totals
+            if var newer = next.totals {
+                newer.losses.merge(totals?.losses ?? [:]) { new, _ in new }
+                totals = newer
+            }
             lastStream = (max(lastStream.number, next.lastStream.number), max(lastStream.turn, next.lastStream.turn))
         }
 
@@ -481,6 +484,7 @@ final class WriterRunner: @unchecked Sendable {
         try store.sealTotals(
             TotalsCodec.names(
                 totals, sequence: pending.lastSequence, lastStream: pending.lastStream.number, lastTurn: pending.lastStream.turn))
+        try store.store(losses: totals.losses)
     }
 
     private func count(_ blocks: Int, _ wall: Int64) {

@@ -9,11 +9,19 @@ extension ShardWatch {
     /// Columns of `rnnctl streams list`.
     public static let streamColumns = [
         "stream", "channels", "readings", "last_reading_at", "interval_seconds", "score", "threshold", "warm_up", "state",
-        "skill",
+        "skill", "lost",
     ]
 
+    /// What was lost of a stream by reason, as the column `lost`.
+    public static func lost(_ losses: StreamLosses?) -> JSONValue {
+        .object((losses?.counts ?? []).map { JSONValue.Member($0.reason.rawValue, .integer($0.count)) })
+    }
+
     /// All streams of the shard in the order of their ids.
-    public func streamRows(matching isWanted: (String) -> Bool, timeText: (Int64) -> String) -> [[JSONValue]] {
+    /// - Parameter losses: of streams, by number.
+    public func streamRows(
+        matching isWanted: (String) -> Bool, losses: [UInt32: StreamLosses], timeText: (Int64) -> String
+    ) -> [[JSONValue]] {
         slots.indices.compactMap { local in
             let slot = slots[local]
             guard slot.state != nil, slot.id != 0, isWanted(slot.key) else { return nil }
@@ -24,6 +32,7 @@ extension ShardWatch {
                 extra.pointee.readings > 1 ? .number((extra.pointee.meanGap * 1e-6).rounded() / 1000) : .null,
                 .number(Double(extra.pointee.score)), .number(Double(extra.pointee.threshold)), .number(Double(extra.pointee.warmUp)),
                 .string(state(local)), skill(local).map { .number(($0 * 1000).rounded() / 1000) } ?? .null,
+                ShardWatch.lost(losses[slot.id]),
             ]
         }
     }
@@ -39,16 +48,20 @@ extension ShardWatch {
         let slot = slots[local]
         if slot.isPaused { return "paused" }
         if slot.isStale { return "stale" }
+        if extra(local).pointee.readings == 0 { return "no readings" }
         if extra(local).pointee.stuckChannel != 0 { return "stuck" }
         if slot.hasAnomaly { return "alert" }
         return extra(local).pointee.warmUpReason == UInt32(WarmUpReason.none.rawValue) ? "ok" : "warming up"
     }
 
     /// One stream with its channels; nil when it is not here.
-    public func streamDetail(key: String, timeText: (Int64) -> String) -> JSONValue? {
+    /// - Parameter unitName: the name of a unit by its code.
+    public func streamDetail(
+        key: String, losses: [UInt32: StreamLosses], unitName: (UInt8) -> String = { _ in "" }, timeText: (Int64) -> String
+    ) -> JSONValue? {
         guard let local = slots.firstIndex(where: { $0.key == key && $0.state != nil && $0.id != 0 }) else { return nil }
         let slot = slots[local]
-        guard let row = streamRows(matching: { $0 == key }, timeText: timeText).first else { return nil }
+        guard let row = streamRows(matching: { $0 == key }, losses: losses, timeText: timeText).first else { return nil }
         var members = zip(ShardWatch.streamColumns, row).map { JSONValue.Member($0, $1) }
         let extra = extra(local)
         let reason: String
@@ -82,7 +95,9 @@ extension ShardWatch {
             .init(
                 "channel_states",
                 .array(
-                    zip(slot.names, slot.channels).map { name, pointer in
+                    zip(slot.names, slot.channels).enumerated().map { index, pair in
+                        let (name, pointer) = pair
+                        let unit = losses[slot.id]?.units[UInt16(truncatingIfNeeded: index)].map(unitName) ?? ""
                         let channel = channelExtra(pointer).pointee
                         let forecast = detector.forecastQuality(channel: pointer)
                         return .object([
@@ -92,6 +107,7 @@ extension ShardWatch {
                             "last_value_at": channel.lastTime == .min ? .null : .string(timeText(channel.lastTime)),
                             "skill": .number((forecast.skill * 1000).rounded() / 1000), "expert": .string(forecast.expert.name),
                             "readout_restarts": .integer(Int64(forecast.restarts)),
+                            "unit": unit.isEmpty ? .null : .string(unit),
                         ])
                     })))
         return .object(members)

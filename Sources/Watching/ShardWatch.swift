@@ -207,7 +207,11 @@ public struct ShardWatch: ~Copyable {
         case .budgetShare(let group, let stream, let streams):
             share(group, stream, streams, sequence, isReplay)
         case .condition(let kind, let reason, let time):
-            condition(kind, reason, time, sequence, isReplay, &actions)
+            guard let kind = AlertKind(rawValue: kind) else { return }
+            condition(kind, of: 0, reason, time, sequence, isReplay, &actions)
+        case .source(let kind, let stream, let reason, let time):
+            guard let kind = AlertKind(rawValue: kind) else { return }
+            condition(kind, of: stream, reason, time, sequence, isReplay, &actions)
         case .models(let models): assign(models, batch, isReplay)
         case .person(let note): act(note, batch, isReplay, &actions)
         }
@@ -225,13 +229,14 @@ public struct ShardWatch: ~Copyable {
         }
     }
 
-    /// The daemon's own conditions are alerts of stream 0, which has no readings.
+    /// The daemon's own conditions are alerts of stream 0, which has no readings; those of a source are the stream's that it feeds.
     private mutating func condition(
-        _ kind: String, _ reason: String?, _ time: Int64, _ sequence: Int64, _ isReplay: Bool, _ actions: inout [AlertAction]
+        _ kind: AlertKind, of stream: UInt32, _ reason: String?, _ time: Int64, _ sequence: Int64, _ isReplay: Bool,
+        _ actions: inout [AlertAction]
     ) {
-        guard owns(0), let kind = AlertKind(rawValue: kind) else { return }
-        if slotOf(0) == nil { add(stream: 0, key: "rnn-watchd", sequence: sequence) }
-        guard let local = slotOf(0) else { return }
+        guard owns(stream) else { return }
+        if stream == 0, slotOf(0) == nil { add(stream: 0, key: "rnn-watchd", sequence: sequence) }
+        guard let local = slotOf(stream) else { return }
         if isReplay, sequence <= blocks[local / StreamNumber.perBlock].newestGeneration { return }
         blocks[local / StreamNumber.perBlock].pendingWrites = 2
         let action: AlertAction?
@@ -240,7 +245,7 @@ public struct ShardWatch: ~Copyable {
                 AlertFacts(channels: [], reason: reason, contributions: [], evidence: [], context: [])
             }
         } else {
-            action = book.end(stream: 0, kind: kind, time: time)
+            action = book.end(stream: stream, kind: kind, time: time)
         }
         if let action { actions.append(action) }
     }
@@ -250,7 +255,7 @@ public struct ShardWatch: ~Copyable {
         let extra = extra(local)
         if slots[local].isStale || deadlines[local] < entry.clock { endSilence(entry, local, &actions) }
         if slots[local].isPaused { return pass(entry, batch, local, extra) }
-        extra.pointee.observe(clock: entry.clock)
+        extra.pointee.observe(clock: entry.clock, time: entry.time)
         let fields = min(Int(entry.fieldCount), inputCapacity)
         var count = 0
         for field in Int(entry.fieldStart)..<Int(entry.fieldStart) + fields {

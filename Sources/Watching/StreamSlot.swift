@@ -54,10 +54,15 @@ struct StreamExtra {
     /// Readings before a stream can be stale.
     static let staleReadingsMin: UInt64 = 10
 
-    /// Learns from the fleet time since the reading before.
-    mutating func observe(clock: Int64) {
+    /// Learns from the fleet time since the reading before. History that is sent while others are live finds the fleet's clock standing: then
+    /// its own times tell, but for gaps.
+    mutating func observe(clock: Int64, time: Int64) {
         if readings > 0 {
-            let gap = Double(max(0, clock.since(lastClock)))
+            var gap = Double(max(0, clock.since(lastClock)))
+            if gap == 0, time > lastTime, lastTime != .min {
+                gap = Double(time &- lastTime)
+                if gap < 0 || readings > 8 && gap > 8 * meanGap { gap = meanGap }
+            }
             meanGap += (gap - meanGap) / Double(min(readings, 64))
             longestGap = max(gap, longestGap * (1 - 1.0 / 512))
         }

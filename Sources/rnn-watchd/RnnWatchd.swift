@@ -36,6 +36,11 @@ struct RnnWatchd: ParsableCommand {
         name: .long,
         help: "Read lines or CSV from standard input to its end, store everything, exit. Serves only sockets named on the command line.")
     var stdin = false
+    @Flag(name: .long, help: "With --stdin: what comes is CSV, whatever its first line looks like.")
+    var csv = false
+    @OptionGroup(title: "CSV on standard input") var csvOptions: CSVOptionGroup
+    @Flag(name: .long, help: "With --stdin: exit 0 also when less than half of the input could be taken.")
+    var lenient = false
     @Flag(name: .long, help: "Check the configuration, print all problems, change nothing.")
     var check = false
     @Flag(name: .long, help: "Print every configuration key with its default, as a file to start from.")
@@ -46,6 +51,7 @@ struct RnnWatchd: ParsableCommand {
     var settings: [String] = []
 
     private func options() throws -> DaemonOptions {
+        if !stdin, csv || !csvOptions.isEmpty { throw ValidationError("--csv and what says how it is read go with --stdin") }
         var options = DaemonOptions()
         options.configFile = config
         options.version = Version.text
@@ -67,6 +73,8 @@ struct RnnWatchd: ParsableCommand {
             if controlSocket == nil { options.overrides.append(("control_socket", "")) }
             options.overrides.append(("ingest_datagram_socket", ""))
             options.readsStdin = true
+            options.isLenient = lenient
+            (options.csv, options.isCSV) = (csvOptions.options, csv)
         } else if ingestSocket != nil && config == nil {
             options.overrides.append(("ingest_datagram_socket", ""))
         }

@@ -24,6 +24,13 @@ struct CSVRows {
     /// The column taken as the time because none is called so; nil when one is.
     private(set) var guessedTimeColumn: String?
 
+    /// The time column, with that of the date when there are two.
+    private(set) var timeName = ""
+    /// Whether a column names the stream.
+    private(set) var namesStreams = false
+    /// Values that begin like numbers and were not understood, and the first of them.
+    private(set) var odd: (count: Int, example: LineError?) = (0, nil)
+
     /// Reads `bytes` and hands every row to `body`; blank lines and lines that begin with `#` are no rows.
     /// - Errors: the header cannot be read.
     init(_ bytes: [UInt8], options: CSVOptions, _ body: (Row) -> Void) throws {
@@ -31,6 +38,9 @@ struct CSVRows {
         var names: [[UInt8]] = []
         var timeColumn = 0
         var guess: String?
+        var timeNames: [String] = []
+        var hasStream = false
+        var odds: (count: Int, example: LineError?) = (0, nil)
         try bytes.withUnsafeBufferPointer { all in
             for (number, line) in Lines(all).enumerated() {
                 let isHeader = !parser.hasHeader
@@ -39,6 +49,9 @@ struct CSVRows {
                     try parser.parse(line)
                     if isHeader {
                         for index in 0..<parser.columnCount where parser.hasHeader {
+                            if parser.isStream(index) { hasStream = true }
+                            if parser.isDate(index) { timeNames.insert(String(decoding: parser.columnName(index), as: UTF8.self), at: 0) }
+                            if parser.isTime(index) { timeNames.append(String(decoding: parser.columnName(index), as: UTF8.self)) }
                             if parser.isChannel(index) { names.append(Array(parser.columnName(index))) }
                             guard parser.isTime(index) else { continue }
                             timeColumn = index
@@ -46,8 +59,10 @@ struct CSVRows {
                                 guess = String(decoding: parser.columnName(index), as: UTF8.self)
                             }
                         }
-                        continue
+                        guard parser.readings.count > 0 else { continue }
                     }
+                    odds.count += parser.readings.oddNumbers
+                    if odds.example == nil { odds.example = parser.readings.oddExample }
                     guard parser.readings.count > 0 else { continue }
                     row.time = parser.readings.time(0)
                     row.stream = Array(try parser.readings.canonicalKey(0))
@@ -62,11 +77,14 @@ struct CSVRows {
                     if row.time == nil || !isEmpty { row.problem = error }
                 }
                 row.timeText = CSVRows.cell(line, timeColumn, parser.delimiter)
+                // Of two columns neither says it alone.
+                if timeNames.count > 1, let time = row.time { row.timeText = TimeText.rfc3339(time) }
                 body(row)
             }
         }
         guard parser.hasHeader else { throw ControlError.failed("it has no header line") }
         channels = names
+        (timeName, namesStreams, odd) = (timeNames.joined(separator: " + "), hasStream, odds)
         guessedTimeColumn = guess
     }
 

@@ -35,6 +35,8 @@ struct LineWindow {
     private let isFile: Bool
     /// Of a regular file; 0 for a pipe.
     let size: Int
+    /// What a line is sent as, when not as it is: a line for each, so that their numbers stay.
+    var converter: CSVConverter?
 
     static let bytesMax = 64 << 20
     private static let lineBytesMax = 64 << 20
@@ -92,13 +94,14 @@ struct LineWindow {
     }
 
     private mutating func cut(_ count: Int) {
-        let bytes = Array(carry[..<count])
+        let raw = Array(carry[..<count])
         carry.removeFirst(count)
+        let bytes = converter.map { $0.convert(raw, from: linesRead) } ?? raw
         var ends: [Int] = []
         for (index, byte) in bytes.enumerated() where byte == 10 { ends.append(index + 1) }
         pieces.append(Piece(bytes: bytes, ends: ends, firstLine: linesRead, firstByte: bytesRead))
         linesRead += ends.count
-        bytesRead += count
+        bytesRead += bytes.count
     }
 
     /// The checksum after the first `lines` of a piece that comes next.
@@ -160,6 +163,7 @@ struct LineWindow {
                     "cannot go on: the daemon has \(line) lines of producer \(producer), \(name) is past line \(firstLine) and cannot go back"
                 )
             }
+            converter?.restart()
             (pieces, carry, bytesRead, linesRead, isAtEnd, forgotten) = ([], [], 0, 0, false, 0)
             checksum = 0
         }

@@ -32,7 +32,7 @@ struct Rnnctl: ParsableCommand {
             Alerts.self, Explain.self, Silences.self, Streams.self, WhyNotCommand.self, Budget.self, Doctor.self, Status.self, Metrics.self,
             Checkpoints.self,
             Notify.self, Send.self, Producers.self,
-            Score.self, Evaluate.self, Simulate.self,
+            Score.self, Inspect.self, Evaluate.self, Simulate.self,
             SimulateReport.self,
             Sample.self,
             Model.self,
@@ -40,7 +40,7 @@ struct Rnnctl: ParsableCommand {
         ])
 
     static func main() {
-        var words = CommandLine.arguments.dropFirst().map { $0 }
+        var words = Program.arguments.dropFirst().map { $0 }
         if let problem = Looks.take(&words) {
             FileOutput.error("Error: " + problem)
             Rnnctl.exit(withError: ExitCode(2))

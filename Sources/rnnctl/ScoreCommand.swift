@@ -1,5 +1,6 @@
 import Alerting
 import ArgumentParser
+import CommandLineTool
 import Control
 import Detection
 import Glibc
@@ -31,13 +32,9 @@ struct Score: ParsableCommand {
     var file: String
     @Option(name: .long, help: ArgumentHelp("csv, influx or jsonl.", valueName: "format"))
     var format: Input = .csv
-    @Option(name: .long, help: ArgumentHelp("CSV column that names the stream.", valueName: "name"))
-    var streamColumn: String?
-    @Option(
-        name: .long,
-        help: ArgumentHelp(
-            "CSV column with the time; else one called timestamp, time, ts, date or datetime, else the first.", valueName: "name"))
-    var timeColumn: String?
+    @OptionGroup(title: "CSV") var csv: CSVOptionGroup
+    @Flag(name: .long, help: "Exit 0 also when less than half of the rows could be read.")
+    var lenient = false
     @Option(name: .long, help: ArgumentHelp("Write here instead of standard output.", valueName: "file"), completion: .file())
     var output: String?
     @Option(name: .long, help: ArgumentHelp("default or light.", valueName: "profile"))
@@ -47,21 +44,24 @@ struct Score: ParsableCommand {
         guard ["default", "light"].contains(profile) else {
             throw ValidationError("--profile: got \"\(profile)\", expected default or light")
         }
-        if streamColumn != nil || timeColumn != nil, format != .csv {
-            throw ValidationError("--stream-column and --time-column go with --format csv")
+        if !csv.isEmpty, format != .csv {
+            throw ValidationError("--stream-column, --time-column, --time-format, --decimal and --missing go with --format csv")
         }
     }
 
     func run() throws {
         let bytes = file == "-" ? try Files.readAll(0, object: "standard input") : try Files.read(file, bytesMax: Int.max)
         guard !bytes.isEmpty else { throw ControlError.failed("cannot score \(file): it is empty") }
+        let isJSON = format == .csv && (file.hasSuffix(".json") || file.hasSuffix(".jsonl") || bytes.first { $0 > 32 } == UInt8(ascii: "{"))
+        if isJSON {
+            throw ControlError.failed("cannot score \(file) as CSV: it is JSON; use --format jsonl, with one object a line (jq -c .)")
+        }
         let scorer = OfflineScorer(profile: profile == "light" ? .light : .standard)
         var sheet = ScoreSheet()
         switch format {
         case .csv:
-            var options = CSVOptions()
-            if let streamColumn { options.streamColumn = Array(streamColumn.utf8) }
-            if let timeColumn { options.timeColumn = Array(timeColumn.utf8) }
+            let (options, doubts) = csv.options(for: bytes)
+            for doubt in doubts { FileOutput.error("rnnctl score: not sure: \(doubt)") }
             do { try sheet.readCSV(bytes, options, scorer) } catch { throw ControlError.failed("cannot score \(file): \(error)") }
         case .influx, .jsonl: sheet.readLines(bytes, format == .influx ? .influx : .json, scorer)
         }
@@ -70,12 +70,17 @@ struct Score: ParsableCommand {
         } else {
             try writeAll(1, sheet.bytes(), object: "standard output")
         }
+        if let odd = sheet.odd {
+            FileOutput.error("rnnctl score: \(odd.count) values begin like numbers and are none that are known; the first: \(odd.example)")
+        }
         guard sheet.refused > 0 else { return }
         guard sheet.scored > 0 else {
             throw ControlError.failed(
                 "cannot score \(file): none of its \(sheet.refused) rows can be read; is --time-column or --format wrong?")
         }
         FileOutput.error("rnnctl score: \(sheet.refused) rows could not be read; they have no score")
+        guard sheet.refused > sheet.scored, !lenient else { return }
+        throw ControlError.failed("cannot score \(file): less than half of its rows can be read (--lenient ends with 0 all the same)")
     }
 }
 
@@ -157,6 +162,8 @@ struct ScoreSheet {
     private var places: [[UInt8]: Int] = [:]
     private var namesStreams = false
     private(set) var refused = 0
+    /// Values that begin like numbers and were not understood.
+    private(set) var odd: (count: Int, example: LineError)?
 
     /// Rows with a score.
     var scored: Int { rows.count { $0.score != nil } }
@@ -169,7 +176,6 @@ struct ScoreSheet {
     }
 
     mutating func readCSV(_ bytes: [UInt8], _ options: CSVOptions, _ scorer: OfflineScorer) throws {
-        namesStreams = !options.streamColumn.isEmpty
         var clock = Int64.min
         var found: [Row] = []
         var refusals = 0
@@ -191,11 +197,13 @@ struct ScoreSheet {
             found.append(scored)
         }
         refused += refusals
+        namesStreams = sheet.namesStreams
+        if sheet.odd.count > 0, let example = sheet.odd.example { odd = (sheet.odd.count, example) }
         if let guess = sheet.guessedTimeColumn {
             FileOutput.error("rnnctl score: no column is called timestamp, time, ts, date or datetime; \"\(guess)\" is taken as the time")
         }
         if valued == 0, found.count > refusals {
-            throw ControlError.failed("no cell of its \(found.count) rows is a number (a decimal point is expected, not a comma)")
+            throw ControlError.failed("no cell of its \(found.count) rows is a number")
         }
         for name in sheet.channels { _ = column(name) }
         for var row in found {
@@ -206,7 +214,7 @@ struct ScoreSheet {
     }
 
     mutating func readLines(_ bytes: [UInt8], _ format: LineFormat, _ scorer: OfflineScorer) {
-        var parser = LineParser(limits: LineLimits(lineBytesMax: 16 << 20), format: format)
+        var parser = LineParser(limits: LineLimits(lineBytesMax: 16 << 20), format: format, defaultStream: Array("stdin".utf8))
         namesStreams = true
         var clock = Int64.min
         bytes.withUnsafeBufferPointer { all in

@@ -1,7 +1,9 @@
 import ArgumentParser
+import CommandLineTool
 import Configuration
 import Control
 import Glibc
+import LineFormats
 import Platform
 import Readings
 
@@ -30,6 +32,11 @@ struct Send: ParsableCommand {
     var attemptsMax = 30
     @Flag(name: .long, help: "No progress on standard error.")
     var quiet = false
+    @Flag(name: .long, help: "The file is CSV; a name that ends with .csv says so as well.")
+    var csv = false
+    @Option(name: .long, help: ArgumentHelp("Stream of CSV rows that name none, as a key such as pump,site=a.", valueName: "key"))
+    var stream = "csv"
+    @OptionGroup(title: "CSV") var csvOptions: CSVOptionGroup
     @OptionGroup(visibility: .hidden) var target: TargetOptions
 
     mutating func validate() throws {
@@ -48,6 +55,17 @@ struct Send: ParsableCommand {
 
     func run() throws {
         var lines = try LineWindow(file: file)
+        if csv || file.hasSuffix(".csv") {
+            var options = csvOptions.options
+            options.defaultStream = Array(stream.utf8)
+            if file != "-" {
+                let bytes = try Files.read(file, bytesMax: Int.max)
+                options =
+                    bytes.prefix(1 << 18).withUnsafeBufferPointer { CSVSniffer.guess($0, isWhole: false, options: options)?.options }
+                    ?? options
+            }
+            lines.converter = CSVConverter(options)
+        }
         let first = try lines.first()
         let name = producer ?? Send.name(file: file, firstLine: first)
         var sender = Sender(lines: lines, producer: name, mayRename: producer == nil, quiet: quiet)

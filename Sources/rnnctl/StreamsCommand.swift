@@ -26,6 +26,10 @@ struct Streams: ParsableCommand {
             let result = try target.ask("streams.list", .object(["stream": .string(stream)])) { reader in
                 ControlProtocol.result(try OfflineState.streams(reader, matching: stream, notice: FileOutput.error))
             }
+            if result["rows"]?.items?.isEmpty ?? false, stream != "*", !stream.contains("*") {
+                FileOutput.error(
+                    "no stream is called \(stream); --stream is a glob over whole keys: try '\(stream)*'")
+            }
             guard format.format == .table, Terminal.columns() != nil, !Looks.isWide, let table = ControlProtocol.table(result) else {
                 return try format.printRows(result)
             }

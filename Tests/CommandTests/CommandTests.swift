@@ -235,11 +235,82 @@ private func accounted(_ status: JSONValue) -> Int64 {
     @Test func `a file whose rows cannot be read at all fails with the reason`() throws {
         let shop = Workshop()
         for (text, reason) in [
-            ("timestamp,a\n01/02/2024,5\n", "none of its 1 rows"), ("timestamp;a\n1;2,5\n", "decimal point"),
-            ("a\n1\n2\n", "beside the time"), ("1,2\n3,4\n", "names of columns"),
+            ("timestamp,a\n01/02/2024,5\n", "none of its 1 rows"), ("timestamp;a\n1;x\n", "no cell"),
+            ("a\n1\n2\n", "beside the time"), ("{\"a\":1}\n", "--format jsonl"),
         ] {
             let outcome = try shop.run("rnnctl", "score", try shop.write("in.csv", text))
             #expect(outcome.status == 1 && outcome.errors.contains(reason), "\(text): \(outcome.errors)")
         }
+    }
+}
+
+/// Files as people export them, and commands that say what became of them.
+@Suite struct ExportTests {
+    @Test(arguments: [
+        ("Zeit;Temperatur;Feuchte\n2026-01-05 00:00:00;21,5;40\n2026-01-05 00:01:00;21,625;41\n", 2),
+        ("Date;Time;T\n2026-01-05;00:00:00;20.1\n2026-01-05;00:05:00;20.2\n", 2),
+        ("Export of 7\nby hand\n\"Date\";\"Clock (UTC)\";\"T [C]\"\n;;C\n13/01/2026;00:00;1,5\n13/01/2026;00:10;1,25\n", 2),
+        ("1767571200,5,2\n1767571260,6,3\n1767571320,7,4\n", 3), (",time,v\n0,2026-01-05,1\n1,2026-01-06,N/A\n", 2),
+        ("time|v\n1767571200|1\n1767571260|2\n", 2),
+    ])
+    func `a file is read as its lines show`(text: String, rows: Int) throws {
+        let shop = Workshop()
+        let file = try shop.write("in.csv", text)
+        let outcome = try shop.run("rnnctl", "score", file)
+        #expect(outcome.status == 0 && outcome.output.split(separator: "\n").count == rows + 1, "\(outcome)")
+        let inspected = try shop.run("rnnctl", "inspect", file)
+        #expect(
+            inspected.status == 0 && inspected.output.contains("\(rows) read, 0 not") && inspected.output.contains("rnnctl score"),
+            "\(inspected)")
+        let taken = try shop.run("rnn-watchd", "--stdin", "--csv", "--state-dir", shop.state, input: text)
+        #expect(taken.status == 0, "\(taken)")
+        let status = try object(try shop.run("rnnctl", "--state-dir", shop.state, "status", "--format", "json").output)
+        #expect((status["readings_accepted"]?.integerValue ?? 0) + sum(status["lines_refused"]) == Int64(rows), "\(status.compact)")
+    }
+
+    @Test func `what would have to be guessed is asked for, and inspect names markers`() throws {
+        let shop = Workshop()
+        let file = try shop.write("in.csv", "time,v\n01/02/2026 00:00,1\n01/02/2026 00:10,-200\n")
+        let refused = try shop.run("rnnctl", "score", file)
+        #expect(refused.status == 1 && refused.errors.contains("--time-format"), "\(refused)")
+        let told = try shop.run("rnnctl", "score", file, "--time-format", "%d/%m/%Y %H:%M", "--missing=-200")
+        #expect(told.status == 0, "\(told)")
+        let marked = try shop.write(
+            "m.csv", "time,v\n" + (0..<30).map { "\(1_767_571_200 + $0 * 60),\($0 % 7 == 3 ? -200 : 20 + $0 % 3)\n" }.joined())
+        #expect(try shop.run("rnnctl", "inspect", marked).output.contains("--missing=-200"))
+    }
+
+    @Test func `standard input ends with 1 when less than half was taken, and with a summary that says why`() throws {
+        let shop = Workshop()
+        let outcome = try shop.run("rnn-watchd", "--stdin", "--state-dir", shop.state, input: "heat 21,5\nheat 21,6\nheat 21\n")
+        #expect(outcome.status == 1 && outcome.errors.contains("took 1 readings") && outcome.errors.contains("bad_number 2"), "\(outcome)")
+        let lenient = try shop.run("rnn-watchd", "--stdin", "--lenient", "--state-dir", shop.state, input: "heat 21,5\n")
+        #expect(lenient.status == 0, "\(lenient)")
+    }
+
+    @Test func `losses of a stream are shown after the daemon has ended`() throws {
+        let shop = Workshop()
+        let lines = "a x=1 1767571200\na x=2 1767571100\na x=3,s=\"dry\" 1767571260\na x=4 4102444800\n"
+        _ = try shop.run("rnn-watchd", "--stdin", "--lenient", "--state-dir", shop.state, input: lines)
+        let rows = try object(try shop.run("rnnctl", "--state-dir", shop.state, "streams", "list", "--format", "json").output)
+        let lost = rows.items?.first?["lost"]
+        #expect(
+            lost?["out_of_order"]?.integerValue == 1 && lost?["not_numeric"]?.integerValue == 1 && lost?["future"]?.integerValue == 1,
+            "\(rows.compact)")
+        #expect(try shop.run("rnnctl", "--state-dir", shop.state, "check").status == 0)
+    }
+
+    @Test func `a file of CSV is sent as it is scored`() throws {
+        let shop = Workshop()
+        let daemon = try shop.daemon()
+        let file = try shop.write("in.csv", "Zeit;T (C)\n2026-01-05 00:00:00;21,5\n2026-01-05 00:01:00;21,75\n")
+        let sent = try shop.run("rnnctl", "send", file, "--stream", "attic", "--ingest-socket", shop.directory + "/i", "--quiet")
+        #expect(sent.status == 0, "\(sent)")
+        let shown = try object(
+            try shop.run("rnnctl", "--control-socket", shop.directory + "/c", "streams", "show", "attic", "--format", "json").output)
+        #expect(shown["readings"]?.integerValue == 2, "\(shown.compact)")
+        #expect(shown["channel_states"]?.items?.first?["value"] == .number(21.75), "\(shown.compact)")
+        kill(daemon.processIdentifier, SIGTERM)
+        #expect(shop.outcome(daemon, name: "daemon").status == 0)
     }
 }

@@ -29,6 +29,8 @@ private func ends(_ kind: Key.Kind) -> (inside: [String], outside: [String]) {
     case .mode: (["\"0000\"", "\"0777\""], ["\"1000\"", "\"0888\"", "432"])
     case .choice(let names): (names.map { "\"\($0)\"" }, ["\"none of these\"", "1"])
     case .text, .path: (["\"\"", "\"ä b\""], ["1", "true", "[]"])
+    case .window: (["\"auto\"", "\"0s\"", "\"30d\""], ["\"\"", "\"31d\"", "\"soon\"", "1"])
+    case .list: ([], [])
     }
 }
 
@@ -49,11 +51,43 @@ private func ends(_ kind: Key.Kind) -> (inside: [String], outside: [String]) {
         #expect(try Configuration(toml: Key.sampleFile, file: "sample") == Configuration())
         for key in Key.all { #expect(Key.sampleFile.contains("\n\(key.name) = "), "\(key.name)") }
         for key in Key.streamRule { #expect(Key.sampleFile.contains("# \(key.name) = "), "\(key.name)") }
+        let keys = Key.streamRule + Key.source
         let lines = Key.sampleFile.split(separator: "\n").map { line in
-            line.hasPrefix("# [[streams]]") || Key.streamRule.contains { line.hasPrefix("# \($0.name) = ") }
-                ? String(line.dropFirst(2)) : String(line)
+            line.hasPrefix("# [[s") || keys.contains { line.hasPrefix("# \($0.name) = ") } ? String(line.dropFirst(2)) : String(line)
         }
-        #expect(problems(lines.joined(separator: "\n")).isEmpty, "the commented section is right too")
+        #expect(lines.contains("[[streams]]") && lines.contains("[[sources]]"))
+        #expect(problems(lines.joined(separator: "\n")).isEmpty, "the commented sections are right too")
+    }
+
+    @Test func `a section about senders takes a preset and what differs, and refuses what it cannot mean with its place`() throws {
+        let text = """
+            [[sources]]
+            preset = "rtl_433"
+            stream_from = ["model", "id"]
+            time_format = "%d/%m/%Y %H:%M"
+            states = { ON = 1, OFF = 0 }
+            """
+        let section = try #require(try Configuration(toml: text, file: "t").sourceSections.first)
+        #expect(section.preset == "rtl_433" && section.streamFrom == ["model", "id"] && section.states == ["on": 1, "off": 0])
+        #expect(section.has == nil && section.match == nil)
+        let found = problems(
+            "[[streams]]\nmatch = \"a\"\n[[sources]]\npreset = \"rtl\"\nstrem_from = \"x\"\ntime_format = \"%Q\"\nhas = 5\nstates = [1]")
+        #expect(found.map(\.line) == [4, 5, 6, 7, 8], "\(found)")
+        #expect(found[1].message == "unknown key \"strem_from\"; did you mean \"stream_from\"?")
+    }
+
+    @Test func `missing values and ranges are said for streams and channels, and a section about channels says nothing else`() throws {
+        let configuration = try Configuration(
+            toml:
+                "[[streams]]\nmatch = \"a*\"\nchannel = \"t\"\nrange = [-40, 85]\n[[streams]]\nmatch = \"*\"\nmissing = [-127]\nignore = true",
+            file: "t")
+        #expect(configuration.check(stream: "ab", channel: "t")?.range == -40...85)
+        #expect(configuration.check(stream: "ab", channel: "t")?.missing == [-127])
+        #expect(
+            configuration.check(stream: "ab", channel: "u")?.range == nil
+                && configuration.check(stream: "ab", channel: "u")?.missing == [-127])
+        #expect(configuration.rule(for: "ab")?.ignore == true)
+        #expect(problems("[[streams]]\nmatch = \"a\"\nrange = [5, 1]\nmissing = [\"x\"]").map(\.line) == [3, 4])
     }
 
     @Test func `an unknown key names the nearest one`() {

@@ -23,10 +23,14 @@ final class Notebook: BatchCourier {
 
     func borrow() -> ReadingBatch { ReadingBatch(entryCapacity: entryCapacity, fieldCapacity: 2048) }
 
+    /// What the batches told about losses.
+    var losses: [UInt32: StreamLosses] = [:]
+
     func isIdle(shard: Int) -> Bool { idleShards.contains(shard) }
 
     func deliver(_ batch: ReadingBatch) {
         sequences.append(batch.sequence)
+        if batch.isGroupEnd { losses.merge(batch.totals.losses) { _, new in new } }
         for note in batch.notes {
             switch note {
             case .stream(let id, let key):
@@ -38,6 +42,8 @@ final class Notebook: BatchCourier {
             case .budgetShare(let group, let stream, let streams):
                 lines.append("group \(group)\(stream == 0 ? "" : " \(names[stream] ?? "?")") shared by \(streams)")
             case .condition(let kind, let reason, _): lines.append("\(kind) \(reason == nil ? "over" : "begins")")
+            case .source(let kind, let stream, let reason, _):
+                lines.append("\(kind) of \(names[stream] ?? "?") \(reason == nil ? "over" : "begins")")
             case .models(let models): lines.append("models " + models.map { "\($0.match) \($0.label)" }.joined(separator: ","))
             }
         }
@@ -80,6 +86,7 @@ final class Bench {
     }
 
     var isDue: Bool { intake.isDue }
+    var hasHeld: Bool { intake.hasHeld }
 
     /// As `feed`, without the end of the group.
     func take(_ lines: [String], now: Int64 = 1_000_000) {

@@ -143,7 +143,8 @@ import Testing
 
     @Test("every reason is reached by a case or the hostile corpus, except the text limit, which has its own law")
     func allReasons() {
-        var reached: Set<String> = ["too_much_text"]
+        // Objects of different things need a default stream and more than one line: SenderTests.
+        var reached: Set<String> = ["too_much_text", "mixed_objects"]
         for folder in names(in: fixtures + "/cases") {
             let expected = String(decoding: contents("\(fixtures)/cases/\(folder)/expected"), as: UTF8.self)
             for word in expected.split(whereSeparator: { " =,@\n".contains($0) }) { reached.insert(String(word)) }

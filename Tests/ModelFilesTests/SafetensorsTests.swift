@@ -73,6 +73,21 @@ struct SafetensorsTests {
         #expect(error(Safetensors.write(contents)).contains("expected [9, 5]"))
         contents.metadata["keras"] = good.metadata["keras"]?.replacing("\"class_name\": \"Dense\"", with: "\"class_name\": \"Conv1D\"")
         #expect(error(Safetensors.write(contents)).contains("Conv1D"))
+        let text = good.metadata["keras"] ?? ""
+        let object = "{\"module\": \"keras.layers\", \"class_name\": \"LeakyReLU\", \"config\": {\"negative_slope\": 0.3}}"
+        let function = "{\"module\": \"builtins\", \"class_name\": \"function\", \"config\": \"my>twice\"}"
+        for (value, name) in [(object, "LeakyReLU"), (function, "my>twice"), ("7", "no name")] {
+            for key in ["activation", "recurrent_activation"] {
+                let changed = text.replacing(try Regex("\"\(key)\": \"[a-z_]+\""), with: "\"\(key)\": \(value)", maxReplacements: 1)
+                #expect(changed != text)
+                contents.metadata["keras"] = changed
+                #expect(error(Safetensors.write(contents)).contains(name), "\(key) \(name)")
+            }
+        }
+        contents.metadata["keras"] = text.replacing("\"use_bias\":", with: "\"lora_rank\": 2, \"use_bias\":")
+        #expect(error(Safetensors.write(contents)).contains("lora_rank"))
+        contents.metadata["keras"] = text.replacing("\"registered_name\": null", with: "\"registered_name\": \"my>GRU\"")
+        #expect(!text.contains("registered_name") || error(Safetensors.write(contents)).contains("my>GRU"))
         contents.metadata["keras"] = "{"
         #expect(error(Safetensors.write(contents)).contains("cannot read the file"))
     }

@@ -2,6 +2,22 @@ import Testing
 
 @testable import TimeSeries
 
+@Suite struct TwoScaleTests {
+    @Test func `copies of a report every ten minutes are no gap after gap`() {
+        var cadence = CadenceEstimator()
+        var steps: [Double] = []
+        for report in 0..<200 {
+            for copy in 0..<3 {
+                steps.append(cadence.observe(1_700_000_000_000_000_000 + Int64(report) * 600_000_000_000 + Int64(copy) * 15_000_000))
+            }
+        }
+        #expect(steps.suffix(450).allSatisfy { $0 < 2 }, "\(steps.suffix(9))")
+        // A report that fails to come is a gap of two, and a day's silence one of 144.
+        let silence = cadence.observe(1_700_000_000_000_000_000 + 199 * 600_000_000_000 + 86_400_000_000_000)
+        #expect(silence > 100 && silence < 200 && cadence.isSane, "\(silence)")
+    }
+}
+
 @Suite("Time")
 struct TimeTests {
     @Test("A duration is the sum of its parts and prints as a text that reads back to itself")

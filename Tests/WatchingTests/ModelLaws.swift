@@ -222,7 +222,7 @@ private func told(_ actions: [AlertAction]) -> [String] {
             var watch = ShardWatch(settings: shelf.settings(), shard: 0, shards: 1, channelsMax: 4)
             var actions: [AlertAction] = []
             for batch in plant.batches(size: 40, notes: notes) { watch.apply(batch, actions: &actions) }
-            return (1...5).map { "\(watch.streamDetail(key: "s\($0)", timeText: { "\($0)" })?.compact ?? "")" }
+            return (1...5).map { "\(watch.streamDetail(key: "s\($0)", losses: [:], timeText: { "\($0)" })?.compact ?? "")" }
         }
         let (without, with) = (states([:]), states([700: [shelf.assign("s2", 0)]]))
         #expect(without[1] != with[1])
@@ -238,7 +238,7 @@ private func told(_ actions: [AlertAction]) -> [String] {
             var watch = ShardWatch(settings: shelf.settings(), shard: 0, shards: 1, channelsMax: 4)
             var actions: [AlertAction] = []
             for batch in plant.batches(size: 40, notes: notes) { watch.apply(batch, actions: &actions) }
-            return (watch.streamDetail(key: "s1", timeText: { "\($0)" })?["model_state"]?.text ?? "none", told(actions))
+            return (watch.streamDetail(key: "s1", losses: [:], timeText: { "\($0)" })?["model_state"]?.text ?? "none", told(actions))
         }
         let waiting = run([200: [shelf.assign("*", 0)]])
         #expect(waiting.0 == "waits: the stream has no channel pressure")

@@ -60,6 +60,6 @@ final class Station {
     }
 
     func history() -> [MomentDetail] { watch.history(of: 1) }
-    func detail() -> String { watch.streamDetail(key: "station", timeText: TimeText.rfc3339).map { $0.compact } ?? "" }
+    func detail() -> String { watch.streamDetail(key: "station", losses: [:], timeText: TimeText.rfc3339).map { $0.compact } ?? "" }
     func budgets() -> [StreamBudget] { watch.budgets(matching: { _ in true }, since: .min) }
 }

@@ -20,6 +20,10 @@ struct HistoryOptions: ParsableArguments {
     var historyFormat: HistoryTable.Format?
     @Option(name: .long, help: ArgumentHelp("CSV column that names the stream.", valueName: "name"))
     var streamColumn: String?
+    @Option(name: .long, help: ArgumentHelp("CSV column with the time.", valueName: "name"))
+    var timeColumn: String?
+    @Option(name: .long, help: ArgumentHelp("CSV value that stands for a missing one; may be repeated.", valueName: "value"))
+    var missing: [Double] = []
     @Option(name: .long, help: ArgumentHelp("Only streams that match this glob.", valueName: "glob"))
     var streams = "*"
     @Option(name: .long, help: ArgumentHelp("Channels, comma-separated, in the order of the inputs.", valueName: "names"))
@@ -35,7 +39,8 @@ struct HistoryOptions: ParsableArguments {
     /// All readings.
     func table() throws -> HistoryTable {
         if let history {
-            let table = try HistoryTable(file: history, format: historyFormat, streamColumn: streamColumn)
+            let table = try HistoryTable(
+                file: history, format: historyFormat, streamColumn: streamColumn, timeColumn: timeColumn, missing: missing)
             if table.refused > 0 { FileOutput.error("rnnctl: \(table.refused) lines of \(history) are no readings; they were left out") }
             return table
         }

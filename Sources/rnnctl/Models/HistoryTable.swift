@@ -29,7 +29,10 @@ struct HistoryTable {
     private(set) var namesStreams = false
     /// Lines that are no readings.
     private(set) var refused = 0
+    /// Values of a CSV file that stand for a missing one.
+    private var missing: [Double] = []
     private var channelPlaces: [String: Int] = [:]
+    private var timeColumn: String?
     private var streamPlaces: [String: Int] = [:]
 
     /// Readings from elsewhere, row after row with `append`.
@@ -37,7 +40,8 @@ struct HistoryTable {
 
     /// Reads a whole file; `-` is standard input.
     /// - Errors: the first line of a CSV file that is no row of numbers; influx and jsonl lines are counted and reported instead.
-    init(file: String, format: Format?, streamColumn: String? = nil) throws {
+    init(file: String, format: Format?, streamColumn: String? = nil, timeColumn: String? = nil, missing: [Double] = []) throws {
+        (self.missing, self.timeColumn) = (missing, timeColumn)
         let bytes = file == "-" ? try Files.readAll(0, object: "standard input") : try Files.read(file, bytesMax: Int.max)
         switch format ?? HistoryTable.format(of: file) {
         case .csv: try readCSV(bytes, file: file, streamColumn: streamColumn)
@@ -107,7 +111,9 @@ struct HistoryTable {
                     case .stream: row.stream = stream(cell)
                     case .channel(let place):
                         if cell.isEmpty { continue }
-                        guard let value = Double(cell) else {
+                        let text = delimiter == UInt8(ascii: ",") ? cell : HistoryTable.pointed(cell)
+                        if let marker = Double(text), missing.contains(marker) { continue }
+                        guard let value = Double(text) else {
                             throw fail(
                                 "channel \"\(channels[place])\": got \"\(RecordTable.printable(String(cell.prefix(40))))\", expected a number"
                             )
@@ -123,9 +129,16 @@ struct HistoryTable {
         if streams.isEmpty { _ = stream("csv") }
     }
 
+    /// A number with a decimal comma as one with a point.
+    private static func pointed(_ cell: String) -> String {
+        guard !cell.contains("."), cell.count(where: { $0 == "," }) == 1 else { return cell }
+        return String(cell.map { $0 == "," ? "." : $0 })
+    }
+
     private mutating func header(_ names: [String], _ streamColumn: String?, _ fail: (String) -> ControlError) throws -> [Role] {
         let times = ["timestamp", "time", "ts", "date", "datetime"]
-        let time = names.firstIndex { times.contains($0.lowercased()) } ?? 0
+        if let timeColumn, !names.contains(timeColumn) { throw fail("got no column \"\(timeColumn)\" for the time") }
+        let time = names.firstIndex { $0 == timeColumn } ?? names.firstIndex { times.contains($0.lowercased()) } ?? 0
         let stream = names.firstIndex { name in streamColumn.map { $0 == name } ?? (name.lowercased() == "stream") }
         if let streamColumn, stream == nil { throw fail("got no column \"\(streamColumn)\" for the stream") }
         guard !names.contains(where: { Double($0) != nil }) else { throw fail("got values, expected a header such as timestamp,a,b") }
