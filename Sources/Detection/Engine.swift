@@ -420,7 +420,7 @@ struct Engine<Core: RecurrentCore>: ~Copyable {
             }
             Scalar.learn(w, gains + row, Scalar(learned), Scalar(1 - ReadoutMemory.leak), count)
             w[1] += Scalar(ReadoutMemory.leak * (k == 1 ? 1 : 0.9))
-            if k == 1 { out.recurrent = mean + out.spread * guess }
+            if k == 1 { out.recurrent = mean + out.spread * (said - moved) }
             if k == 1 { blend(p, value, mean, guess, clockGuess, range, hasClock, &out) }
         }
         out.errorNext = profile.blendsForecasts ? out.errorNext : out.errors[0]

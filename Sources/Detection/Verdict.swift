@@ -13,7 +13,7 @@ public struct ChannelVerdict: BitwiseCopyable, Sendable {
     /// What was predicted for this reading one reading ago (see `ForecastExpert`), in the unit of the reading; the running mean while there is
     /// no prediction.
     public var expected: Double = 0
-    /// What the recurrent network's readout alone predicted, within the range shown; `expected` while it predicts nothing.
+    /// What the recurrent network's readout alone predicted, wherever that lies; `expected` while it predicts nothing.
     public var recurrent: Double = 0
     /// Ends of the band in which about 99 % of the readings are expected, in the unit of the reading.
     public var bandLow: Double = 0

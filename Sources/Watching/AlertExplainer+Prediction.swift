@@ -15,9 +15,9 @@ extension AlertExplainer {
         var deviation = 1.0
     }
 
-    /// What drove the prediction that the alert's reading was compared with; nil where there is none.
+    /// What drove the network's prediction of the alert's reading (see `ChannelVerdict.recurrent`); nil where there is none.
     mutating func prediction(_ channel: UInt16, _ judged: [UInt16: ChannelVerdict]) throws -> AlertExplanation.Prediction? {
-        guard let expected = judged[channel]?.expected else { return nil }
+        guard let expected = judged[channel]?.recurrent else { return nil }
         let isDriven = replay.watch.slots[replay.local].seat?.isBound == true
         try replay.put(start)
         var window = readings.dropLast()
