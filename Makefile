@@ -201,7 +201,7 @@ test-systemd: deb  ## the package in a booted Debian: real systemd, collectd, rs
 	Tests/systemd/run.sh $(PACKAGE).deb $(NOTIFY_PACKAGE).deb
 
 GATEWAY := gateway/.build/release/rnn-gateway
-GATEWAY_DEPS := libsystemd-dev zlib1g-dev pkg-config
+GATEWAY_DEPS := libsystemd-dev libmosquitto-dev zlib1g-dev pkg-config
 GATEWAY_RELEASE := -c release --static-swift-stdlib --package-path gateway
 .PHONY: gateway test-gateway test-gateway-senders man-gateway install-gateway deb-gateway demo-page bench-gateway
 gateway:  ## the network gateway and its page, into gateway/.build/release (a package of its own)
@@ -217,7 +217,7 @@ test-gateway:  ## what must hold of the gateway without a port, and its layout
 SENDERS := out/senders
 GATEWAY_TESTED ?= gateway/.build/debug/rnn-gateway
 test-gateway-senders: build test-gateway  ## real senders against it while both programs are killed; hostile ones; /api by schemathesis
-	@$(call apt_install,python3-venv prometheus collectd-core libyajl2)
+	@$(call apt_install,python3-venv prometheus collectd-core libyajl2 mosquitto mosquitto-clients)
 	@[ -x $(SENDERS)/bin/schemathesis ] || { python3 -m venv $(SENDERS) && $(SENDERS)/bin/pip install -q -r gateway/Tests/senders/requirements.txt; }
 	$(SENDERS)/bin/python gateway/Tests/senders/senders.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)
 	$(SENDERS)/bin/python gateway/Tests/senders/hostile.py $(BIN)/rnn-watchd $(GATEWAY_TESTED)

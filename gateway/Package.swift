@@ -4,9 +4,9 @@ import PackageDescription
 // A package of its own, so that the build of the daemon does not pay for a web server.
 //
 // floor 3  rnn-gateway
-// floor 2  Gateway (HTTP, the page; effects)
+// floor 2  Gateway (HTTP, MQTT, the page; effects)
 // floor 1  WireFormats (bytes of senders to lines; pure)
-// ground   CZlib, and of the daemon's package: JSON, times, sockets, descriptors
+// ground   CZlib, CMosquitto, and of the daemon's package: JSON, times, sockets, descriptors
 
 let ownImportsOnly: [SwiftSetting] = [.enableUpcomingFeature("MemberImportVisibility")]
 // Leaves out what nothing refers to; symbols that are exported would count as referred to.
@@ -34,6 +34,8 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        // MQTT client of Debian.
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .target(
             name: "WireFormats",
             dependencies: [
@@ -42,7 +44,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "WireFormats",
+                "CMosquitto", "WireFormats",
                 .product(name: "Shared", package: "rnn-watchd"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

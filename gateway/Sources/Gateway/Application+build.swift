@@ -62,6 +62,7 @@ public func runGateway(_ settings: Settings, log: Log) async throws {
             idleTimeout: .nanoseconds(settings.bodyTimeout),
             httpDecoderConfiguration: .init(maxHeaderFieldSize: 64 << 10, maxHeaderListSize: 80 << 10, maxHeaderFieldCount: 100)))
     var services: [any Service] = [parts.sampler]
+    for source in settings.mqtt { services.append(try MQTTSubscriber(source, store: link, tally: parts.tally, log: log)) }
     let ready = ReadyCount(settings.listen.count)
     for place in settings.listen {
         let onReady: @Sendable (any Channel) async -> Void = { _ in

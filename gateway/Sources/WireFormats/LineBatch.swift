@@ -217,3 +217,8 @@ extension LineBatch {
         (bytes, places) = (kept, keptPlaces)
     }
 }
+
+extension LineBatch {
+    /// Counts something that is no reading by its sender's own rules.
+    public mutating func pass() { skippedCount += 1 }
+}

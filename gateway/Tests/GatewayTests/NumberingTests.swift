@@ -87,6 +87,17 @@ struct NumberingTests {
         #expect(sent(&n) == "\n" && n.acknowledged(1) == [] && n.isEmpty)
     }
 
+    @Test("While the daemon is away what was never sent goes back to its senders, and what was sent is kept")
+    func givingUp() {
+        var n = numbering(batches: ["a\n", "b\n"])
+        _ = n.greeted(0)
+        _ = sent(&n, bytesMax: 2)
+        n.disconnected()
+        #expect(n.giveUpWaiting() == [.init(id: 2, outcome: .timedOut(wasSent: false))])
+        #expect(n.pendingBytes == 2 && n.greeted(0).goesOn && sent(&n) == "a\n")
+        #expect(n.acknowledged(1) == [.init(id: 1, outcome: .taken(refused: [:]))] && n.isEmpty && n.giveUpWaiting() == [])
+    }
+
     @Test("Asked to be received only, a batch is answered when the socket has taken it, and sent again all the same")
     func received() {
         var n = numbering(.received, batches: ["a\n"])

@@ -7,6 +7,8 @@ import WireFormats
 public enum StoreFailure: Error, Sendable, Equatable {
     /// Too much waits already, or the daemon does not answer in time: come again.
     case busy(String)
+    /// It was sent, and the daemon has not said in time that it is stored; it is kept here until then.
+    case late(String)
 }
 
 /// Takes the lines of a request to the daemon.
@@ -87,7 +89,8 @@ public final class IngestLink: LineStore {
         }
         switch outcome {
         case .taken(let refused): return refused
-        case .timedOut(let wasSent): throw .busy(wasSent ? "the daemon has not stored it in time" : "the daemon has not taken it in time")
+        case .timedOut(wasSent: true): throw .late("the daemon has not stored it in time")
+        case .timedOut(wasSent: false): throw .busy("the daemon has not taken it in time")
         case .stopped: throw .busy("the gateway stops")
         }
     }
@@ -135,7 +138,12 @@ public final class IngestLink: LineStore {
                     return isNew
                 }
                 if isNew { log.warning("cannot reach the daemon; trying again: \(text)") }
-                settle(state.withLock { $0.numbering.expire(now: Clocks.monotonic()) })
+                let now = Clocks.monotonic()
+                settle(
+                    state.withLock { state in
+                        let isLong = state.downSince > 0 && now - state.downSince > IngestLink.patience
+                        return (isLong ? state.numbering.giveUpWaiting() : []) + state.numbering.expire(now: now)
+                    })
                 if !state.withLock({ $0.isStopping }) { Clocks.sleep(nanoseconds: pause) }
                 pause = min(pause * 2, 1_000_000_000)
             }

@@ -160,6 +160,15 @@ struct Numbering {
         }
     }
 
+    /// Takes back everything that was never sent: the daemon is away, and senders keep it better than we do.
+    mutating func giveUpWaiting() -> [Answer] {
+        defer { (waiting, waitingStart) = ([], 0) }
+        return waiting[waitingStart...].map { batch in
+            pendingBytes -= batch.bytes.count
+            return Answer(id: batch.id, outcome: .timedOut(wasSent: false))
+        }
+    }
+
     /// Answers batches whose time is over. What was not sent is taken back; what was sent stays until it is stored.
     mutating func expire(now: Int64) -> [Answer] {
         var answers: [Answer] = []

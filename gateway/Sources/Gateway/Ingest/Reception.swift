@@ -114,7 +114,7 @@ public struct Reception: Sendable {
         var refused: [Int: String] = [:]
         do { refused = try await store.store(batch.bytes, lines: batch.lineCount) } catch {
             switch error {
-            case .busy(let reason): throw Rejection.busy(reason, seconds: 2)
+            case .busy(let reason), .late(let reason): throw Rejection.busy(reason, seconds: 2)
             }
         }
         var refusals = batch.refusals

@@ -49,6 +49,10 @@ extension Settings {
             }
         }
         tokens = reader.sections("tokens") { Settings.token(&$0) }
+        mqtt = reader.sections("mqtt") { Settings.mqttSource(&$0) }
+        if Set(mqtt.map { "\($0.host):\($0.port) \($0.clientID)" }).count != mqtt.count {
+            reader.report("mqtt", "a client_id twice at one broker", "client_id that differ: the broker would cut one off for the other")
+        }
         if tlsCertificate.isEmpty != tlsKey.isEmpty {
             reader.report("tls_certificate", tlsCertificate, "both tls_certificate and tls_key, or none")
         }
@@ -87,6 +91,22 @@ extension Settings {
         reader.number("readings_per_second_max", &token.readingsPerSecondMax)
         reader.size("streams_max", &token.streamsMax, 0...10_000_000)
         return token
+    }
+}
+
+extension Settings {
+    fileprivate static func mqttSource(_ reader: inout SettingsReader) -> MQTTSource? {
+        var source = MQTTSource()
+        reader.text("host", &source.host)
+        reader.size("port", &source.port, 1...65535)
+        source.topics = reader.texts("topics") ?? []
+        reader.text("user", &source.user)
+        reader.text("password_file", &source.passwordFile)
+        reader.text("client_id", &source.clientID)
+        reader.text("ca_file", &source.authorities)
+        if source.topics.isEmpty { reader.report("topics", "none", "at least one, such as sensors/#") }
+        if source.clientID.isEmpty { reader.report("client_id", "nothing", "a name") }
+        return source
     }
 }
 

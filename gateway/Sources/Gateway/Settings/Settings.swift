@@ -39,6 +39,7 @@ public struct Settings: Sendable {
     public var tlsKey = ""
     public var socketMode: UInt32 = 0o660
     public var tokens: [Token] = []
+    public var mqtt: [MQTTSource] = []
 
     public init() {}
 }
@@ -107,4 +108,18 @@ public struct Token: Sendable, Equatable {
     public var streamsMax = 0
 
     public init(name: String, secret: String, rights: Set<Right>) { (self.name, self.secret, self.rights) = (name, secret, rights) }
+}
+
+/// Topics of a broker whose messages are readings.
+public struct MQTTSource: Sendable, Equatable {
+    public var host = "localhost"
+    public var port = 1883
+    public var topics: [String] = []
+    public var user = ""
+    public var passwordFile = ""
+    /// The broker keeps messages for this name while the gateway is away.
+    public var clientID = "rnn-gateway"
+    /// PEM file of authorities; not empty: TLS.
+    public var authorities = ""
+    public init() {}
 }
