@@ -3,6 +3,8 @@
 /// Where a channel has rested longest (a machine that is off, the night) it may rest again: that value is compared with its own runs, every
 /// other value with the longest run anywhere else. Only for a channel that usually changes: at least 50 changes, and at most 8 readings a
 /// change on average. Said once per run.
+///
+/// A channel that only grows (hours run, cubic metres) rests at another value every night, so it is judged by its differences: rest is 0.
 struct StuckDetector: BitwiseCopyable {
     private var last: Double = 0
     /// Where the longest run was.
@@ -13,7 +15,11 @@ struct StuckDetector: BitwiseCopyable {
     private var longestElsewhere: UInt32 = 0
     private var changes: UInt32 = 0
     private var readings: UInt32 = 0
-    private var reserved: UInt32 = 0
+    /// 1 while differences are judged.
+    private var grows: UInt32 = 0
+    private var newest: Double = 0
+    private var rises: UInt32 = 0
+    private var falls: UInt32 = 0
 
     /// The longest run that the present one is compared with.
     private var longest: UInt32 { min(last == rest ? longestAtRest : longestElsewhere, 1_000_000) }
@@ -22,7 +28,8 @@ struct StuckDetector: BitwiseCopyable {
 
     /// True on the one reading where the run of equal values becomes too long.
     @inline(__always)
-    mutating func step(_ value: Double) -> Bool {
+    mutating func step(_ reading: Double) -> Bool {
+        let value = judged(reading)
         if readings < UInt32.max { readings += 1 }
         guard readings > 1, value == last else {
             if readings > 1 {
@@ -35,6 +42,28 @@ struct StuckDetector: BitwiseCopyable {
         }
         if run < UInt32.max { run += 1 }
         return run == limit + 1 && isLively
+    }
+
+    /// The reading, or what it has grown by: of a channel that rose 50 times and fell in less than one of 200 rises.
+    @inline(__always)
+    private mutating func judged(_ reading: Double) -> Double {
+        let difference = readings > 0 ? reading - newest : 0
+        newest = reading
+        if difference > 0, rises < .max { rises += 1 }
+        if difference < 0, falls < .max { falls += 1 }
+        let growing: UInt32 = rises >= 50 && UInt64(falls) * 200 < UInt64(rises) ? 1 : 0
+        if growing != grows {
+            // What was learned of runs is of the other kind.
+            self = StuckDetector(grows: growing, newest: newest, rises: rises, falls: falls)
+        }
+        return growing == 1 ? difference : reading
+    }
+
+    /// Nothing learned yet.
+    init() {}
+
+    private init(grows: UInt32, newest: Double, rises: UInt32, falls: UInt32) {
+        (self.grows, self.newest, self.rises, self.falls) = (grows, newest, rises, falls)
     }
 
     private mutating func closeRun() {
@@ -60,6 +89,7 @@ struct StuckDetector: BitwiseCopyable {
 
     /// True if the counters agree (a check for restored state).
     var isSane: Bool {
-        last.isFinite && rest.isFinite && run <= readings && changes <= readings && longestElsewhere <= longestAtRest
+        last.isFinite && rest.isFinite && newest.isFinite && grows <= 1 && run <= readings && changes <= readings
+            && longestElsewhere <= longestAtRest
     }
 }

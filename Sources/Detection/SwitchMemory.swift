@@ -4,8 +4,8 @@
 /// highest score in the readings after a switch; from the fourth switch on, a score there counts only by what it is above the usual one.
 /// A switch that brings more than usual still alarms, and so does a jump without a switch.
 struct SwitchMemory: BitwiseCopyable {
-    /// Readings after a switch that belong to it.
-    static let window: UInt16 = 12
+    /// Readings after a switch that belong to it: what the longest horizon (16) predicted before the switch is wrong for so long.
+    static let window: UInt16 = 20
     static let switchesMin: UInt16 = 3
 
     /// Usual highest score after a switch, and the highest in the present window.

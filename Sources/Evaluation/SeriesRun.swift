@@ -45,6 +45,8 @@ public struct SeriesRun: Sendable {
     public var kinds: [AnomalyKind] = []
     /// True while the stream was too young to be judged.
     public var warmUp: [Bool] = []
+    /// Of every channel that changes: mean error of what was expected, over that of "the same as last time", after the first third.
+    public var forecastRatios: [Double] = []
 
     /// Runs `series` through `detector` as one new stream.
     public init(_ series: LabelledSeries, _ detector: inout Detector, settings: StreamSettings = StreamSettings()) {
@@ -53,6 +55,7 @@ public struct SeriesRun: Sendable {
         var verdict = Verdict(channelsMax: d)
         var inputs: [ChannelInput] = []
         inputs.reserveCapacity(d)
+        var tallies = [ForecastTally](repeating: ForecastTally(), count: d)
         scores.reserveCapacity(series.rows)
         for i in 0..<series.rows {
             inputs.removeAll(keepingCapacity: true)
@@ -70,6 +73,10 @@ public struct SeriesRun: Sendable {
             alarms.append(verdict.isAlarm)
             kinds.append(verdict.kind)
             warmUp.append(verdict.warmUpReason == .readings)
+            for channel in verdict.channels {
+                tallies[Int(channel.index)].add(channel.value, expected: channel.expected, counts: 3 * i >= series.rows)
+            }
         }
+        forecastRatios = tallies.compactMap(\.ratio)
     }
 }

@@ -7,6 +7,8 @@ struct CorpusRun {
     private(set) var events: EventMetric
     /// Of a corpus in the layout of the Numenta benchmark.
     private(set) var scorer: NabScorer?
+    /// Error of what was expected over that of the reading before, of every channel of every series, ascending.
+    private(set) var forecastRatios: [Double] = []
     /// CPU time per value.
     private(set) var nanoseconds: Double
 
@@ -26,8 +28,10 @@ struct CorpusRun {
             let run = SeriesRun(series, &detector)
             values += series.rows * series.channels
             scorer?.add(scores: run.raised, windows: series.events.map { $0.lowerBound...($0.upperBound - 1) })
+            forecastRatios += run.forecastRatios
             events.add(alarms: run.alarms, events: series.events, start: series.start)
         }
+        forecastRatios.sort()
         nanoseconds = (Speed.now() - began) / Double(max(values, 1)) * 1e9
     }
 }

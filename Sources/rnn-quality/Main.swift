@@ -146,6 +146,9 @@ struct Options {
         }
         line +=
             " events \(events.found + events.missed) found \(events.found) FA \(events.falseAlarms) F1 \(fixed(events.f1, 3)) recall \(fixed(events.recall, 3)) FA/10k \(fixed(events.falseAlarmsPer10k, 2))"
+        if let highest = run.forecastRatios.last {
+            line += " forecast / last \(fixed(run.forecastRatios[run.forecastRatios.count / 2], 2)), highest \(fixed(highest, 2))"
+        }
         line += " | \(fixed(run.nanoseconds, 0)) ns/channel reading"
         print(line)
     }

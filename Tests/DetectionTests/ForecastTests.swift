@@ -181,3 +181,37 @@ extension Bench {
         for i in 0..<engine.layout.features { w[i] = i % 2 == 0 ? 40 : -40 }
     }
 }
+
+@Suite("A channel that only grows")
+struct GrowingTests {
+    /// Hours run, in tenths: grows by uneven steps by day, stands still at another value every night.
+    private func hours(days: Int, freezesOn frozen: Int?) -> [Double] {
+        var random = SeededRandom(seed: 3)
+        var total = 1000.0
+        var out: [Double] = []
+        for day in 0..<days {
+            for minute in stride(from: 0, to: 1440, by: 5) {
+                let works = minute >= 360 && minute < 1320 && !(day == frozen && minute > 700)
+                if works { total += 0.05 + 0.1 * random.uniform() }
+                out.append(total)
+            }
+        }
+        return out
+    }
+
+    private func stuckDays(_ readings: [Double]) -> Set<Int> {
+        let bench = Bench(floatEngine(.standard), channels: 1)
+        var days: Set<Int> = []
+        for (i, value) in readings.enumerated() {
+            bench.step([value], seconds: 1_700_006_400 + 300 * Double(i))
+            if bench.verdict.isAlarm && bench.verdict.kind == .stuck { days.insert(i / 288) }
+        }
+        return days
+    }
+
+    @Test("rests every night without being called stuck, from the fourth night on")
+    func nights() { #expect(stuckDays(hours(days: 20, freezesOn: nil)).filter { $0 > 3 }.isEmpty) }
+
+    @Test("is not called stuck for growing evenly")
+    func even() { #expect(stuckDays((0..<5000).map { 0.25 * Double($0) }).isEmpty) }
+}
