@@ -36,7 +36,7 @@ enum Assets {
         dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 16px; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
         .notice { border: 1px solid var(--warning); border-left-width: 6px; padding: 8px 12px; border-radius: 6px; background: var(--card); }
         footer { color: var(--soft); padding: 16px; text-align: center; }
-        @media (max-width: 560px) { main { padding: 10px; } th, td { padding: 5px 6px; } dl { grid-template-columns: 1fr; } .tiles b { font-size: 2rem; } .chart text { font-size: 20px; } .chart text[text-anchor="middle"] { display: none; } }
+        @media (max-width: 560px) { main { padding: 10px; } th, td { padding: 5px 6px; } dl { grid-template-columns: 1fr; } .tiles b { font-size: 2rem; } .chart text { font-size: 15px; } .chart text[text-anchor="middle"] { display: none; } }
         """
 
     /// Asks for the page again every five seconds while it is looked at, and puts in what changed. Reading needs none of it.

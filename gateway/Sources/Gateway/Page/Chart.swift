@@ -21,7 +21,7 @@ struct Chart {
     private let height = 220.0
     private let left = 64.0
     private let bottom = 24.0
-    private let top = 8.0
+    private let top = 14.0
     private let right = 8.0
 
     init(title: String, points: [Point], spans: [(from: Int64, to: Int64)] = []) {
