@@ -185,11 +185,14 @@ def mosquitto(plant, laws, broker_port):
 
     with open(plant.path("mosquitto.conf"), "w") as f:
         f.write(f"listener {broker_port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+    # Kept by the broker before anybody subscribed: who subscribes later gets it as retained.
+    plant.kill("gateway", 15)
     broker = subprocess.Popen(["mosquitto", "-c", plant.path("mosquitto.conf")], stdout=plant.log, stderr=plant.log)
     try:
         time.sleep(1)
         publish("sensors/kept", "42\n", "-r")
-        time.sleep(4)
+        plant.start_gateway()
+        time.sleep(2)
         for part in range(4):
             publish("sensors/hall", "".join('{"time":%d,"t":%d}\n' % (T0 + part * 50 + i, i) for i in range(50)))
             if part == 1:
