@@ -92,7 +92,9 @@ class Daemon:
         arguments = [os.path.join(bindir, "rnn-watchd"), "--state-dir", os.path.join(directory, "state"), "--ingest-socket", self.ingest,
                      "--control-socket", self.control]
         base = {"log_level": "error", "commit_interval": "5ms", "durability_interval": "20ms", "checkpoint_interval": "1s",
-                "shards": shards, "streams_max": 30, "streams_evict": "true", "stale_min": "2min", "queue_batches_max": 8}
+                "shards": shards, "streams_max": 30, "streams_evict": "true", "stale_min": "2min", "queue_batches_max": 8,
+                # What waits for late readings waits by the wall clock, which no two runs share: streams would be interleaved otherwise.
+                "late_max": "0s"}
         base.update(settings)
         for key, value in base.items():
             arguments += ["--set", f"{key}={value}"]
