@@ -136,6 +136,7 @@ extension IngestLoop {
     /// What may be acknowledged once it is stored. What waits for late readings or for the end of a string is not on its way yet; whoever waits
     /// for an acknowledgement waits a second longer at most.
     func pendingAcknowledgements(_ intake: inout Intake, _ now: Int64) -> [Acknowledgement] {
+        closeLeft(&intake, now)
         guard producers.count > 0 else { return producers.pending() }
         if !intake.hasHeld {
             heldSince = 0

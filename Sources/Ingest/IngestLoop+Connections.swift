@@ -97,6 +97,11 @@ extension IngestLoop {
         if connection.descriptor > 2 { close(connection.descriptor) }
         if let producer = connection.producer, producer.connection == token { producers.left(producer) }
         peers.ended(connection)
+        if !connection.openLines.isEmpty {
+            // Nobody is there to be told.
+            connection.producer = nil
+            left.append(connection)
+        }
         if lettingIn { letIn() }
     }
 

@@ -24,6 +24,8 @@ final class IngestLoop {
     private var hadFiles = false
     /// Clients that came when there was no room; accepted, not served.
     var waiting: [Connection] = []
+    /// Clients that had to go while the string of their last lines was open.
+    var left: [Connection] = []
     /// Monotonic time until which the listeners rest; nil: they do not.
     var listenersRestUntil: Int64?
     var peers = PeerCounts()
@@ -305,7 +307,8 @@ final class IngestLoop {
         _ bytes: UnsafeBufferPointer<UInt8>, _ connection: Connection, _ token: UInt64, _ intake: inout Intake, _ now: Int64,
         _ arrival: Int64
     ) {
-        if connection.isRefused || connection.lines == 0 && hello(bytes, connection, token) { return }
+        if connection.isRefused { return }
+        if connection.lines == 0, hello(bytes, connection, token) { return closeLeft(&intake, now) }
         connection.lines += 1
         connection.source.lines += 1
         if intake.isDue { flushIfDue(&intake, now) }
@@ -390,6 +393,13 @@ final class IngestLoop {
         for (token, connection) in connections where !connection.openLines.isEmpty && now.since(connection.lastReadAt) > 1_000_000_000 {
             closeOpenLines(connection, token, &intake, Clocks.wall(), now)
         }
+    }
+
+    /// What clients that had to go have said is taken: no more of those strings will come.
+    func closeLeft(_ intake: inout Intake, _ now: Int64) {
+        guard !left.isEmpty else { return }
+        for connection in left { closeOpenLines(connection, 0, &intake, now, Clocks.monotonic()) }
+        left = []
     }
 
     /// Lines that one string may go over.
@@ -542,6 +552,7 @@ final class IngestLoop {
             if !isOpen { endLine(connection, token, &intake, now, arrival) }
         }
         for (_, datagram) in datagrams { readDatagrams(datagram.descriptor, datagram.name, &intake, now, arrival) }
+        closeLeft(&intake, now)
         intake.settleOrder(now: now, all: true)
         let acknowledgements = pendingAcknowledgements(&intake, now)
         intake.flush(now: now, acknowledgements: acknowledgements, isLast: true)

@@ -17,6 +17,7 @@ extension Intake {
     /// Puts acts into the log of batches, together, at once.
     /// - Parameter number: acknowledged when they are stored; 0: nobody waits.
     public mutating func act(_ acts: [IntakeAct], number: Int64, now: Int64) {
+        settleOrder(before: acts, now)
         // Many that go at once go in one pass over the table.
         let gone = acts.compactMap { act -> UInt32? in
             if case .forget(let stream, let key) = act, isKnown(stream, key) { stream } else { nil }
@@ -39,10 +40,31 @@ extension Intake {
             let text = String(decoding: new, as: UTF8.self)
             leaveBudget(stream)
             table.infos[Int(stream)].isIgnored = isIgnored(text)
+            table.infos[Int(stream)].zone = zone(text)
+            watchValues(of: stream, text)
+            watchOrder(of: stream, text)
             tellBudget(of: stream, group: joinBudget(stream, text))
         case .note(let note, let stream): self.note(.person(note), stream: stream)
         case .all(let note): for shard in 0..<limits.shards { self.note(.person(note), shard: shard) }
         }
+    }
+
+    /// Readings that wait for late ones were taken before the acts and go before them.
+    private mutating func settleOrder(before acts: [IntakeAct], _ now: Int64) {
+        guard hasHeld else { return }
+        for act in acts {
+            switch act {
+            case .forget(let stream, let key), .reset(let stream, let key):
+                if isKnown(stream, key) { settleOrder(of: stream, now, all: true) }
+            case .rename(let stream, let key, let new):
+                guard isKnown(stream, key) else { continue }
+                let other = new.withUnsafeBufferPointer { table.find($0) }
+                for stream in [stream, other] { settleOrder(of: stream, now, all: true) }
+            case .note, .all: continue
+            }
+        }
+        // Notes of a batch stand before its readings.
+        flush(now: now, isGroupEnd: false)
     }
 
     private mutating func isKnown(_ stream: UInt32, _ key: [UInt8]) -> Bool {
@@ -51,7 +73,12 @@ extension Intake {
 
     private mutating func forget(_ streams: [UInt32]) {
         guard !streams.isEmpty else { return }
-        for stream in streams { leaveBudget(stream) }
+        for stream in streams {
+            leaveBudget(stream)
+            losses.remove(stream)
+            checked.remove(stream)
+            late.remove(stream)
+        }
         table.remove(Set(streams))
         for stream in streams { note(.evicted(stream: stream), stream: stream) }
     }

@@ -126,7 +126,7 @@ extension Intake {
     }
 
     /// Passes on what follows without a gap, and what waited long enough.
-    private mutating func settleOrder(of stream: UInt32, _ now: Int64, all: Bool = false) {
+    mutating func settleOrder(of stream: UInt32, _ now: Int64, all: Bool = false) {
         guard var waiting = late.held.removeValue(forKey: stream) else { return }
         let window = window(stream, waiting.gapMax)
         let wait = (late.windows[stream] ?? 0) < 0 ? min(window, Self.waitAutomatic) : window

@@ -347,6 +347,8 @@ public struct Intake: ~Copyable {
             }
             tellLimit(now)
             leaveBudget(victim)
+            // What waits for late readings has no stream any more.
+            for _ in late.held[victim]?.readings ?? [] { dropped(.streams_max) }
             losses.remove(victim)
             checked.remove(victim)
             late.remove(victim)

@@ -245,7 +245,7 @@ public enum DropReason: String, Sendable, CaseIterable {
     case not_finite
     /// A text or other value that is not a number.
     case not_numeric
-    /// The stream is new and `streams_max` is reached.
+    /// The stream is new and `streams_max` is reached, or it made room for a new one while a reading of it waited for late ones.
     case streams_max
     /// The channel is new and `channels_max` is reached.
     case channels_max

@@ -26,7 +26,11 @@ struct BudgetTests {
         let counts = UnsafeMutablePointer<Float>.allocate(capacity: bins)
         let last = UnsafeMutablePointer<UInt32>.allocate(capacity: bins)
         let peaks = UnsafeMutablePointer<BudgetPeak>.allocate(capacity: StateLayout.budgetPeaks)
-        defer { (counts.deallocate(), last.deallocate(), peaks.deallocate()) }
+        defer {
+            counts.deallocate()
+            last.deallocate()
+            peaks.deallocate()
+        }
         counts.initialize(repeating: 0, count: bins)
         last.initialize(repeating: 1 << 31, count: bins)
         peaks.initialize(repeating: BudgetPeak(), count: StateLayout.budgetPeaks)

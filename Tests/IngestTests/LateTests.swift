@@ -84,6 +84,55 @@ import Testing
         #expect(times(bench).suffix(2) == [480, 500] && bench.addsUp)
     }
 
+    @Test func `what waits of a stream was said before a person forgets, resets or renames it`() {
+        let first = StreamNumber.given(inTurn: 1)
+        let acts: [(IntakeAct, String)] = [
+            (.forget(stream: first, key: [97]), "evicted a"),
+            (.reset(stream: first, key: [97]), "person reset(stream: \(first))"),
+            (.rename(stream: first, key: [97], to: [98]), "person rename(stream: \(first), key: [98])"),
+        ]
+        for (act, told) in acts {
+            let bench = bench(-1)
+            feed(bench, (0..<20).map { Int64($0) * 10 } + [210, 220])
+            #expect(bench.hasHeld)
+            bench.intake.act([act], number: 3, now: monday + 1_000_000 * second)
+            #expect(!bench.hasHeld && bench.addsUp, "\(told)")
+            let lines = bench.book.lines
+            #expect(lines.firstIndex(of: "a x=220.0 220") ?? .max < lines.firstIndex(of: told) ?? -1, "\(lines.suffix(4))")
+        }
+    }
+
+    @Test func `whoever has the new name of another stream has said all before it makes room`() {
+        let bench = bench(-1)
+        feed(bench, (0..<20).map { Int64($0) * 10 } + [210, 220])
+        bench.feed("b x=1 0")
+        bench.intake.act([.rename(stream: StreamNumber.given(inTurn: 2), key: [98], to: [97])], number: 0, now: monday + 1_000_000 * second)
+        #expect(!bench.hasHeld && bench.addsUp)
+        #expect(times(bench).suffix(2) == [210, 220])
+        #expect(bench.intake.streamCount == 1)
+    }
+
+    @Test func `a stream that was renamed has the window of its new name`() {
+        let bench = Bench()
+        bench.intake.lateMax = { $0 == "a" ? -1 : 0 }
+        feed(bench, (0..<20).map { Int64($0) * 10 })
+        bench.intake.act([.rename(stream: StreamNumber.given(inTurn: 1), key: [97], to: [98])], number: 0, now: monday)
+        bench.feed("b x=1 500")
+        #expect(!bench.hasHeld && times(bench).last == 500)
+    }
+
+    @Test func `what waits of a stream that makes room for a new one is counted as lost`() {
+        let bench = Bench {
+            $0.streamsMax = 1
+            $0.evicts = true
+        }
+        bench.intake.lateMax = { _ in -1 }
+        feed(bench, (0..<20).map { Int64($0) * 10 } + [210, 220])
+        #expect(bench.hasHeld)
+        bench.feed("b x=1 230")
+        #expect(!bench.hasHeld && bench.dropped(.streams_max) == 2 && bench.addsUp)
+    }
+
     @Test func `after a clock that ran ahead the fleet's clock goes on with the readings of the right time`() {
         let bench = Bench { $0.futureMax = 600 * second }
         for minute in Int64(0)..<100 { bench.feed("a x=1 \(minute * 60)", now: minute * 60) }

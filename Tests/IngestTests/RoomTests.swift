@@ -149,6 +149,21 @@ private func line(_ number: Int64, _ stream: String = "a") -> String { "\(stream
         running.finish()
     }
 
+    @Test func `a line whose string is open is a line by itself when its client has to go`() throws {
+        let running = try Running()
+        let first = try Client(running.path)
+        try first.send("#!producer p\na x=1,text=\"open \(monday)\n")
+        #expect(first.line() == "ok 0")
+        #expect(running.wait(lines: 1))
+        let second = try Client(running.path)
+        try second.send("#!producer p\n" + line(1) + line(2))
+        #expect(first.line()?.hasPrefix("error cannot go on: another client greeted as p") == true)
+        #expect(running.wait(lines: 3))
+        let totals = running.finish()
+        #expect(totals.refused.reduce(0, +) == 1)
+        #expect(totals.readingsAccepted == 1, "the first was taken already")
+    }
+
     @Test func `clients are counted by user`() throws {
         let running = try Running()
         let client = try Client(running.path)
