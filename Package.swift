@@ -91,7 +91,7 @@ let package = Package(
         .target(name: "Evaluation", dependencies: ["Detection", "TimeSeries"]),
 
         // What is due to be told to whom.
-        .target(name: "Notification", dependencies: ["Tabular", "TimeSeries"]),
+        .target(name: "Notification", dependencies: ["Tabular", "TimeSeries"], swiftSettings: ownImportsOnly),
 
         // floor 3
         .target(
@@ -119,7 +119,7 @@ let package = Package(
             dependencies: [
                 "CHTTP", "CMosquitto", "Configuration", "Control", "CPlatform", "Notification", "Platform", "Tabular", "TimeSeries",
                 .product(name: "TOMLKit", package: "TOMLKit"),
-            ]),
+            ], swiftSettings: ownImportsOnly),
 
         // floor 5
         .executableTarget(

@@ -104,7 +104,7 @@ public struct Key: Sendable {
             "future_max", .duration(0...year), "10min", reload: true,
             "A reading dated further ahead is refused as future and never moves a stream's clock."),
         Key(
-            "late_max", .window, "auto", reload: true,
+            "late_max", .window, "0s", reload: true,
             "Readings that come after newer ones are put in order when no later than this; auto: four of the stream's intervals; 0s: never."
         ),
         Key(
@@ -177,7 +177,7 @@ public struct Key: Sendable {
         Key(
             "model", .text, "",
             "Trained model of these streams: NAME (its active version) or NAME@VERSION; \"\": the built-in network."),
-        Key("late_max", .window, "auto", "As above, for these streams."),
+        Key("late_max", .window, "0s", "As above, for these streams."),
         Key("channel", .text, "*", "Glob over channels that missing and range are about; such a section says nothing else."),
         Key("missing", .list, "[]", "Values that sensors send for a missing one, such as [-127, 85]: left out."),
         Key(
