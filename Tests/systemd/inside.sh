@@ -303,7 +303,9 @@ kill $mqtt; systemctl stop mosquitto; wait $mqtt 2> /dev/null
 
 note "people are told: rnn-notify with a webhook, mosquitto, Alertmanager, a program and a mailer"
 holds "the package of rnn-notify installs" dpkg -i notify.deb
-systemctl start mosquitto prometheus-alertmanager
+# Alone in a network without addresses it has nobody to gossip with.
+echo 'ARGS="--cluster.listen-address="' > /etc/default/prometheus-alertmanager
+systemctl reset-failed prometheus-alertmanager; systemctl start mosquitto; systemctl restart prometheus-alertmanager
 printf '#!/bin/sh\ncat >> /var/lib/rnn-notify/mail\n' > /usr/local/bin/mailer; chmod 755 /usr/local/bin/mailer
 cat > /etc/rnn-watchd/rnn-notify.toml <<'TOML'
 [[sinks]]
