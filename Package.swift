@@ -31,7 +31,7 @@ let package = Package(
     name: "rnn-watchd",
     products: [
         // What the package in gateway/ shares with the daemon.
-        .library(name: "Shared", targets: ["Control", "LineFormats", "Platform", "Tabular", "TimeSeries"])
+        .library(name: "Shared", targets: ["Configuration", "Control", "LineFormats", "Platform", "Tabular", "TimeSeries"])
     ],
     dependencies: [
         // Options, help, completions and man pages from one definition.
@@ -169,7 +169,7 @@ let package = Package(
             name: "WatchingTests",
             dependencies: ["Alerting", "Detection", "ModelFiles", "Models", "Readings", "RecurrentNetwork", "TimeSeries", "Watching"]),
         .testTarget(name: "RecurrentNetworkTests", dependencies: ["CRecurrentKernels", "ModelFiles", "RecurrentNetwork"]),
-        .testTarget(name: "AlertingTests", dependencies: ["Alerting"]),
+        .testTarget(name: "AlertingTests", dependencies: ["Alerting", "TimeSeries"]),
         .testTarget(name: "NotificationTests", dependencies: ["Notification", "Tabular", "TimeSeries"]),
         // Runs the built programs.
         .testTarget(name: "CommandTests", dependencies: ["rnn-watchd", "rnnctl", "Configuration", "CSQLite", "Platform", "Tabular"]),

@@ -155,8 +155,8 @@ const int32_t *cdk_bank_sources(void) {
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n) {                            \
     best_##S->reservoir(h, w, win, bias, leak, x, n);                                                                              \
   }                                                                                                                              \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R full, R cap, int32_t n, const R *next) {                               \
-    return best_##S->rls(p, phi, g, lambda, full, cap, n, next);                                                                   \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R share, R cap, int32_t n, const R *next) {                               \
+    return best_##S->rls(p, phi, g, lambda, share, cap, n, next);                                                                   \
   }                                                                                                                              \
   R cdk_dot_##S(const R *a, const R *b, int32_t n) { return best_##S->dot(a, b, n); }                                               \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n) { best_##S->axpy(y, x, a, n); }                                               \

@@ -166,26 +166,7 @@ public struct Configuration: Sendable, Equatable {
     /// Reads a TOML document. Errors: every problem of the document, in order.
     public init(toml: String, file: String) throws(ConfigurationErrors) {
         self.init()
-        // The TOML reader takes the first zero byte for the end.
-        for (index, line) in toml.utf8.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
-            guard let place = line.firstIndex(of: 0) else { continue }
-            let column = line.distance(from: line.startIndex, to: place) + 1
-            throw ConfigurationErrors(problems: [
-                ConfigurationProblem(file: file, line: index + 1, column: column, message: "got a zero byte, expected text")
-            ])
-        }
-        if let problem = Places.badHeader(toml, file: file) { throw ConfigurationErrors(problems: [problem]) }
-        let table: TOMLTable
-        do {
-            table = try TOMLTable(string: toml)
-        } catch let error as TOMLParseError {
-            throw ConfigurationErrors(problems: [
-                ConfigurationProblem(
-                    file: file, line: error.source.begin.line, column: error.source.begin.column, message: error.description)
-            ])
-        } catch {
-            throw ConfigurationErrors(problems: [ConfigurationProblem(file: file, line: 0, column: 0, message: "\(error)")])
-        }
+        let table = try TOMLText.table(toml, file: file)
         var reader = Reader(file: file, places: Places(toml))
         for name in table.keys where name != "streams" && name != "sources" {
             guard let node = table[name] else { continue }
@@ -438,26 +419,6 @@ private struct Places {
             let value = bytes[(equals + 1)...].firstIndex { $0 != 32 && $0 != 9 } ?? equals
             entries.append((section, name, index + 1, start + 1, value + 1))
         }
-    }
-
-    /// The first section header without a name. The TOML reader stops the process on such a line (`[=]`, `[.a]`), so that it
-    /// must never see one.
-    static func badHeader(_ text: String, file: String) -> ConfigurationProblem? {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let bytes = Array(line.utf8)
-            var place = bytes.firstIndex { $0 != 32 && $0 != 9 } ?? bytes.count
-            guard place < bytes.count, bytes[place] == UInt8(ascii: "[") else { continue }
-            place += place + 1 < bytes.count && bytes[place + 1] == UInt8(ascii: "[") ? 2 : 1
-            while place < bytes.count, bytes[place] == 32 || bytes[place] == 9 { place += 1 }
-            let isName =
-                place < bytes.count
-                && (bytes[place] | 0x20 >= 97 && bytes[place] | 0x20 <= 122 && bytes[place] < 128
-                    || (48...57).contains(bytes[place]) || "-_\"']\r".utf8.contains(bytes[place]))
-            guard isName || place == bytes.count else {
-                return ConfigurationProblem(file: file, line: index + 1, column: place + 1, message: "expected the name of a section")
-            }
-        }
-        return nil
     }
 
     func place(_ name: String, section: Int?, ofValue: Bool) -> (line: Int, column: Int) {

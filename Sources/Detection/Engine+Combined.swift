@@ -187,20 +187,21 @@ extension Engine {
         line[Statistic.driftClock.rawValue] = hasClock ? c.pointee.drift[horizonCount].value : 0
         line[Statistic.errorLong.rawValue] = prediction.errors[last]
         line[Statistic.errorClock.rawValue] = hasClock ? prediction.errors[horizonCount] : 0
-        if prediction.judged[0] { c.pointee.fast[0].update(min(abs(standardised), 50), age: age, horizon: 3) }
+        if prediction.judged[0] { c.pointee.fastResidual.update(min(abs(standardised), 50), age: age, horizon: 3) }
         let skill = c.pointee.predictability.step(error: prediction.errorNext, x: prediction.x, age: age)
-        line[Statistic.gatedFast.rawValue] = c.pointee.fast[0].value * max(0, min(1, (skill - 0.65) / 0.15))
+        line[Statistic.gatedFast.rawValue] = c.pointee.fastResidual.value * max(0, min(1, (skill - 0.65) / 0.15))
         line[Statistic.value.rawValue] = z
         let level = clipped(c.pointee.levelLong.step(value, age: age, horizon: 1000), 20)
-        c.pointee.fast[2].update(level, age: age, horizon: 5)
-        c.pointee.fast[3].update(level, age: age, horizon: 20)
-        line[Statistic.levelFive.rawValue] = c.pointee.fast[2].value
-        line[Statistic.levelTwenty.rawValue] = c.pointee.fast[3].value
+        c.pointee.levelFive.update(level, age: age, horizon: 5)
+        c.pointee.levelTwenty.update(level, age: age, horizon: 20)
+        line[Statistic.levelFive.rawValue] = c.pointee.levelFive.value
+        line[Statistic.levelTwenty.rawValue] = c.pointee.levelTwenty.value
         line[Statistic.levelShort.rawValue] = c.pointee.levelShort.step(value, age: age, horizon: 250)
         line[Statistic.record.rawValue] = c.pointee.record.step(value, age: age, growth: 5, spread: prediction.spread)
         line[Statistic.leakyRecord.rawValue] = c.pointee.leakyRecord.step(
             value, age: age, leak: 1 / 20_000, growth: 5, spread: prediction.spread)
         line[Statistic.novelty.rawValue] = novelty
+        let growth = c.pointee.age > 0 ? value - c.pointee.jump.last : 0
         line[Statistic.jump.rawValue] = c.pointee.jump.step(
             value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), lifeShare: profile.fusion.jumpLife,
             ring: array(p, layout.jumpAt), length: profile.jumpWindow)
@@ -213,7 +214,7 @@ extension Engine {
         let takes = takesPart(c)
         c.pointee.states.step(value)
         let rests = profile.knowsStates && c.pointee.states.isCandidate
-        if c.pointee.stuck.step(value) && takes && !rests { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
+        if c.pointee.stuck.step(value, growth: growth) && takes && !rests { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, takes)
         c.pointee.age += 1
         if c.pointee.age % 25 == 0 { c.pointee.equaliser.closeBlock() }

@@ -18,41 +18,36 @@ enum ReadoutMemory {
 
 /// What a channel's forecast may say, and how good it is.
 extension Engine {
-    /// The range that the channel has shown and a margin, in units of its deviation `spread` around `mean`.
+    /// The range that the channel has shown and a margin, around `mean` in units of its deviation, and in its own unit in `out`; `unit`: 1 / deviation.
     @inline(__always)
-    func shownRange(_ c: UnsafeMutablePointer<Channel>, _ mean: Double, _ spread: Double) -> (Double, Double) {
-        guard spread > 0, c.pointee.age > 1 else { return (-30.0, 30.0) }
+    func shownRange(_ c: UnsafeMutablePointer<Channel>, _ mean: Double, _ unit: Double, _ out: inout Prediction) -> (Double, Double) {
+        guard unit > 0, c.pointee.age > 1 else { return (-30.0, 30.0) }
         // A record grows slowly towards a value far outside; a channel may stay there.
-        let bottom = min(c.pointee.record.low, c.pointee.experts.last)
-        let top = max(c.pointee.record.high, c.pointee.experts.last)
+        let bottom = min(c.pointee.record.low, c.pointee.jump.last)
+        let top = max(c.pointee.record.high, c.pointee.jump.last)
         let margin = ReadoutMemory.margin * (top - bottom)
-        return ((bottom - margin - mean) / spread, (top + margin - mean) / spread)
+        (out.lowest, out.highest) = (bottom - margin, top + margin)
+        return ((out.lowest - mean) * unit, (out.highest - mean) * unit)
     }
 
     /// v, but not outside the range.
     @inline(__always)
     func bounded(_ v: Double, _ range: (Double, Double)) -> Double { min(max(v, range.0), range.1) }
 
-    /// What is expected of the next reading, from all experts, and what it missed; `guess`: of the recurrent readout.
+    /// What is expected of the next reading, from all experts, and what it missed. `x` and `guesses`: in units of the channel's deviation, x not
+    /// limited, as forecasts are not.
     @inline(__always)
     mutating func blend(
-        _ p: UnsafeMutableRawPointer, _ value: Double, _ mean: Double, _ guess: Double, _ clockGuess: Double, _ range: (Double, Double),
-        _ hasClock: Bool, _ out: inout Prediction
+        _ p: UnsafeMutableRawPointer, _ x: Double, _ guesses: SIMD4<Double>, _ unit: Double, _ range: (Double, Double), _ hasClock: Bool,
+        _ out: inout Prediction
     ) {
-        guard out.spread > 0 else { return }
         let c = p.assumingMemoryBound(to: Channel.self)
-        let age = Double(c.pointee.age)
-        // Not limited, as forecasts are not.
-        let x = (value - mean) / out.spread
-        let last = (c.pointee.experts.last - mean) / out.spread
-        let guesses: InlineArray<4, Double> = [guess, last, c.pointee.experts.level.value, clockGuess]
-        let forecast = bounded(c.pointee.experts.forecast(guesses, clock: hasClock && age > 100), range)
-        c.pointee.experts.learn(guesses, x: x, predictions: age - 1)
+        let predictions = Double(c.pointee.age) - 1
+        let forecast = bounded(c.pointee.experts.forecast(guesses, clock: hasClock && predictions >= 100), range)
         out.errorNext = x - forecast
         out.expected += out.spread * forecast
-        let resolution = 0.001 * (c.pointee.record.high - c.pointee.record.low) / out.spread
-        if c.pointee.experts.watch(
-            forecast: out.errorNext, last: x - last, predictions: age - 1, resolution: resolution, readingsMax: hourReadings)
+        let resolution = 0.001 * (c.pointee.record.high - c.pointee.record.low) * unit
+        if c.pointee.experts.learn(guesses, x: x, forecast: forecast, predictions: predictions, resolution: resolution, hour: hourReadings)
         {
             restartReadouts(p, hasClock)
         }

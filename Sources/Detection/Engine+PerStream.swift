@@ -74,21 +74,21 @@ extension Engine {
             line.drift += abs(c.pointee.drift[q].value)
             if q == 0 {
                 standardised = o
-                c.pointee.fast[0].update(min(abs(o), 50), age: age, horizon: 3)
+                old(p).pointee.fast[0].update(min(abs(o), 50), age: age, horizon: 3)
             }
         }
-        line.fast = abs(c.pointee.fast[0].value)
+        line.fast = abs(old(p).pointee.fast[0].value)
         let z = c.pointee.deviation.step(value, age: age)
         line.novelty = noveltyDistance(p, c, z) + 1e-3
         line.record = c.pointee.record.step(value, age: age)
-        line.local = c.pointee.local.step(value, age: age)
+        line.local = old(p).pointee.local.step(value, age: age)
         line.jump = abs(
             c.pointee.jump.step(
                 value, age: age, fresh: resumed, clip: jumpLimit(prediction, age), lifeShare: 0,
                 ring: array(p, layout.jumpAt), length: profile.jumpWindow
             ))
         line.takesPart = takesPart(c)
-        if c.pointee.stuck.step(value) && line.takesPart { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
+        if c.pointee.stuck.step(value, growth: 0) && line.takesPart { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, line.takesPart)
         c.pointee.age += 1
         return line

@@ -65,8 +65,8 @@ extension Engine {
             guard q < 2 else { continue }
             let size = min(abs(o), 50)
             for i in 0..<3 {
-                c.pointee.fast[3 * q + i].update(size, age: age, horizon: i == 0 ? 3 : (i == 1 ? 10 : 30))
-                fast += rank(8 + 3 * q + i, c.pointee.fast[3 * q + i].value, false)
+                old(p).pointee.fast[3 * q + i].update(size, age: age, horizon: i == 0 ? 3 : (i == 1 ? 10 : 30))
+                fast += rank(8 + 3 * q + i, old(p).pointee.fast[3 * q + i].value, false)
             }
         }
         u /= Double(heads)
@@ -96,7 +96,7 @@ extension Engine {
         set(.residualDrift, u, isSlow ? 1.2 * u : 0, 0)
         set(.pointResidual, point, isSlow ? 0.25 * point : 0, 4)
         set(.fastResidual, fast, isSlow ? 0 : gate * 2 * fast, 8)
-        if c.pointee.stuck.step(value) && takesPart(c) { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
+        if c.pointee.stuck.step(value, growth: 0) && takesPart(c) { verdict.results[Int(Evidence.stuck.rawValue)].statistic += 1 }
         report(&verdict, input, c, prediction, standardised, takesPart(c))
         if keepsTrace { keepTrace(prediction, [record, valueRank, novelty, u, point, fast, skill, slow, quick, score]) }
         return score

@@ -23,13 +23,11 @@ public enum ForecastExpert: Int, CaseIterable, Sendable {
 ///
 /// All values are in units of the channel's deviation, not limited.
 struct ForecastExperts: BitwiseCopyable {
-    /// The newest value, as judged, in its own unit.
-    var last: Double = 0
-    /// The level.
-    private(set) var level = RunningMean()
     /// Mean absolute errors, and lately. Who has proven nothing is behind "the same as last time".
-    private var errors = InlineArray<4, Float>(repeating: ForecastExperts.unproven)
-    private var lately = InlineArray<4, Float>(repeating: ForecastExperts.unproven)
+    private var slowErrors = InlineArray<4, Float>(repeating: 1)
+    private var quickErrors = InlineArray<4, Float>(repeating: 1)
+    /// The level.
+    var level = RunningMean()
     /// Mean absolute error of the forecast, and of "the same as last time", over about 2,000 readings.
     private(set) var own: Float = 0
     private var plain: Float = 0
@@ -37,87 +35,77 @@ struct ForecastExperts: BitwiseCopyable {
     private var worse: UInt32 = 0
     private(set) var restarts: UInt32 = 0
 
-    private static var unproven: Float { 1 }
     /// Errors below this are all the same.
     private static var floor: Float { 1e-5 }
     private static var largest: Double { 1e6 }
 
-    init() { errors[ForecastExpert.last.rawValue] = 0 }
+    init() { slowErrors[ForecastExpert.last.rawValue] = 0 }
 
-    /// The weighted mean of `guesses` [4]. `clock` false: the last expert is silent.
-    @inline(__always)
-    func forecast(_ guesses: InlineArray<4, Double>, clock: Bool) -> Double {
-        let n = clock ? 4 : 3
-        var least = errors[0]
-        var leastLately = lately[0]
-        for i in 1..<n {
-            least = min(least, errors[i])
-            leastLately = min(leastLately, lately[i])
-        }
-        var sum = 0.0
-        var total = 0.0
-        for i in 0..<n {
-            let weight = Double(Self.weight(errors[i], least, lately[i], leastLately))
-            sum += weight * guesses[i]
-            total += weight
-        }
-        return sum / total
+    // Kept as arrays: a vector's alignment would leave a gap in the state.
+    private var errors: SIMD4<Float> {
+        @inline(__always) get { SIMD4(slowErrors[0], slowErrors[1], slowErrors[2], slowErrors[3]) }
+        @inline(__always) set { slowErrors = [newValue[0], newValue[1], newValue[2], newValue[3]] }
+    }
+    private var lately: SIMD4<Float> {
+        @inline(__always) get { SIMD4(quickErrors[0], quickErrors[1], quickErrors[2], quickErrors[3]) }
+        @inline(__always) set { quickErrors = [newValue[0], newValue[1], newValue[2], newValue[3]] }
     }
 
+    /// Weights of the experts, in any common unit. `clock` false: the last is silent.
     @inline(__always)
-    private static func weight(_ error: Float, _ least: Float, _ lately: Float, _ leastLately: Float) -> Float {
-        let r = (least + floor) / (error + floor)
-        let l = (leastLately + floor) / (lately + floor)
+    private func weights(clock: Bool) -> SIMD4<Float> {
+        var (slow, quick) = (errors + Self.floor, lately + Self.floor)
+        if !clock { (slow[3], quick[3]) = (.infinity, .infinity) }
+        let r = slow.min() / slow
+        let l = quick.min() / quick
         let r2 = r * r
         let r4 = r2 * r2
-        return r4 * r4 * r2 * l * l
+        return r4 * r4 * r2 * (l * l)
     }
 
-    /// Learns how wrong each expert was about `x`. `predictions`: such predictions so far.
+    /// The weighted mean of the guesses, in the order of `ForecastExpert`. `clock` false: the last expert is silent.
     @inline(__always)
-    mutating func learn(_ guesses: InlineArray<4, Double>, x: Double, predictions: Double) {
-        let gain = Float(max(1 / (predictions + 1), 0.01))
-        for i in 0..<4 {
-            let e = Float(min(abs(x - guesses[i]), Self.largest))
-            errors[i] += gain * (e - errors[i])
-            lately[i] += max(gain, 0.2) * (e - lately[i])
-        }
+    func forecast(_ guesses: SIMD4<Double>, clock: Bool) -> Double {
+        let weights = SIMD4<Double>(weights(clock: clock))
+        return (weights * guesses).sum() / weights.sum()
     }
 
-    /// Takes note of a reading: x in units of the channel's deviation (limited), the value as judged.
+    /// Learns how wrong each expert and the forecast were about `x`.
+    /// - Parameters:
+    ///   - predictions: such predictions so far; `resolution`: errors below it do not matter.
+    ///   - hour: readings for which a readout may be more than three times as wrong as "the same as last time".
+    /// - Returns: whether it has been for so long, and should begin anew.
     @inline(__always)
-    mutating func observe(x: Double, value: Double, age: Double) {
-        level.update(x, age: age, horizon: 30)
-        last = value
-    }
-
-    /// The readout is another one now, whose mean absolute error was measured; nil: not known, as good as "the same as last time".
-    mutating func recurrentBegins(meanError: Double?) {
-        let i = ForecastExpert.recurrent.rawValue
-        let last = ForecastExpert.last.rawValue
-        errors[i] = meanError.map { Float(min($0, Self.largest)) } ?? errors[last]
-        lately[i] = meanError.map { Float(min($0, Self.largest)) } ?? lately[last]
-        worse = 0
-    }
-
-    /// Counts the errors of a forecast and of the reading before; true if the readout has been more than three times as wrong as
-    /// the latter for `readingsMax` readings, and should begin anew. `resolution`: errors below it do not matter.
-    @inline(__always)
-    mutating func watch(forecast e: Double, last: Double, predictions: Double, resolution: Double, readingsMax: UInt32) -> Bool {
-        let gain = Float(max(1 / (predictions + 1), 1 / 2000))
-        own += gain * (Float(min(abs(e), Self.largest)) - own)
-        plain += gain * (Float(min(abs(last), Self.largest)) - plain)
+    mutating func learn(
+        _ guesses: SIMD4<Double>, x: Double, forecast: Double, predictions: Double, resolution: Double, hour: UInt32
+    ) -> Bool {
+        let misses = guesses - x
+        let sizes = SIMD4<Float>(
+            misses.replacing(with: -misses, where: misses .< 0).clamped(lowerBound: .zero, upperBound: .init(repeating: Self.largest)))
+        let first = Float(1 / (predictions + 1))
+        errors += max(first, 0.01) * (sizes - errors)
+        lately += max(first, 0.2) * (sizes - lately)
+        let gain = max(first, 1 / 2000)
+        own += gain * (Float(min(abs(x - forecast), Self.largest)) - own)
+        plain += gain * (sizes[ForecastExpert.last.rawValue] - plain)
         let bar = max(errors[ForecastExpert.last.rawValue], Float(min(resolution, Self.largest)))
         guard errors[ForecastExpert.recurrent.rawValue] > 3 * bar + Self.floor else {
             worse = 0
             return false
         }
         worse += 1
-        guard worse >= readingsMax else { return false }
-        worse = 0
+        guard worse >= hour else { return false }
         if restarts < .max { restarts += 1 }
-        errors[ForecastExpert.recurrent.rawValue] = errors[ForecastExpert.last.rawValue]
+        recurrentBegins(meanError: nil)
         return true
+    }
+
+    /// The readout is another one now, whose mean absolute error was measured; nil: not known, as good as "the same as last time".
+    mutating func recurrentBegins(meanError: Double?) {
+        let (i, last) = (ForecastExpert.recurrent.rawValue, ForecastExpert.last.rawValue)
+        errors[i] = meanError.map { Float(min($0, Self.largest)) } ?? errors[last]
+        lately[i] = meanError.map { Float(min($0, Self.largest)) } ?? lately[last]
+        worse = 0
     }
 
     /// Mean error of the forecast over that of the reading before; errors of the latter count at least `resolution`.
@@ -125,21 +113,13 @@ struct ForecastExperts: BitwiseCopyable {
 
     /// The expert that the next reading's forecast listens to most.
     func speaker(clock: Bool) -> ForecastExpert {
-        var best = ForecastExpert.last
-        var most: Float = 0
-        for expert in ForecastExpert.allCases where clock || expert != .clock {
-            let i = expert.rawValue
-            // Relative to any common size: to the plainest expert's.
-            let weight = Self.weight(errors[i], errors[1], lately[i], lately[1])
-            if weight > most { (best, most) = (expert, weight) }
-        }
-        return best
+        let weights = weights(clock: clock)
+        return ForecastExpert.allCases.max { weights[$0.rawValue] < weights[$1.rawValue] } ?? .last
     }
 
     /// True if the numbers are in range (a check for restored state).
     var isSane: Bool {
-        last.isFinite && own >= 0 && own.isFinite && plain >= 0 && plain.isFinite
-            && level.value.isFinite
+        own >= 0 && own.isFinite && plain >= 0 && plain.isFinite && level.value.isFinite
             && (0..<4).allSatisfy { errors[$0] >= 0 && errors[$0] <= 1e6 && lately[$0] >= 0 && lately[$0] <= 1e6 }
     }
 }

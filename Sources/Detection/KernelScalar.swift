@@ -9,7 +9,7 @@ protocol KernelScalar: BinaryFloatingPoint, BitwiseCopyable, Sendable {
         _ h: UnsafeMutablePointer<Self>, _ w: UnsafePointer<Self>, _ win: UnsafePointer<Self>, _ bias: UnsafePointer<Self>,
         _ leak: UnsafePointer<Self>, _ x: Self, _ n: Int32)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ full: Self,
+        _ p: UnsafeMutablePointer<Self>, _ phi: UnsafePointer<Self>, _ g: UnsafeMutablePointer<Self>, _ lambda: Self, _ share: Self,
         _ cap: Self,
         _ n: Int32, _ next: UnsafePointer<Self>?
     ) -> Int32
@@ -45,10 +45,10 @@ extension Float: KernelScalar {
     ) { cdk_reservoir_f32(h, w, win, bias, leak, x, n) }
     @inline(__always)
     static func leastSquares(
-        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ full: Float,
+        _ p: UnsafeMutablePointer<Float>, _ phi: UnsafePointer<Float>, _ g: UnsafeMutablePointer<Float>, _ lambda: Float, _ share: Float,
         _ cap: Float,
         _ n: Int32, _ next: UnsafePointer<Float>?
-    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, full, cap, n, next) }
+    ) -> Int32 { cdk_rls_f32(p, phi, g, lambda, share, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ n: Int32) -> Float { cdk_dot_f32(a, b, n) }
     @inline(__always)
@@ -112,9 +112,9 @@ extension Double: KernelScalar {
     @inline(__always)
     static func leastSquares(
         _ p: UnsafeMutablePointer<Double>, _ phi: UnsafePointer<Double>, _ g: UnsafeMutablePointer<Double>, _ lambda: Double,
-        _ full: Double, _ cap: Double,
+        _ share: Double, _ cap: Double,
         _ n: Int32, _ next: UnsafePointer<Double>?
-    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, full, cap, n, next) }
+    ) -> Int32 { cdk_rls_f64(p, phi, g, lambda, share, cap, n, next) }
     @inline(__always)
     static func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, _ n: Int32) -> Double { cdk_dot_f64(a, b, n) }
     @inline(__always)

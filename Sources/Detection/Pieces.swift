@@ -94,8 +94,10 @@ public final class Pieces {
             for v in values { detector.engine.core.step(state: state, input: Float(v)) }
             sum = Double(state[0])
         case 2:
+            let head = ClockHead(memory: detector.engine.array(channel, detector.engine.layout.clockHeadAt))
             for v in values {
-                sum += detector.engine.ridgeClockHead(channel, c, v, age)
+                let guess = head.predict(detector.engine.clockHeadFeatures)
+                sum += detector.engine.ridgeClockHead(channel, c, guess, v, age)
                 c.pointee.age += 1
             }
         case 3:
@@ -115,14 +117,14 @@ public final class Pieces {
         case 6: break
         case 7:
             for v in values {
-                c.pointee.fast[0].update(min(abs(v), 50), age: age, horizon: 3)
+                c.pointee.fastResidual.update(min(abs(v), 50), age: age, horizon: 3)
                 sum += c.pointee.predictability.step(error: v, x: v, age: age)
             }
         case 8:
             for v in values {
                 let level = clipped(c.pointee.levelLong.step(v, age: age, horizon: 1000), 20)
-                c.pointee.fast[2].update(level, age: age, horizon: 5)
-                c.pointee.fast[3].update(level, age: age, horizon: 20)
+                c.pointee.levelFive.update(level, age: age, horizon: 5)
+                c.pointee.levelTwenty.update(level, age: age, horizon: 20)
                 sum += c.pointee.levelShort.step(v, age: age, horizon: 250)
             }
         case 9:
@@ -136,7 +138,7 @@ public final class Pieces {
                 sum += detector.engine.noveltyDistance(channel, c, v)
                 c.pointee.age += 1
             }
-        case 11: for v in values { sum += c.pointee.stuck.step(v) ? 1 : 0 }
+        case 11: for v in values { sum += c.pointee.stuck.step(v, growth: 0) ? 1 : 0 }
         case 12:
             for v in values {
                 var changed = false

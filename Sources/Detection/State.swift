@@ -6,13 +6,12 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var clockSeen: UInt32 = 0
     /// Readings of this channel before the present one.
     var age: UInt64 = 0
+    var experts = ForecastExperts()
     /// Age at the last gap: predictions made before it are not judged.
     var resumedAt: UInt64 = 0
     /// Age of the stream at this channel's first reading, and at its last.
     var bornAt: UInt64 = 0
     var seenAt: UInt64 = 0
-    /// Times the covariance had to be repaired.
-    var repairs: UInt64 = 0
 
     var normalizer = Normalizer()
     var previous: Double = 0
@@ -20,13 +19,14 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var headVariance = InlineArray<5, Double>(repeating: 1)
     var residual = InlineArray<5, ResidualScale>(repeating: ResidualScale())
     var drift = InlineArray<5, RunningMean>(repeating: RunningMean())
-    var fast = InlineArray<6, RunningMean>(repeating: RunningMean())
+    /// Size of the last few one-step residuals; deviations from the long level, about 5 and about 20 readings.
+    var fastResidual = RunningMean()
+    var levelFive = RunningMean()
+    var levelTwenty = RunningMean()
     var predictability = Predictability()
-    var experts = ForecastExperts()
     var deviation = ValueDeviation()
     var record = ValueRecord()
     var leakyRecord = ValueRecord()
-    var local = LocalDeviation()
     var jump = Jump<Scalar>()
     var novelty = StateNovelty()
     var stuck = StuckDetector()
@@ -35,6 +35,20 @@ struct ChannelScalars<Scalar: KernelScalar>: BitwiseCopyable {
     var levelLong = LevelDeviation()
     var levelShort = LevelDeviation()
     var equaliser = Equaliser()
+}
+
+/// What only the older rules keep of a channel.
+struct OldRuleScalars: BitwiseCopyable {
+    /// Size of the last 3, 10 and 30 residuals of two horizons.
+    var fast = InlineArray<6, RunningMean>(repeating: RunningMean())
+    var local = LocalDeviation()
+
+    /// After a gap of so many readings.
+    mutating func age(by missed: Double) {
+        local.age(by: missed)
+        let keep = exponential(-missed / 100)
+        for i in 0..<6 { fast[i].value *= keep }
+    }
 }
 
 /// The scalars at the beginning of a stream's block.

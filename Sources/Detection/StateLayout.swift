@@ -4,7 +4,7 @@
 /// readable by a detector with the same `version` on a little-endian machine.
 struct StateLayout: Sendable {
     /// Changed whenever the meaning of a byte changes.
-    static let revision: UInt32 = 4
+    static let revision: UInt32 = 5
 
     // Legend: F features of the readouts, padded to 8; H hidden units, padded; Q horizons; L ring length; B bins
     let features: Int
@@ -28,6 +28,7 @@ struct StateLayout: Sendable {
     let jumpAt: Int
     let ranksAt: Int
     let clockHeadAt: Int
+    let oldAt: Int
     let channelBytes: Int
 
     // Stream block.
@@ -84,6 +85,7 @@ struct StateLayout: Sendable {
                     * (MemoryLayout<BlockRankCalibrator<Core.Scalar>>.stride + 2 * BlockRankCalibrator<Core.Scalar>.bins * scalar)
                 : 0)
         clockHeadAt = place(profile.rule == .combinedRanks ? ClockHead<Core.Scalar>.storage * scalar : 0)
+        oldAt = place(profile.rule == .combinedRanks ? 0 : MemoryLayout<OldRuleScalars>.stride)
         channelBytes = (at + 63) / 64 * 64
 
         at = 0

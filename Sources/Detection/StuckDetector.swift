@@ -17,7 +17,6 @@ struct StuckDetector: BitwiseCopyable {
     private var readings: UInt32 = 0
     /// 1 while differences are judged.
     private var grows: UInt32 = 0
-    private var newest: Double = 0
     private var rises: UInt32 = 0
     private var falls: UInt32 = 0
 
@@ -26,10 +25,11 @@ struct StuckDetector: BitwiseCopyable {
     /// The run length that is called stuck.
     private var limit: UInt32 { 16 &+ 4 &* longest }
 
-    /// True on the one reading where the run of equal values becomes too long.
+    /// True on the one reading where the run of equal values becomes too long. `growth`: what the value is above the reading before; 0 where
+    /// growing channels are judged as all others.
     @inline(__always)
-    mutating func step(_ reading: Double) -> Bool {
-        let value = judged(reading)
+    mutating func step(_ reading: Double, growth: Double) -> Bool {
+        let value = judged(reading, growth)
         if readings < UInt32.max { readings += 1 }
         guard readings > 1, value == last else {
             if readings > 1 {
@@ -46,24 +46,17 @@ struct StuckDetector: BitwiseCopyable {
 
     /// The reading, or what it has grown by: of a channel that rose 50 times and fell in less than one of 200 rises.
     @inline(__always)
-    private mutating func judged(_ reading: Double) -> Double {
-        let difference = readings > 0 ? reading - newest : 0
-        newest = reading
-        if difference > 0, rises < .max { rises += 1 }
-        if difference < 0, falls < .max { falls += 1 }
+    private mutating func judged(_ reading: Double, _ growth: Double) -> Double {
+        if growth > 0, rises < .max { rises += 1 }
+        if growth < 0, falls < .max { falls += 1 }
         let growing: UInt32 = rises >= 50 && UInt64(falls) * 200 < UInt64(rises) ? 1 : 0
         if growing != grows {
             // What was learned of runs is of the other kind.
-            self = StuckDetector(grows: growing, newest: newest, rises: rises, falls: falls)
+            let (up, down) = (rises, falls)
+            self = StuckDetector()
+            (grows, rises, falls) = (growing, up, down)
         }
-        return growing == 1 ? difference : reading
-    }
-
-    /// Nothing learned yet.
-    init() {}
-
-    private init(grows: UInt32, newest: Double, rises: UInt32, falls: UInt32) {
-        (self.grows, self.newest, self.rises, self.falls) = (grows, newest, rises, falls)
+        return growing == 1 ? growth : reading
     }
 
     private mutating func closeRun() {
@@ -89,7 +82,7 @@ struct StuckDetector: BitwiseCopyable {
 
     /// True if the counters agree (a check for restored state).
     var isSane: Bool {
-        last.isFinite && rest.isFinite && newest.isFinite && grows <= 1 && run <= readings && changes <= readings
+        last.isFinite && rest.isFinite && grows <= 1 && run <= readings && changes <= readings
             && longestElsewhere <= longestAtRest
     }
 }

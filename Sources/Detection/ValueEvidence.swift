@@ -85,7 +85,8 @@ struct LocalDeviation: BitwiseCopyable {
 ///
 /// The window is a ring of `length` scalars outside this struct. Its sums are recomputed each time the ring is full, so rounding never piles up.
 struct Jump<Scalar: KernelScalar>: BitwiseCopyable {
-    private var last: Double = 0
+    /// The newest value, as judged.
+    private(set) var last: Double = 0
     private var sum: Double = 0
     private var sumOfSquares: Double = 0
     /// Differences pushed so far; goes back by a multiple of the length before it is full.

@@ -45,28 +45,7 @@ public struct NotifyConfiguration: Sendable {
 
     /// Reads a file's text. Errors: every problem, with line and column where they are known.
     public init(toml: String, file: String) throws(ConfigurationErrors) {
-        for (index, line) in toml.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            // The TOML reader stops the process on a section without a name.
-            let head = line.drop { $0 == " " || $0 == "\t" }
-            guard head.first == "[" else { continue }
-            let name = head.drop { $0 == "[" }.drop { $0 == " " || $0 == "\t" }
-            guard let first = name.first, first.isASCII, first.isLetter || "\"'_".contains(first) else {
-                throw ConfigurationErrors(problems: [
-                    ConfigurationProblem(file: file, line: index + 1, column: 1, message: "expected the name of a section")
-                ])
-            }
-        }
-        let table: TOMLTable
-        do {
-            table = try TOMLTable(string: toml)
-        } catch let error as TOMLParseError {
-            throw ConfigurationErrors(problems: [
-                ConfigurationProblem(
-                    file: file, line: error.source.begin.line, column: error.source.begin.column, message: error.description)
-            ])
-        } catch {
-            throw ConfigurationErrors(problems: [ConfigurationProblem(file: file, line: 0, column: 0, message: "\(error)")])
-        }
+        let table = try TOMLText.table(toml, file: file)
         var reader = NotifyReader(file: file, text: toml)
         reader.top(table, &self)
         guard reader.problems.isEmpty else {

@@ -1,16 +1,6 @@
 import Alerting
 import Testing
-
-private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
+import TimeSeries
 
 /// A record that events go into at given times.
 private struct Bench {
@@ -114,7 +104,7 @@ private func ack(_ until: Int64? = nil) -> AttentionEvent { .ack(by: "ada", unti
     }
 
     @Test func `whatever comes, an acknowledgement holds only while nothing ended it, and each end is told once`() throws {
-        var numbers = Numbers(state: 23)
+        var numbers = SeededRandom(seed: 23)
         for _ in 0..<3000 {
             var bench = Bench()
             var (acked, ended, shelved, unshelved) = (0, 0, 0, 0)

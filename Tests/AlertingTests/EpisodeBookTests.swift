@@ -1,21 +1,11 @@
 @testable import Alerting
 import Testing
+import TimeSeries
 
 private let rules = EpisodeRules(closeAfter: 100, quietReadingsMin: 3)
 private let threshold = 2.0
 
 /// A fixed sequence of numbers (splitmix64), so that a failure repeats.
-private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 private final class Bench {
     var book = EpisodeBook(rules: rules)
     var made = 0
@@ -110,7 +100,7 @@ private final class Bench {
 
     @Test func `whatever comes, a stream has one open episode of a kind, and what it began with never changes`() throws {
         for seed in UInt64(0)..<50 {
-            var numbers = Numbers(state: seed)
+            var numbers = SeededRandom(seed: seed)
             var bench = Bench()
             var open: [UInt32: Alert] = [:]
             var ended: Set<String> = []

@@ -129,7 +129,7 @@ struct ForecastTests {
         let n = 16
         var random = SeededRandom(seed: 11)
         /// Largest variance after rich features, and after the same features again and again.
-        func variances(full: Double) -> (working: Double, resting: Double) {
+        func variances(share: Double) -> (working: Double, resting: Double) {
             var p = [Double](repeating: 0, count: 3 * 64)
             let diagonal: [Int] = (0..<n).map { (i: Int) -> Int in
                 let b = i / 8
@@ -140,15 +140,15 @@ struct ForecastTests {
             func largest() -> Double { diagonal.map { p[$0] }.max() ?? 0 }
             for _ in 0..<20_000 {
                 let phi = (0..<n).map { _ in random.gaussian() }
-                _ = Double.leastSquares(&p, phi, &gain, 1 - 1 / 4000, full, 10, Int32(n), nil)
+                _ = Double.leastSquares(&p, phi, &gain, 1 - 1 / 4000, share, 10, Int32(n), nil)
             }
             let working = largest()
             let still = (0..<n).map { _ in random.gaussian() }
-            for _ in 0..<40_000 { _ = Double.leastSquares(&p, still, &gain, 1 - 1 / 4000, full, 10, Int32(n), nil) }
+            for _ in 0..<40_000 { _ = Double.leastSquares(&p, still, &gain, 1 - 1 / 4000, share, 10, Int32(n), nil) }
             return (working, largest())
         }
-        let constant = variances(full: 0)
-        let measured = variances(full: ReadoutMemory.fullShare * Double(n) / 4000)
+        let constant = variances(share: 0)
+        let measured = variances(share: 4000 / (ReadoutMemory.fullShare * Double(n)))
         #expect(constant.resting > 100 * constant.working, "constant forgetting is expected to wind up: \(constant)")
         #expect(measured.resting < 4 * measured.working, "\(measured)")
         #expect(abs(measured.working - constant.working) < 0.2 * constant.working, "rich features are forgotten as before")

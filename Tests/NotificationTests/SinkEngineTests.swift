@@ -6,17 +6,6 @@ import TimeSeries
 private let second: Int64 = 1_000_000_000
 private let hour: Int64 = 3600 * second
 
-private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
 private func alert(
     _ id: String, _ severity: String = "warning", open: Bool = true, stream: String = "pump,site=a", attention: String = "new",
     silencedBy: String? = nil, incident: String? = nil
@@ -179,7 +168,7 @@ private final class Bench {
 
     /// Alerts open, worsen, are silenced, close; the sink refuses at random and the program starts again from its records at random.
     @Test func `whatever comes, each step is heard once by its key and in the end the sink believes what is`() throws {
-        var numbers = Numbers(state: 5)
+        var numbers = SeededRandom(seed: 5)
         for _ in 0..<60 {
             let bench = Bench { ($0.groupWait, $0.groupInterval, $0.messagesPerHour) = (3, 7, Bool.random(using: &numbers) ? 5 : 0) }
             var records: [String: JSONValue] = [:]

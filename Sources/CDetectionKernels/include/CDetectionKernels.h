@@ -53,10 +53,10 @@ const char *cdk_instruction_set(void);
   void cdk_reservoir_##S(R *h, const R *w, const R *win, const R *bias, const R *leak, R x, int32_t n);                          \
   /* Recursive least squares: g = P phi / (lambda + phi' P phi), P <- (P - g (P phi)') / lambda, diagonal limited to cap by      \
    * scaling row and column. Returns 0, or 1 if P had lost positive definiteness and was replaced by its diagonal.                \
-   * A reading whose phi' P phi is less than `full` tells less than a full reading, and so much less is forgotten: lambda is then \
-   * 1 - (1 - lambda) phi' P phi / full. 0: always lambda.                                                                       \
+   * A reading tells the more the larger phi' P phi is; where `share` phi' P phi is less than 1, only so much is forgotten: lambda is     \
+   * then 1 - (1 - lambda) share phi' P phi. share 0: always lambda.                                                              \
    * `next`: the matrix that the next call works on, brought nearer meanwhile; may be NULL. */                                    \
-  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R full, R cap, int32_t n, const R *next);                              \
+  int32_t cdk_rls_##S(R *p, const R *phi, R *g, R lambda, R share, R cap, int32_t n, const R *next);                              \
   R cdk_dot_##S(const R *a, const R *b, int32_t n);                                                                              \
   /* y <- y + a x */                                                                                                             \
   void cdk_axpy_##S(R *y, const R *x, R a, int32_t n);                                                                           \

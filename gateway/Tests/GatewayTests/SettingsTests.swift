@@ -56,4 +56,12 @@ struct SettingsTests {
 
     @Test("Places", arguments: ["", "8086", "host", "::1:80", "127.0.0.1:99999", "unix:relative"])
     func badPlaces(text: String) { #expect(Listen(text) == nil) }
+
+    @Test(
+        "What the reader of TOML would stop the process at, or take for the end, is an error with its place",
+        arguments: [("ack = \"stored\"\n[=]\n", "g.toml:2:2: "), ("[.a]\n", "g.toml:1:2: "), ("ack = \"st\0ored\"\n", "g.toml:1:10: ")])
+    func deadlyText(text: String, place: String) {
+        let error = #expect(throws: SettingsError.self) { try Settings(toml: text, file: "g.toml") }
+        #expect(error?.problems.first?.hasPrefix(place) == true, "\(String(describing: error))")
+    }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import Platform
 import TOMLKit
 import TimeSeries
@@ -14,9 +15,7 @@ extension Settings {
     public init(toml: String, file: String) throws(SettingsError) {
         self.init()
         let table: TOMLTable
-        do { table = try TOMLTable(string: toml) } catch let error as TOMLParseError {
-            throw SettingsError(problems: ["\(file):\(error.source.begin.line):\(error.source.begin.column): \(error.description)"])
-        } catch { throw SettingsError(problems: ["\(file): \(error)"]) }
+        do { table = try TOMLText.table(toml, file: file) } catch { throw SettingsError(problems: error.problems.map { "\($0)" }) }
         var reader = SettingsReader(file: file, table: table, section: "", toml: toml)
         if let items = reader.texts("listen") {
             for item in items {
