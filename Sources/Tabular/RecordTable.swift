@@ -78,10 +78,12 @@ public struct RecordTable: Sendable, Equatable {
         }
     }
 
-    /// A value as a cell for people: a dash for null, five digits, no control character that a terminal would obey.
+    /// A value as a cell for people: a dash for null and for an object without members, its members in words, five digits, no control character that a terminal would obey.
     private static func short(_ value: JSONValue) -> String {
         switch value {
         case .null: "-"
+        case .object(let members):
+            members.isEmpty ? "-" : members.map { "\(printable($0.name)) \(short($0.value))" }.joined(separator: ", ")
         case .number(let number): NumberText.short(number)
         default: printable(plain(value))
         }

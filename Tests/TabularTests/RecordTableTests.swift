@@ -64,4 +64,9 @@ import Testing
             #expect(!NumberText.short(value).isEmpty, "\(value)")
         }
     }
+
+    @Test func `an object in a table is told in words, an empty one is a dash`() {
+        let table = RecordTable(columns: ["lost"], rows: [[.object([])], [.object(["duplicate": .integer(2), "future": .integer(1)])]])
+        #expect(table.text(.table).contains("duplicate 2, future 1") && !table.text(.table).contains("{"))
+    }
 }
