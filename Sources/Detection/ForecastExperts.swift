@@ -80,9 +80,8 @@ struct ForecastExperts: BitwiseCopyable {
         _ guesses: SIMD4<Double>, x: Double, forecast: Double, predictions: Double, resolution: Double, hour: UInt32
     ) -> Bool {
         let misses = guesses - x
-        let sizes = SIMD4<Float>(
-            misses.replacing(with: -misses, where: misses .< 0).clamped(lowerBound: .zero, upperBound: .init(repeating: Self.largest)))
-        let first = Float(1 / (predictions + 1))
+        let sizes = SIMD4<Float>(pointwiseMin(pointwiseMax(misses, -misses), SIMD4(repeating: Self.largest)))
+        let first = predictions < 2000 ? Float(1 / (predictions + 1)) : 0
         errors += max(first, 0.01) * (sizes - errors)
         lately += max(first, 0.2) * (sizes - lately)
         let gain = max(first, 1 / 2000)

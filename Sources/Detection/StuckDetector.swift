@@ -47,8 +47,9 @@ struct StuckDetector: BitwiseCopyable {
     /// The reading, or what it has grown by: of a channel that rose 50 times and fell in less than one of 200 rises.
     @inline(__always)
     private mutating func judged(_ reading: Double, _ growth: Double) -> Double {
-        if growth > 0, rises < .max { rises += 1 }
-        if growth < 0, falls < .max { falls += 1 }
+        // Without branches: noise goes up and down as it likes.
+        rises &+= growth > 0 && rises < .max ? 1 : 0
+        falls &+= growth < 0 && falls < .max ? 1 : 0
         let growing: UInt32 = rises >= 50 && UInt64(falls) * 200 < UInt64(rises) ? 1 : 0
         if growing != grows {
             // What was learned of runs is of the other kind.
